@@ -74,6 +74,15 @@ export interface QueueConsumer extends Consumer {
   isLost(position: Position): boolean
   /** Where to pop an item again that was popped from `from`: after what was lost before it. */
   startOf(position: Position, from: Position): Position
+  /**
+   * Whether it is worth popping again from a position where the last pop found nothing: by what is where the next batch would begin. That does
+   * not show an epoch that begins before it, an acknowledged pause, another consumer or another ring; so once in `maxAgeMs` it looks whether
+   * the slots have changed. True where a pop is as cheap.
+   * @param isLikely whether there is reason to expect an item: then this reads what the pop needs, which has to follow immediately
+   */
+  mayHaveNews(from: Position, maxAgeMs: number, isLikely: boolean): Promise<boolean>
+  /** Whether `mayHaveNews` would say no, found out synchronously; false if the device cannot be read that way. */
+  hasNoNewsNow(from: Position, maxAgeMs: number): boolean
   /** As `LogFront.jumps`; 0 where nothing is jumped over. */
   readonly jumps: number
 }

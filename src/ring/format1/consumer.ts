@@ -91,6 +91,14 @@ class Format1Consumer extends Format1Role implements QueueConsumer {
     return this.popMany(options)
   }
 
+  mayHaveNews(): Promise<boolean> {
+    return Promise.resolve(true)
+  }
+
+  hasNoNewsNow(): boolean {
+    return false
+  }
+
   isBefore(one: Position, other: Position): boolean {
     return one < other
   }

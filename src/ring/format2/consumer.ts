@@ -245,12 +245,6 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
     })
   }
 
-  /**
-   * Whether it is worth popping again from a position where the last pop found nothing: by what is where the next batch would begin.
-   * That does not show an epoch that begins before it, an acknowledged pause, another consumer or another ring; so once in `maxAgeMs` it
-   * looks whether the slots have changed.
-   * @param isLikely whether there is reason to expect an item: then what is read for this is what that pop needs, which has to follow at once
-   */
   mayHaveNews(from: Position, maxAgeMs: number, isLikely: boolean): Promise<boolean> {
     return this.run(async () => {
       if (!this.#wasEmpty || !(await this.#log.isStill(from, isLikely))) return true
@@ -262,7 +256,6 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
     })
   }
 
-  /** Whether `mayHaveNews` would say no; before it returns, so false also if the device cannot be read so. */
   hasNoNewsNow(from: Position, maxAgeMs: number): boolean {
     if (!this.isUsable || !this.#wasEmpty || !this.#log.isStillNow(from)) return false
     const now = this.clock.now()

@@ -70,11 +70,6 @@ export class EntrySource<Out> {
     this.#deliveredTo = parts.consumer.position
   }
 
-  /** As of {@link QueueConsumer}. */
-  get jumps(): number {
-    return this.#consumer.jumps
-  }
-
   /** Where the next item is read. */
   get cursor(): Position {
     return this.#cursor

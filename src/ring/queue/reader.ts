@@ -11,7 +11,6 @@ import { checkOptions, type OptionKinds } from '../../util/options.ts'
 import { Serial } from '../../util/serial.ts'
 import { attachConsumer, type Consumer, checkLease } from '../access/attach.ts'
 import type { QueueConsumer } from '../format.ts'
-import { Format2Consumer } from '../format2/consumer.ts'
 import { CONSUMER_KINDS } from '../shared/attach-options.ts'
 import { popBounds } from '../shared/single-item.ts'
 import type { ConsumerOptions, NewRingOptions, PopManyOptions, RingState } from '../types.ts'
@@ -152,6 +151,7 @@ export { insideOf, readerOf }
 export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   /** The primitives beneath. Using them beside the reader is safe: what `advance` goes past there counts as acknowledged. */
   readonly consumer: Consumer
+  readonly #consumer: QueueConsumer
   readonly #clock: Clock
   readonly #waiter: Waiter
   readonly #waitOptions: WaitOptions
@@ -177,7 +177,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
       isHeld: () => reader.#hold.isFull,
       wasHeld: () => reader.#hold.wasFull,
       hasEnded: () => reader.#acknowledger.hasEnded,
-      jumps: () => reader.#source.jumps,
+      jumps: () => reader.#consumer.jumps,
       watch: (onChange) => reader.#acknowledger.watch(onChange),
     })
   }
@@ -186,6 +186,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     const { lazyAck = false, maxUnacked = MAX_UNACKED, clock = systemClock } = options
     const deliveries = new Deliveries(consumer.position)
     this.consumer = consumer
+    this.#consumer = consumer
     this.#clock = clock
     this.#waitOptions = options
     this.#slotsMs = Math.min(SLOTS_MS, options.maxPollMs ?? SLOTS_MS)
@@ -282,10 +283,14 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
           return entries
         }
         const at = this.#source.cursor
-        const nothingYet = (): boolean => this.#isQuiet(at) && this.#hasNoNewsNow(at)
+        const nothingYet = (): boolean =>
+          this.#isQuiet(at) && this.#consumer.hasNoNewsNow(at, this.#slotsMs)
         let by: WakeCause
         do by = await this.#waiter.pause(signal, nothingYet)
-        while (this.#isQuiet(at) && !(await this.#mayHaveNews(at, by)))
+        while (
+          this.#isQuiet(at) &&
+          !(await this.#consumer.mayHaveNews(at, this.#slotsMs, by === 'hint'))
+        )
       }
     }, signal)
   }
@@ -403,19 +408,6 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     if (this.#closed !== undefined || this.#hold.wasFull || this.#deliveries.hasUnwritten)
       return false
     return this.#source.cursor === at
-  }
-
-  /** Whether it is worth looking there again; `take` has the last word. */
-  async #mayHaveNews(at: Position, by: WakeCause): Promise<boolean> {
-    const { consumer } = this
-    if (!(consumer instanceof Format2Consumer)) return true
-    return consumer.mayHaveNews(at, this.#slotsMs, by === 'hint')
-  }
-
-  /** Whether that would say no, as far as it can be seen at once. */
-  #hasNoNewsNow(at: Position): boolean {
-    const { consumer } = this
-    return consumer instanceof Format2Consumer && consumer.hasNoNewsNow(at, this.#slotsMs)
   }
 
   #deliveryOf(entry: RingEntry<Out>): Delivery {
