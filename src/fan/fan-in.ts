@@ -42,7 +42,12 @@ export function receiveFrom<Out>(
   return fan
 }
 
-/** The loop over many rings that {@link receiveFrom} makes. */
+/**
+ * The loop over many rings that {@link receiveFrom} makes.
+ *
+ * - A ring is in `#ready` once, while it has something; after its turn it goes to the end of that queue, so none waits for another's backlog.
+ * - What a ring had ready and did not hand out goes back to its reader when the ring is removed, or when `process` takes over.
+ */
 export class FanIn<Out> implements AsyncDisposable {
   readonly #options: FanInOptions<Out>
   readonly #members = new Set<RingReader<Out>>()

@@ -88,7 +88,13 @@ export function shareOf(rings: number, { members, rank }: Seating): number {
   return Math.floor(rings / members) + (rank < rings % members ? 1 : 0)
 }
 
-/** A member of a group, as {@link joinGroup} made it. */
+/**
+ * A member of a group, as {@link joinGroup} made it.
+ *
+ * - A member has a ring if it holds the consumer's role, so no two members ever have the same one.
+ * - At each look it counts the seats that are taken, which says how many rings are its share; then it releases or takes.
+ * - A ring that it releases goes only once everything begun of it is acknowledged, or its acknowledgements have failed for good.
+ */
 export class Group<Out> implements AsyncDisposable {
   readonly #devices: readonly BlockDevice[]
   readonly #seats: Seats

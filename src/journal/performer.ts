@@ -55,7 +55,13 @@ interface OperationGroup<Op> extends Task {
 /** All operations have one key: they are performed in their order. */
 const IN_ORDER = 0
 
-/** Performs the operations in the ring, in their order, and acknowledges them; tries failures again. */
+/**
+ * Performs the operations in the ring, in their order, and acknowledges them; tries failures again.
+ *
+ * - An operation is acknowledged only after `perform` resolved for it, or after it is durable among the dead letters.
+ * - No operation is performed before all earlier ones are acknowledged: all tasks have one key.
+ * - A batch that keeps failing is split, so that only the operation that fails is given up.
+ */
 export class Performer<Op> {
   readonly #parts: PerformerParts<Op>
   readonly #consumer: Consumer
