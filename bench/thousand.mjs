@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { Producer, RingWriter } from './lib/ring.mjs'
-import { LAYOUTS, makeSpace, openRings } from './thousand/rings.mjs'
+import { LAYOUTS, makeSpace, openRings, withEach } from './thousand/rings.mjs'
 
 const USAGE = `node bench/thousand.mjs [--rings 1000] [--pushes 50] [--layout ${Object.keys(LAYOUTS).join('|')}]... [--max-poll-ms N]`
 /** No answer takes as long as this. */
@@ -64,7 +64,7 @@ async function measure(folder, layout) {
 
 async function measureIn(folder, layout) {
   const all = await openRings(folder, layout, rings)
-  for (const device of all.devices) await Producer.create(device)
+  await withEach(all.devices, (device) => Producer.create(device))
   await all.close()
   const script = fileURLToPath(new URL('thousand/consumer.mjs', import.meta.url))
   const consumer = fork(script, [JSON.stringify({ folder, layout, rings, options })])

@@ -3,23 +3,17 @@ import { readFileSync } from 'node:fs'
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { RingReader } from '../lib/ring.mjs'
-import { openRings } from './rings.mjs'
+import { openRings, withEach } from './rings.mjs'
 
 /** By then the pauses are as long as they get. */
 const SETTLE_MS = 10_000
 const IDLE_MS = 10_000
-/** So many attach side by side. */
-const TOGETHER = 32
 
 const { folder, layout, rings, options } = JSON.parse(process.argv[2])
 const before = process.memoryUsage.rss()
 const started = performance.now()
 const { devices, close } = await openRings(folder, layout, rings)
-const readers = []
-for (let at = 0; at < devices.length; at += TOGETHER) {
-  const some = devices.slice(at, at + TOGETHER)
-  readers.push(...(await Promise.all(some.map((device) => RingReader.open(device, options)))))
-}
+const readers = await withEach(devices, (device) => RingReader.open(device, options))
 const openMs = performance.now() - started
 
 const stop = new AbortController()

@@ -9,6 +9,8 @@ import { FileBlockDevice, NbdBlockDevice, PartitionBlockDevice } from '../lib/ri
 /** Bytes of each. */
 const RING_BYTES = 256 << 10
 const SECTOR_BYTES = 512
+/** So many are made, or attach, side by side. */
+const TOGETHER = 32
 /** A server begins within this. */
 const START_MS = 10_000
 
@@ -43,6 +45,15 @@ async function serve(folder, bytes) {
     server.kill()
     await ended
   }
+}
+
+/** Does something with each device, with some of them side by side. */
+export async function withEach(devices, act) {
+  const done = []
+  for (let at = 0; at < devices.length; at += TOGETHER) {
+    done.push(...(await Promise.all(devices.slice(at, at + TOGETHER).map(act))))
+  }
+  return done
 }
 
 /** Opens the rings' devices; `close` disconnects them. */

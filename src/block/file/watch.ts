@@ -16,6 +16,8 @@ const watches = channel('shared-block-ring:watch')
 const SHARE = 1 / 10
 /** So many milliseconds of telling may follow each other at once after a quiet time. */
 const BURST_MS = 50
+/** No change is told later than this, also on a busy machine, where telling seems to take long. */
+const MAX_REST_MS = 50
 
 /**
  * Who wants to be told by one watch of the system, which does not say what has changed in the file: each looks. If they are many, and changes
@@ -35,7 +37,7 @@ export class Told {
     this.#leftMs = Math.min(BURST_MS, this.#leftMs + (now - this.#at) * SHARE)
     this.#at = now
     if (this.#leftMs > 0 || this.all.size === 1) this.#tellNow()
-    else this.#timer = setTimeout(() => this.#tellNow(), -this.#leftMs / SHARE).unref()
+    else this.#rest(Math.min(MAX_REST_MS, -this.#leftMs / SHARE))
   }
 
   close(): void {
@@ -43,11 +45,16 @@ export class Told {
     this.#timer = undefined
   }
 
+  #rest(ms: number): void {
+    this.#timer = setTimeout(() => this.#tellNow(), ms).unref()
+  }
+
   #tellNow(): void {
     this.close()
     const began = performance.now()
+    this.#at = began
     for (const tell of this.all) tell()
-    this.#leftMs -= performance.now() - began
+    this.#leftMs = Math.max(0, this.#leftMs) - (performance.now() - began)
   }
 }
 
