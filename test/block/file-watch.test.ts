@@ -90,3 +90,24 @@ test('changes that do not end are told together, where telling takes long', () =
     vi.useRealTimers()
   }
 })
+
+test('where telling takes very long, a change is told within 50 ms', () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+  try {
+    let tells = 0
+    const told = new Told()
+    told.all.add(() => undefined)
+    told.all.add(() => {
+      tells++
+      vi.advanceTimersByTime(400)
+    })
+    for (let changes = 1; changes < 5; changes++) {
+      told.tell()
+      vi.advanceTimersByTime(50)
+      expect(tells).toBe(changes)
+    }
+    told.close()
+  } finally {
+    vi.useRealTimers()
+  }
+})
