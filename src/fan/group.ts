@@ -4,7 +4,7 @@ import { type Clock, MAX_TIMER_MS, systemClock } from '../clock.ts'
 import { bytes } from '../codec/bytes.ts'
 import type { Codec } from '../codec/codec.ts'
 import { isBlockError, isRingError, RingError } from '../errors.ts'
-import type { Arrival } from '../ring/queue/await-ring.ts'
+import type { AwaitedRing } from '../ring/queue/await-ring.ts'
 import type { Handler, ProcessOptions, ProcessSummary } from '../ring/queue/process/types.ts'
 import { insideOf, type ReaderOptions, RingReader } from '../ring/queue/reader.ts'
 import type { WaitingOptions } from '../ring/queue/writer.ts'
@@ -15,7 +15,7 @@ import { checkOptions, type OptionKinds } from '../util/options.ts'
 import { type FanIn, type Received, receiveFrom } from './fan-in.ts'
 import { type Seating, Seats } from './seats.ts'
 
-const arrivals = new Lazy(() => import('../ring/queue/await-ring.ts'))
+const awaiting = new Lazy(() => import('../ring/queue/await-ring.ts'))
 
 const CHECK_MS = 500
 /** How long a ring that could not be opened is left alone. */
@@ -112,7 +112,7 @@ export class Group<Out> implements AsyncDisposable {
   /** When a ring that could not be opened is tried again. */
   readonly #retryAt = new Map<BlockDevice, number>()
   /** Of rings that are waited for. */
-  readonly #arrivals = new Map<BlockDevice, Arrival>()
+  readonly #awaited = new Map<BlockDevice, AwaitedRing>()
   readonly #closing = new AbortController()
   readonly #checking: Promise<void>
   #looks = 0
@@ -299,11 +299,11 @@ export class Group<Out> implements AsyncDisposable {
 
   /** Whether there is a ring on a device that may be blank yet. Others are not kept waiting: the next look tries it again. */
   async #hasArrived(device: BlockDevice, signal: AbortSignal): Promise<boolean> {
-    const { Arrival } = arrivals.value ?? (await arrivals.load())
-    const arrival = this.#arrivals.get(device) ?? new Arrival(device, this.#clock)
-    this.#arrivals.set(device, arrival)
-    if (!(await arrival.look(signal))) return false
-    this.#arrivals.delete(device)
+    const { AwaitedRing } = awaiting.value ?? (await awaiting.load())
+    const awaited = this.#awaited.get(device) ?? new AwaitedRing(device, this.#clock)
+    this.#awaited.set(device, awaited)
+    if (!(await awaited.look(signal))) return false
+    this.#awaited.delete(device)
     return true
   }
 

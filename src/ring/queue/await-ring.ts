@@ -12,7 +12,7 @@ const NOTHING_YET: readonly unknown[] = [BLANK, UNFINISHED[1], UNFINISHED[2]]
 const CREATION_MS = 10_000
 
 /** Looks again and again whether a ring has been created on a blank device. */
-export class Arrival {
+export class AwaitedRing {
   readonly #device: BlockDevice
   readonly #clock: Clock
   #damagedSince: number | undefined
@@ -52,9 +52,9 @@ export async function awaitRing(
 ): Promise<void> {
   const { clock = systemClock, signal } = options
   const waiter = new Waiter(device, clock, options)
-  const arrival = new Arrival(device, clock)
+  const awaited = new AwaitedRing(device, clock)
   try {
-    while (!(await arrival.look(signal))) await waiter.pause(signal)
+    while (!(await awaited.look(signal))) await waiter.pause(signal)
   } finally {
     waiter.close()
   }

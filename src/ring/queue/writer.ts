@@ -14,8 +14,8 @@ import { ATTACH_KINDS } from '../shared/attach-options.ts'
 import { totalBytes } from '../shared/item-limits.ts'
 import { allOwn, ItemMemory, type OwnItems, ownItems } from '../shared/own-items.ts'
 import type { AttachOptions, NewRingOptions, PushManyResult } from '../types.ts'
-import { Arrivals } from './arrivals.ts'
 import { createMissing } from './create-missing.ts'
+import { EncodingPushes } from './encoding-pushes.ts'
 import { publishWriterEvent, type WriterEvent, writerEvents } from './events.ts'
 import { checkWaitOptions, Waiter, type WaitOptions } from './poll.ts'
 import { type CommitDone, PushQueue } from './push-queue.ts'
@@ -123,7 +123,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
   readonly #waiter: Waiter
   readonly #queue: PushQueue
   readonly #memory: ItemMemory
-  readonly #arrivals: Arrivals
+  readonly #encoding: EncodingPushes
   #pumping: Promise<void> | undefined
   readonly #clock: Clock
   readonly #closing = new AbortController()
@@ -151,7 +151,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
         onOverloaded: (items) => publishWriterEvent(producer, { event: 'overloaded', items }),
       },
     )
-    this.#arrivals = new Arrivals(this.#closing.signal, (items, signal) =>
+    this.#encoding = new EncodingPushes(this.#closing.signal, (items, signal) =>
       this.#enqueue(items, signal),
     )
     this.#onBlocked = options.onBlocked ?? (() => undefined)
@@ -249,10 +249,10 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     try {
       signal?.throwIfAborted()
       const encoded = this.#encode(items)
-      if (!(encoded instanceof Promise) && !this.#arrivals.any) {
+      if (!(encoded instanceof Promise) && !this.#encoding.any) {
         return this.#enqueue(encoded, signal)
       }
-      return this.#arrivals.push(Promise.resolve(encoded), signal)
+      return this.#encoding.push(Promise.resolve(encoded), signal)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -288,7 +288,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
   async tryPushMany(items: readonly In[]): Promise<TryPushManyResult> {
     const encoded = await this.#encode(items)
     this.#checkOpen()
-    if (!this.#queue.empty || this.#arrivals.any) return { status: 'full' }
+    if (!this.#queue.empty || this.#encoding.any) return { status: 'full' }
     const startedAt = this.#startedAt()
     const result = await this.producer.append(encoded)
     if (startedAt !== undefined) {
@@ -333,8 +333,8 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     encoded: Uint8Array | Promise<Uint8Array>,
     signal: AbortSignal | undefined,
   ): Promise<Position> {
-    if (encoded instanceof Promise || this.#arrivals.any) {
-      return this.#arrivals.push(allOwn([encoded]), signal)
+    if (encoded instanceof Promise || this.#encoding.any) {
+      return this.#encoding.push(allOwn([encoded]), signal)
     }
     this.#checkOpen()
     return this.#pumped(this.#queue.addOne(encoded, signal))

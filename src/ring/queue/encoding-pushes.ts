@@ -4,7 +4,7 @@ import { Serial } from '../../util/serial.ts'
 import type { OwnItems } from '../shared/own-items.ts'
 
 /** Pushes whose items are still being encoded. A slow codec must not let later pushes overtake. */
-export class Arrivals {
+export class EncodingPushes {
   readonly #inOrder = new Serial()
   readonly #closing: AbortSignal
   readonly #enqueue: (items: OwnItems, signal: AbortSignal | undefined) => Promise<Position>
