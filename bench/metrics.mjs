@@ -26,7 +26,7 @@ const CONCURRENCY = 8
 const MIB = 1 << 20
 /** Handlers that do nothing are acknowledged, and told, and timed as many at a time. */
 const BURST = 64
-const TOGETHER = 16
+const TOGETHER = 32
 /** Of a process: those that do not count, and those that do. */
 const WARM_UP = 4
 const MEASURED = 7
@@ -45,10 +45,19 @@ const { values } = parseArgs({
 })
 
 if (values.help) console.log(USAGE)
+else if (values.on === 'alone') console.log(JSON.stringify(await settling()))
 else if (values.how !== undefined) console.log(JSON.stringify(await measureOften()))
 else {
   for (const device of ['memory', 'file']) compare(device, Number(values.rounds))
   console.log(`of that, the instruments' own code, for ${IN_FLIGHT} items: ${listening()}`)
+  const [off, on] = ['off', 'on'].map((how) => child({ how, on: 'alone' }).toFixed(1))
+  console.log(`what was handled, settled and timed alone: ${off} ns an item off, ${on} on`)
+}
+
+function child(flags) {
+  const args = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value])
+  const program = fileURLToPath(import.meta.url)
+  return JSON.parse(execFileSync(process.execPath, [program, ...args], { encoding: 'utf8' }))
 }
 
 function compare(device, rounds) {
@@ -57,12 +66,7 @@ function compare(device, rounds) {
     const pair = {}
     for (const how of round % 2 === 0 ? ['off', 'on'] : ['on', 'off']) {
       const { items, bytes, dir } = values
-      const flags = Object.entries({ how, on: device, items, bytes, dir })
-      const args = flags.flatMap(([name, value]) => [`--${name}`, value])
-      const program = fileURLToPath(import.meta.url)
-      pair[how] = JSON.parse(
-        execFileSync(process.execPath, [program, ...args], { encoding: 'utf8' }),
-      )
+      pair[how] = child({ how, on: device, items, bytes, dir })
     }
     pairs.push(pair)
   }
@@ -110,6 +114,41 @@ async function measureOften() {
     await device.disconnect()
     await rm(folder, { recursive: true })
   }
+}
+
+/** What `process` does with an item that was handled, but for the acknowledgement: nanoseconds, at best. The package does not export it. */
+async function settling() {
+  const { Settlements } = await import('../.build/ring/queue/process/settlements.js')
+  const { HandlerTimes } = await import('../.build/ring/queue/process/handler-times.js')
+  const { systemClock } = await import('../.build/clock.js')
+  const { Instruments: Counting } = await import('../.build/metrics/index.js')
+  const isOn = values.how === 'on'
+  const instruments = isOn ? new Counting() : undefined
+  const consumer = { device: { name: 'd' }, queue: 'q', client: 'c' }
+  const settlements = new Settlements(
+    { consumer, ackAll: async () => undefined },
+    { attemptStore: undefined, keyOf: String, onFailed: () => undefined },
+  )
+  const times = new HandlerTimes(systemClock, (ms) => settlements.timed(ms))
+  const entries = Array.from({ length: BURST }, (_, index) => ({
+    ...{ position: BigInt(index), storedBytes: 256, pushedAt: 1, item: index },
+  }))
+  const bursts = 2000
+  const taken = []
+  for (let round = 0; round < 40; round++) {
+    const before = now()
+    for (let count = 0; count < bursts; count++) {
+      for (const entry of entries) {
+        const startedAt = isOn ? times.begin() : undefined
+        settlements.handled(entry, 1, isOn ? times.end(startedAt) : 0)
+      }
+      times.rest()
+      await settlements.written
+    }
+    taken.push(((now().cpu - before.cpu) * 1000) / (bursts * BURST))
+  }
+  instruments?.[Symbol.dispose]()
+  return Math.min(...taken)
 }
 
 /** What it takes to hear of a commit, a receipt, an acknowledgement, and the handlers of as many items, at best. */

@@ -66,13 +66,13 @@ describe('the time of handlers', () => {
     expect(Object.keys(durations)).toHaveLength(100)
   })
 
-  test('of one that takes long after quick ones is in the mean of at most 16, and the next are timed one by one', async () => {
+  test('of one that takes long after quick ones is in the mean of at most 32, and the next are timed one by one', async () => {
     const { durations } = await timesOf(names.slice(0, 128), (clock) => (name) => {
       clock.ms += name === 'item 60' ? 16 : 0
     })
     const slow = Object.entries(durations).filter(([, ms]) => ms > 0)
     expect(slow.map(([name]) => name)).toContain('item 60')
-    expect(slow.length).toBeLessThanOrEqual(16)
+    expect(slow.length).toBeLessThanOrEqual(32)
     expect(slow.reduce((sum, [, ms]) => sum + ms, 0)).toBeCloseTo(16)
   })
 

@@ -1,7 +1,7 @@
 import type { Clock } from '../../../clock.ts'
 
 /** As many are timed together at most. */
-const MOST = 16
+const MOST = 32
 /** How quick they have to be for that, each, in milliseconds. */
 const QUICK_MS = 0.01
 
@@ -10,7 +10,7 @@ const QUICK_MS = 0.01
  * one right after the other, are timed together while they take microseconds, and each counts with the mean.
  *
  * - Handlers that take longer are timed one by one.
- * - One that takes long right after quick ones counts as up to 16 handlers that took as long together.
+ * - One that takes long right after quick ones counts as up to 32 handlers that took as long together.
  */
 export class HandlerTimes {
   readonly #clock: Clock

@@ -23,31 +23,40 @@ export type UnnamedWorkEvent = EventDetails<
 /** What became of an item whose handler did not succeed. */
 export type Outcome = Exclude<UnnamedWorkEvent, { readonly event: 'failed' | 'retried' }>
 
+/** As many as are timed together. */
+interface Timed {
+  count: number
+  readonly attempt: number
+  durationMs: number
+}
+
 /** What is published of handled items. */
 class Successes {
-  readonly attempts: { count: number; readonly attempt: number; durationMs: number }[] = []
-  /** How many of the last ones are timed later. */
-  #untimed = 0
+  readonly attempts: Timed[] = []
+  /** The last of them, while it is timed later. */
+  #untimed: Timed | undefined
+  /** How many of the last ones are. */
+  #waiting = 0
 
   /** @param durationMs undefined if `time` says it */
   add(attempt: number, durationMs: number | undefined): void {
-    const last = this.attempts.at(-1)
-    if (this.#untimed > 0 && last?.attempt === attempt) last.count++
+    const last = this.#untimed
+    if (last !== undefined && last.attempt === attempt) last.count++
     else {
-      this.attempts.push({ count: 1, attempt, durationMs: 0 })
-      this.#untimed++
+      this.#untimed = { count: 1, attempt, durationMs: 0 }
+      this.attempts.push(this.#untimed)
+      this.#waiting++
     }
     if (durationMs !== undefined) this.time(durationMs)
   }
 
   /** How long each handler took that is not timed yet. */
   time(durationMs: number): void {
-    const { attempts } = this
-    for (let at = attempts.length - this.#untimed; at < attempts.length; at++) {
-      const untimed = attempts[at]
+    for (; this.#waiting > 0; this.#waiting--) {
+      const untimed = this.attempts[this.attempts.length - this.#waiting]
       if (untimed !== undefined) untimed.durationMs = durationMs
     }
-    this.#untimed = 0
+    this.#untimed = undefined
   }
 }
 
