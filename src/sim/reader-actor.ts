@@ -223,12 +223,17 @@ export class ReaderActor extends RoleActor<ReaderStep> {
     try {
       await one.entry?.ack()
     } catch (error) {
-      one.finished = false
+      this.#notAcknowledged([one])
       throw error
     }
     if (this.#plan.lazyAck !== false || !prefix.includes(one)) return
     handle.model.checkAcknowledged(prefix)
     handle.model.acknowledged(prefix)
+  }
+
+  /** An acknowledgement failed. A lazy one stays: another write is to come. */
+  #notAcknowledged(some: readonly Delivered[]): void {
+    if (this.#plan.lazyAck === false) for (const one of some) one.finished = false
   }
 
   /** Has items handled. */
@@ -351,7 +356,7 @@ export class ReaderActor extends RoleActor<ReaderStep> {
     try {
       await handle.reader.ackThrough(last.position)
     } catch (error) {
-      for (const one of news) one.finished = false
+      this.#notAcknowledged(news)
       throw error
     }
     if (this.#plan.lazyAck === false) handle.model.acknowledged(prefix)

@@ -82,6 +82,11 @@ test.each([
   expect(outcome.broken).toBeUndefined()
 })
 
+test('acknowledging in any order, swarm, seed 770696: the model took a lazy acknowledgement for none because its write failed', async () => {
+  const outcome = await runSeed(format2Reader, 770_696, { mix: 'swarm' })
+  expect(outcome.broken).toBeUndefined()
+})
+
 test('a simulation does the same again for the same seed', async () => {
   for (const mix of ['honest', 'all']) {
     const once = await runSeed(format2, 5, { mix, traced: true })
