@@ -29,7 +29,9 @@ export class Onlooker {
       for await (const item of ring.past(this.#device, which)) found.push(item)
     } catch (error) {
       const code = isRingError(error) ? error.code : undefined
-      if (code === undefined || !guarantees.errors.has(code)) throw error
+      // Going backward, a damaged batch hides those before it.
+      const isHidden = code === 'RING_CORRUPT' && guarantees.errors.has('RING_DAMAGED')
+      if (!isHidden && (code === undefined || !guarantees.errors.has(code))) throw error
     }
     world.trace(() => `${which}: ${found.length} items found`)
     oracle.foundPast(found)

@@ -46,6 +46,11 @@ test.each([
     28,
     'the oracle took an epoch that began at the place of the consumer for acknowledged damage',
   ],
+  [
+    'each',
+    70_012,
+    'what hides items from reading backward had a code that the oracle did not know',
+  ],
 ])('%s, seed %i: %s', async (mix, seed) => {
   const outcome = await runSeed(format2, seed, { mix })
   expect(outcome.broken).toBeUndefined()
