@@ -284,6 +284,7 @@ test.for(COMMANDS)('the commands of %s work, one after the other', async (path, 
   const empty = await mkdtemp(join(folder, 'commands-'))
   await runCommands(commands.join('\n'), empty)
   if (path !== 'docs/operating.md') return
+  await runCommands('sbr consume rescued.ring --drain > rescued.txt', empty)
   const rescued = await readFile(join(empty, 'rescued.txt'), 'utf8')
   expect(rescued).toBe(Array.from({ length: 1000 }, (_, index) => `${index + 1}\n`).join(''))
 })
