@@ -2,7 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
-import { FileWatches, Told, watchFile } from '../../src/block/file/watch.ts'
+import { FileWatches, Listeners, watchFile } from '../../src/block/file/watch.ts'
 import { temporaryFolder } from '../cli/cli.ts'
 
 test('a watch that cannot be had is told of once, and says that it does not work', () => {
@@ -55,34 +55,34 @@ test('changes that do not end are told together, where telling takes long', () =
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
   try {
     let tells = 0
-    const told = new Told()
+    const listeners = new Listeners()
     const tell = (): void => {
       tells++
       vi.advanceTimersByTime(4)
     }
-    told.all.add(tell)
+    listeners.all.add(tell)
     // One alone is told always.
-    for (let changes = 0; changes < 100; changes++) told.tell()
+    for (let changes = 0; changes < 100; changes++) listeners.notify()
     expect(tells).toBe(100)
     vi.advanceTimersByTime(10_000)
-    told.all.add(() => undefined)
+    listeners.all.add(() => undefined)
     tells = 0
     // First 50 ms at once, with what comes back meanwhile, then a tenth of the time.
-    for (let changes = 0; changes < 100; changes++) told.tell()
+    for (let changes = 0; changes < 100; changes++) listeners.notify()
     expect(tells).toBe(14)
     for (let ms = 0; ms < 4000; ms++) {
       vi.advanceTimersByTime(1)
-      told.tell()
+      listeners.notify()
     }
     expect(tells).toBeGreaterThan(100)
     expect(tells).toBeLessThan(130)
     // The last change is told too.
     const before = tells
-    told.tell()
+    listeners.notify()
     vi.advanceTimersByTime(100)
     expect(tells).toBeGreaterThan(before)
-    for (let changes = 0; changes < 100; changes++) told.tell()
-    told.close()
+    for (let changes = 0; changes < 100; changes++) listeners.notify()
+    listeners.close()
     const after = tells
     vi.advanceTimersByTime(1000)
     expect(tells).toBe(after)
@@ -95,18 +95,18 @@ test('where telling takes very long, a change is told within 50 ms', () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
   try {
     let tells = 0
-    const told = new Told()
-    told.all.add(() => undefined)
-    told.all.add(() => {
+    const listeners = new Listeners()
+    listeners.all.add(() => undefined)
+    listeners.all.add(() => {
       tells++
       vi.advanceTimersByTime(400)
     })
     for (let changes = 1; changes < 5; changes++) {
-      told.tell()
+      listeners.notify()
       vi.advanceTimersByTime(50)
       expect(tells).toBe(changes)
     }
-    told.close()
+    listeners.close()
   } finally {
     vi.useRealTimers()
   }

@@ -12,31 +12,31 @@ export interface WatchEvent {
 
 const watches = channel('shared-block-ring:watch')
 
-/** The part of the time that telling many may take. */
+/** The share of the time that notifying may take. */
 const SHARE = 1 / 10
-/** So many milliseconds of telling may follow each other at once after a quiet time. */
+/** Milliseconds of notifying that are allowed in a row after a quiet time. */
 const BURST_MS = 50
-/** No change is told later than this, also on a busy machine, where telling seems to take long. */
+/** The longest rest, in milliseconds: on a busy machine notifying seems to take long, and changes should not wait for that. */
 const MAX_REST_MS = 50
 
 /**
- * Who wants to be told by one watch of the system, which does not say what has changed in the file: each looks. If they are many, and changes
- * do not end, several changes are told together.
+ * The listeners of one watch of the system. It does not say where the file has changed, so each listener looks. Where there are many, and
+ * changes keep coming, several changes share a notification.
  */
-export class Told {
+export class Listeners {
   readonly all: Set<() => void> = new Set()
-  /** Milliseconds of telling that are left; below 0 while it has to rest. */
+  /** Milliseconds of notifying that are left; below 0 while it has to rest. */
   #leftMs = BURST_MS
   #at = performance.now()
   #timer: NodeJS.Timeout | undefined
 
-  /** Tells them now, or soon. */
-  tell(): void {
+  /** Notifies them now, or soon. */
+  notify(): void {
     if (this.#timer !== undefined) return
     const now = performance.now()
     this.#leftMs = Math.min(BURST_MS, this.#leftMs + (now - this.#at) * SHARE)
     this.#at = now
-    if (this.#leftMs > 0 || this.all.size === 1) this.#tellNow()
+    if (this.#leftMs > 0 || this.all.size === 1) this.#notifyNow()
     else this.#rest(Math.min(MAX_REST_MS, -this.#leftMs / SHARE))
   }
 
@@ -46,27 +46,27 @@ export class Told {
   }
 
   #rest(ms: number): void {
-    this.#timer = setTimeout(() => this.#tellNow(), ms).unref()
+    this.#timer = setTimeout(() => this.#notifyNow(), ms).unref()
   }
 
-  #tellNow(): void {
+  #notifyNow(): void {
     this.close()
     const began = performance.now()
     this.#at = began
-    for (const tell of this.all) tell()
+    for (const listener of this.all) listener()
     this.#leftMs = Math.max(0, this.#leftMs) - (performance.now() - began)
   }
 }
 
-/** One watch of the system, and who is told by it. */
+/** One watch of the system, and its listeners. */
 interface SharedWatch {
   readonly watch: BlockWatch
-  readonly told: Told
+  readonly listeners: Listeners
 }
 
 /**
- * One watch of the system for all that want to be told of changes of one file: many rings can be parts of it, and each watch of its own takes
- * memory and time, also at each change.
+ * One watch of the system for all who listen to changes of one file: many rings can be parts of it, and a watch for each would take memory,
+ * and time at each change.
  */
 export class FileWatches {
   readonly #path: string
@@ -80,25 +80,25 @@ export class FileWatches {
   add(onChange: () => void): BlockWatch {
     // One that has failed stays with those that have it; who comes now may have better luck.
     if (this.#shared?.watch.works !== true) this.#shared = this.#begin()
-    const { watch, told } = this.#shared
+    const { watch, listeners } = this.#shared
     const own = (): void => onChange()
-    told.all.add(own)
+    listeners.all.add(own)
     return {
       get works() {
         return watch.works
       },
       close: () => {
-        if (!told.all.delete(own) || told.all.size > 0) return
+        if (!listeners.all.delete(own) || listeners.all.size > 0) return
         watch.close()
-        told.close()
+        listeners.close()
         if (this.#shared?.watch === watch) this.#shared = undefined
       },
     }
   }
 
   #begin(): SharedWatch {
-    const told = new Told()
-    return { watch: watchFile(this.#path, () => told.tell()), told }
+    const listeners = new Listeners()
+    return { watch: watchFile(this.#path, () => listeners.notify()), listeners }
   }
 }
 
