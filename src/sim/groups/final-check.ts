@@ -13,6 +13,7 @@ import {
   BACK_MS,
   DONE_MS,
   FAIR_MS,
+  HANDED_OVER_MS,
   RETRY_MS,
   SETTLED_MS,
   STEADY_MS,
@@ -55,7 +56,7 @@ export async function finalCheck(run: GroupsRun): Promise<void> {
     () => `${unfair(run)}`,
   )
   // Who has one more than others is decided once all have seen who is there.
-  await clock.sleep(SETTLED_MS)
+  await clock.sleep(SETTLED_MS + (plan.hosts ? HANDED_OVER_MS : 0))
   const { taken } = oracle
   await clock.sleep(STEADY_MS)
   if (oracle.taken !== taken) throw new Violation('unfair', 'rings move although all is calm')

@@ -4,8 +4,10 @@
 export const LEASE_MS = 5000
 /** How soon another member has a dead member's ring, on one machine. */
 export const MOVED_MS = 1000
-/** The same between machines: its lease is watched and taken, and both members look now and then. */
-export const TAKEN_OVER_MS: number = 1.25 * LEASE_MS + 2500 + 2500
+/** How soon a ring that a member has given back is another's, between machines, where both look now and then. */
+export const HANDED_OVER_MS: number = 2500 + 2500
+/** How soon another member has a dead one's between machines: its lease is watched and taken. */
+export const TAKEN_OVER_MS: number = 1.25 * LEASE_MS + HANDED_OVER_MS
 /** How long a ring is left alone that failed. */
 export const RETRY_MS = 5000
 /** How long a host that stood still may be taken for a dead one. */
