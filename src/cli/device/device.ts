@@ -42,11 +42,12 @@ export async function openWhole(
   if (scheme !== undefined && !isNbdUri(path) && !/^file$/i.test(scheme)) {
     throw usageError(`expected a path, a file:// URI or an NBD URI, found the scheme ${scheme}`)
   }
-  const settings = { mode, ...(sectorSize !== undefined && { sectorSize }), ...options }
+  const { followLinks = 'all', ...shared } = options
+  const settings = { mode, ...(sectorSize !== undefined && { sectorSize }), ...shared }
   try {
     if (!isNbdUri(path)) {
       const direct = buffered === true ? false : 'auto'
-      return await FileBlockDevice.open(path, { ...settings, direct })
+      return await FileBlockDevice.open(path, { ...settings, followLinks, direct })
     }
     // Few need it, and it takes a while to load.
     const nbd = await import('../../block/nbd/index.ts')
