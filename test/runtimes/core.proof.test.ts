@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { ALONE } from '../alone.ts'
 import { testInRuntimes } from './bundle.ts'
 
-const FOLDERS = ['test/ring', 'test/codec', 'test/jobs', 'test/journal', 'test/streams']
+const FOLDERS = ['test/ring', 'test/codec', 'test/tasks', 'test/journal', 'test/streams']
 
 /** What needs Vitest or its own folder, and what takes longer than all others together. */
 const LEFT_OUT = /\bvi\b|Snapshot|import\.meta|migrateRing/
