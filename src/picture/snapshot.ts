@@ -1,5 +1,5 @@
 import type { BlockHolder } from '../block/device.ts'
-import type { RingStats } from '../ring/inspection.ts'
+import type { RingInspection, RingStats } from '../ring/inspection.ts'
 import type { LeaseState } from '../ring/lease-types.ts'
 import { fillOf, oldestAgeOf } from '../ring/report/fill-and-age.ts'
 import type { ByteRange } from '../ring/types.ts'
@@ -68,12 +68,7 @@ export interface RingSeen {
   readonly at: number
   readonly format: 1 | 2
   /** Format 2: what it was made with. */
-  readonly ring?: {
-    readonly uuid: string
-    readonly name: string
-    readonly blockSize: number
-    readonly onFull: 'wait' | 'overwrite'
-  }
+  readonly ring?: RingInspection['ring']
   readonly deviceBytes: number
   /** Everything but the data area, in the order of the device. */
   readonly parts: readonly Part[]

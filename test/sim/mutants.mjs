@@ -424,7 +424,13 @@ const FORMAT2 = [
   exhaustive(
     'the consumer does not flush when it attaches',
     ['aTaTB', 'tatpc', ...SILENTLY],
-    [[CONSUMER2, 'previous = reading\n    await disk.device.flush()', 'previous = reading']],
+    [
+      [
+        'ring/format2/checkpointed-slots.ts',
+        'previous = reading\n    await disk.device.flush()',
+        'previous = reading',
+      ],
+    ],
   ),
   exhaustive(
     'a cursor goes back by blocks only',

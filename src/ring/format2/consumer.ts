@@ -15,6 +15,7 @@ import type {
   RingState,
   SuspendResult,
 } from '../types.ts'
+import { checkpointedSlots } from './checkpointed-slots.ts'
 import { isBad } from './disk/block.ts'
 import { type Cursor, itemsBefore } from './disk/cursor.ts'
 import type { Disk } from './disk/disk.ts'
@@ -27,7 +28,7 @@ import { ConsumerLog } from './log/consumer-log.ts'
 import { losses } from './log/log-front.ts'
 import { LossCounter } from './log/loss-counter.ts'
 import { fromPosition, startOf, toText } from './position.ts'
-import { Format2Role, MAX_PASSES, newestConsumer, newestProducer } from './role.ts'
+import { Format2Role, newestConsumer, newestProducer } from './role.ts'
 import { SlotPair } from './slot-pair.ts'
 import { takeRole } from './take-role.ts'
 
@@ -53,21 +54,6 @@ export async function attachConsumer(
   } catch (error) {
     await claimed.release()
     throw error
-  }
-}
-
-/** Reads the slots until two readings agree, with a flush between them: then they are on the medium. */
-async function checkpointedSlots(disk: Disk): Promise<Slots> {
-  let previous = ''
-  for (let pass = 0; ; pass++) {
-    const slots = await disk.readSlots()
-    // A running producer keeps writing its own slots: only ours have to be stable.
-    const reading = JSON.stringify(
-      slots.consumer.map((slot) => (isBad(slot) ? -1 : slot.generation)),
-    )
-    if (reading === previous || pass === MAX_PASSES) return slots
-    previous = reading
-    await disk.device.flush()
   }
 }
 

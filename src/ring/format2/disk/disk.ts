@@ -221,7 +221,12 @@ export class Disk {
   #readNow(offset: number, bytes: number): Uint8Array | undefined {
     if (memory.length < bytes) memory = new Uint8Array(bytes)
     const found = memory.subarray(0, bytes)
-    return this.device.readNow?.(this.sectorOf(offset), found) ? found : undefined
+    try {
+      return this.device.readNow?.(this.sectorOf(offset), found) ? found : undefined
+    } catch {
+      // Readers of other devices look in the same turn, and an error would end it. `read` is next, which rejects.
+      return undefined
+    }
   }
 
   /** Writes blocks of the log; they are on stable storage when this resolves. One write, unless the log wraps. */
