@@ -37,7 +37,7 @@ export type {
   WriterEvent,
 } from './ring/queue/events.ts'
 export type { HeldEvent, Unacked } from './ring/queue/hold.ts'
-export type { LazyAckOptions } from './ring/queue/lazy-acknowledgements.ts'
+export type { LazyAckOptions } from './ring/queue/lazy-ack-options.ts'
 export type { WaitOptions, WakeCause } from './ring/queue/poll.ts'
 export type { HandlerVerdict } from './ring/queue/process/handler-verdict.ts'
 export type {
@@ -71,7 +71,6 @@ export {
   RingWriter,
   type TryPushManyResult,
   type TryPushResult,
-  type WaitingOptions,
   type WriterOptions,
 } from './ring/queue/writer.ts'
 export { formatPosition, parsePosition } from './ring/shared/position-text.ts'
@@ -94,3 +93,4 @@ export type {
   SuspendResult,
 } from './ring/types.ts'
 export type { BackoffOptions } from './tasks/backoff.ts'
+export type { WaitingOptions } from './util/waiting.ts'

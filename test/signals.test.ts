@@ -137,7 +137,7 @@ async function fillUp(writer: RingWriter): Promise<void> {
 const calls: Readonly<
   Record<string, Readonly<Record<string, (signal: AbortSignal) => Promise<unknown>>>>
 > = {
-  'ring/queue/writer.ts': {
+  'util/waiting.ts': {
     'RingWriter.open': async (signal) => {
       await (await RingWriter.open(newDevice(), { createIfMissing: true, signal })).close()
     },

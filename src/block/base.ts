@@ -11,17 +11,20 @@ import type {
   WriteOptions,
 } from './device.ts'
 import { NO_CAPABILITIES } from './device.ts'
-import { asked, type Permit } from './permit.ts'
+import type { AskedPermit, Permit } from './permit.ts'
 import {
+  askedOf,
+  checkAskOptions,
   checkClaimOptions,
-  checkKey,
   checkRequest,
   checkRole,
   checkSectors,
   checkTransfer,
   disconnected,
+  REQUEST_KINDS,
   readOnly,
   unsupportedError,
+  WRITE_KINDS,
 } from './validate.ts'
 
 /** Zeroes are written in pieces of at most this many bytes. */
@@ -190,8 +193,8 @@ export abstract class BaseBlockDevice implements BlockDevice {
     buffers: readonly Uint8Array[],
     options?: RequestOptions,
   ): Promise<void> {
+    const ask = askedOf('read', options, REQUEST_KINDS)
     this.#begin()
-    const ask = asked(options?.permit)
     try {
       const { singleSectorBuffers } = this.capabilities
       const sectors = checkTransfer(this.info, sectorStart, buffers, singleSectorBuffers)
@@ -219,8 +222,8 @@ export abstract class BaseBlockDevice implements BlockDevice {
     buffers: readonly Uint8Array[],
     options?: WriteOptions,
   ): Promise<void> {
+    const ask = askedOf('write', options, WRITE_KINDS)
     this.#begin()
-    const ask = asked(options?.permit)
     try {
       const { singleSectorBuffers } = this.capabilities
       const sectors = checkTransfer(this.info, sectorStart, buffers, singleSectorBuffers)
@@ -235,15 +238,15 @@ export abstract class BaseBlockDevice implements BlockDevice {
     }
   }
 
-  flush(options?: RequestOptions): Promise<void> {
-    return this.#send(options, async (permit) => {
+  async flush(options?: RequestOptions): Promise<void> {
+    return this.#send(askedOf('flush', options, REQUEST_KINDS), async (permit) => {
       permit()
       await this.doFlush(permit)
     })
   }
 
-  discard(sectorStart: number, sectors: number, options?: RequestOptions): Promise<void> {
-    return this.#send(options, async (permit) => {
+  async discard(sectorStart: number, sectors: number, options?: RequestOptions): Promise<void> {
+    return this.#send(askedOf('discard', options, REQUEST_KINDS), async (permit) => {
       this.#checkCapability('discard')
       checkSectors(this.info, sectorStart, sectors)
       this.#checkWritable()
@@ -253,8 +256,8 @@ export abstract class BaseBlockDevice implements BlockDevice {
     })
   }
 
-  writeZeroes(sectorStart: number, sectors: number, options?: WriteOptions): Promise<void> {
-    return this.#send(options, async (permit) => {
+  async writeZeroes(sectorStart: number, sectors: number, options?: WriteOptions): Promise<void> {
+    return this.#send(askedOf('writeZeroes', options, WRITE_KINDS), async (permit) => {
       checkSectors(this.info, sectorStart, sectors)
       this.#checkWritable()
       if (sectors === 0) return
@@ -315,7 +318,7 @@ export abstract class BaseBlockDevice implements BlockDevice {
       this.#checkCapability('claim')
       checkRole(role)
       checkRequest(request)
-      checkKey(options)
+      checkAskOptions('ask', options)
       return this.doAsk(role, request, options)
     })
   }
@@ -324,7 +327,7 @@ export abstract class BaseBlockDevice implements BlockDevice {
     return this.#run(async () => {
       this.#checkCapability('claim')
       checkRole(role)
-      checkKey(options)
+      checkAskOptions('holderOf', options)
       return this.doHolderOf(role, options)
     })
   }
@@ -379,12 +382,8 @@ export abstract class BaseBlockDevice implements BlockDevice {
     if (!this.info.readWrite) throw readOnly(this.name)
   }
 
-  async #send(
-    options: RequestOptions | undefined,
-    operation: (permit: Permit) => Promise<void>,
-  ): Promise<void> {
+  async #send(ask: AskedPermit, operation: (permit: Permit) => Promise<void>): Promise<void> {
     this.#begin()
-    const ask = asked(options?.permit)
     try {
       await operation(ask.permit)
     } catch (error) {

@@ -1,5 +1,7 @@
 import { BlockError } from '../errors.ts'
-import type { AskOptions, BlockInfo, ClaimOptions } from './device.ts'
+import { checkOptions, type OptionKinds } from '../util/options.ts'
+import type { AskOptions, BlockInfo, ClaimOptions, RequestOptions, WriteOptions } from './device.ts'
+import { type AskedPermit, asked } from './permit.ts'
 
 /** Role names that `claim` takes. */
 const ROLE = /^[a-z0-9-]{1,32}(@[0-9]{1,16})?$/
@@ -87,28 +89,47 @@ export function checkRole(role: string): void {
   }
 }
 
-/**
- * Checks how a key is read.
- * @throws {TypeError} `key` is no function
- */
-export function checkKey({ key }: AskOptions): void {
-  if (key !== undefined && typeof key !== 'function') {
-    throw new TypeError('key must be a function that reads it')
-  }
+/** Types of the options of a request, and of one that writes. */
+export const REQUEST_KINDS: OptionKinds<RequestOptions> = { permit: 'function' }
+export const WRITE_KINDS: OptionKinds<WriteOptions> = { ...REQUEST_KINDS, durable: 'boolean' }
+
+const ASK_KINDS: OptionKinds<AskOptions> = { key: 'function' }
+const CLAIM_KINDS: OptionKinds<ClaimOptions> = {
+  ...ASK_KINDS,
+  holder: 'string',
+  onRequest: 'function',
 }
 
 /**
- * Checks the name of a claim's holder.
- * @throws {TypeError} there is no holder, or `onRequest` or `key` is no function
+ * The permit of a request that was made with options.
+ * @throws {TypeError} as `checkOptions`
+ */
+export function askedOf<Options extends RequestOptions>(
+  call: string,
+  options: Options | undefined,
+  kinds: OptionKinds<Options>,
+): AskedPermit {
+  if (options !== undefined) checkOptions(call, options, kinds)
+  return asked(options?.permit)
+}
+
+/**
+ * Checks how a role's holder is asked.
+ * @throws {TypeError} as `checkOptions`
+ */
+export function checkAskOptions(call: string, options: AskOptions): void {
+  checkOptions(call, options, ASK_KINDS)
+}
+
+/**
+ * Checks how a role is claimed.
+ * @throws {TypeError} as `checkOptions`; there is no holder
  */
 export function checkClaimOptions(options: ClaimOptions): void {
-  if (typeof options?.holder !== 'string') {
+  checkOptions('claim', options, CLAIM_KINDS)
+  if (options.holder === undefined) {
     throw new TypeError('a claim has to name its holder: { holder: string }')
   }
-  if (options.onRequest !== undefined && typeof options.onRequest !== 'function') {
-    throw new TypeError('onRequest must be a function')
-  }
-  checkKey(options)
 }
 
 /**

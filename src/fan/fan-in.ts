@@ -2,10 +2,10 @@ import { isRingError, RingError } from '../errors.ts'
 import type { RingEntry } from '../ring/queue/entry.ts'
 import type { Handler, ProcessOptions, ProcessSummary } from '../ring/queue/process/types.ts'
 import { RingReader } from '../ring/queue/reader.ts'
-import type { WaitingOptions } from '../ring/queue/writer.ts'
 import { Fifo } from '../tasks/fifo.ts'
 import { onAbort, untilAborted } from '../util/abort.ts'
 import { checkOptions, type OptionKinds } from '../util/options.ts'
+import { signalOf, type WaitingOptions } from '../util/waiting.ts'
 import { FanProcessor } from './fan-processor.ts'
 import { Supply } from './supply.ts'
 
@@ -112,7 +112,8 @@ export class FanIn<Out> implements AsyncDisposable {
    * @throws {TypeError} `process` is under way, or begins
    * @throws the signal's reason
    */
-  async receive({ signal }: WaitingOptions = {}): Promise<Received<Out>> {
+  async receive(options: WaitingOptions = {}): Promise<Received<Out>> {
+    const signal = signalOf('FanIn.receive', options)
     for (;;) {
       signal?.throwIfAborted()
       this.#checkOpen()

@@ -1,6 +1,7 @@
 import { crc32c } from '../checksum/crc32c.ts'
 import type { Position } from '../position.ts'
-import { RingWriter, type WaitingOptions } from '../ring/queue/writer.ts'
+import { RingWriter } from '../ring/queue/writer.ts'
+import { signalOf, type WaitingOptions } from '../util/waiting.ts'
 
 /** What items are told apart by; a number and its digits as a string are the same key. */
 export type PartitionKey = string | number | bigint
@@ -83,6 +84,7 @@ export class PartitionedWriter<In> {
    * @throws as `push`; if `keyOf` fails for one, nothing is pushed
    */
   async pushMany(items: readonly In[], options: WaitingOptions = {}): Promise<void> {
+    signalOf('Partitioned.pushMany', options)
     const shares = new Map<number, In[]>()
     for (const item of items) {
       const partition = this.#partitionOf(item)

@@ -27,7 +27,7 @@ const KINDS: OptionKinds<RepartitionOptions<never>> = {
   codec: 'object',
   onBlocked: 'function',
   onProgress: 'function',
-  signal: 'object',
+  signal: 'signal',
 }
 
 /**

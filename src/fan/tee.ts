@@ -1,10 +1,11 @@
 import { type Clock, MAX_TIMER_MS, systemClock } from '../clock.ts'
 import { isCodecError, isRingError, RingError } from '../errors.ts'
 import type { Position } from '../position.ts'
-import { RingWriter, type WaitingOptions } from '../ring/queue/writer.ts'
+import { RingWriter } from '../ring/queue/writer.ts'
 import { onAbort, untilAborted } from '../util/abort.ts'
 import { checkRange } from '../util/numbers.ts'
 import { checkOptions, type OptionKinds } from '../util/options.ts'
+import { signalOf, type WaitingOptions } from '../util/waiting.ts'
 
 const DROP_AFTER_MS = 10_000
 
@@ -153,7 +154,8 @@ export class Tee<In> {
     return this.#each((writer, waiting) => writer.pushMany(items, waiting), options)
   }
 
-  async #each(push: Push<In>, { signal }: WaitingOptions): Promise<void> {
+  async #each(push: Push<In>, options: WaitingOptions): Promise<void> {
+    const signal = signalOf('Tee.push', options)
     signal?.throwIfAborted()
     const ways = [...this.#ways.values()]
     await Promise.all(

@@ -3,16 +3,12 @@ import type { BlockDevice } from '../block/device.ts'
 import { isCodecError, isRingError, type RingErrorCode } from '../errors.ts'
 import { asPosition, type Position } from '../position.ts'
 import { refuseOwnRing } from '../ring/queue/process/dead-letter-ring.ts'
-import {
-  checkWriterOptions,
-  type RingWriter,
-  type WaitingOptions,
-  WRITER_KINDS,
-} from '../ring/queue/writer.ts'
+import { checkWriterOptions, type RingWriter, WRITER_KINDS } from '../ring/queue/writer.ts'
 import type { Consumer } from '../ring/types.ts'
 import { onAbort, untilAborted } from '../util/abort.ts'
 import { atMost } from '../util/at-most.ts'
 import { checkOptions, optionsOf } from '../util/options.ts'
+import { signalOf, type WaitingOptions } from '../util/waiting.ts'
 import { Alarm } from './alarm.ts'
 import { attachEnds, type Ends } from './attach.ts'
 import {
@@ -199,12 +195,13 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
    * @throws the signal's reason, which only ends the wait
    */
   async sync(options: WaitingOptions = {}): Promise<void> {
+    const signal = signalOf('Journal.sync', options)
     const last = this.#last
     await untilAborted(
       last.catch((error: unknown) => {
         if (!isJournalError(error) || error.code !== 'JOURNAL_DEAD_LETTERED') throw error
       }),
-      options.signal,
+      signal,
     )
   }
 
@@ -268,7 +265,7 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
     return {
       position,
       done,
-      sync: (options = {}) => untilAborted(done, options.signal),
+      sync: async (options = {}) => untilAborted(done, signalOf('Receipt.sync', options)),
       performNow: () => this.#schedule.performNow(position),
     }
   }

@@ -2,9 +2,10 @@ import type { Clock } from '../clock.ts'
 import type { Codec } from '../codec/codec.ts'
 import type { Position } from '../position.ts'
 import type { DeadLetterSink } from '../ring/queue/process/types.ts'
-import type { WaitingOptions, WriterOptions } from '../ring/queue/writer.ts'
+import type { WriterOptions } from '../ring/queue/writer.ts'
 import type { NewRingOptions } from '../ring/types.ts'
 import type { BackoffOptions } from '../tasks/backoff.ts'
+import type { WaitingOptions } from '../util/waiting.ts'
 
 /** What a call of {@link Perform} learns besides the operations. */
 export interface PerformContext {

@@ -29,7 +29,7 @@ export interface CollectOptions {
   readonly signal?: AbortSignal
 }
 
-const KINDS: OptionKinds<CollectOptions> = { name: 'string', signal: 'object' }
+const KINDS: OptionKinds<CollectOptions> = { name: 'string', signal: 'signal' }
 const LEASE_STATUSES = ['never', 'free', 'held', 'damaged', 'unreadable'] as const
 
 /**

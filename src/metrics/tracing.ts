@@ -5,10 +5,11 @@ import { UNNAMED } from '../ring/names.ts'
 import { HandlerVerdict } from '../ring/queue/process/handler-verdict.ts'
 import type { Handler, Job } from '../ring/queue/process/types.ts'
 import type { RingReader } from '../ring/queue/reader.ts'
-import type { RingWriter, WaitingOptions } from '../ring/queue/writer.ts'
+import type { RingWriter } from '../ring/queue/writer.ts'
 import { formatPosition } from '../ring/shared/position-text.ts'
 import type { RingRole } from '../ring/types.ts'
 import { errorText } from '../util/error-text.ts'
+import type { WaitingOptions } from '../util/waiting.ts'
 import { SCOPE } from './metric-producer.ts'
 import type {
   TraceContext,

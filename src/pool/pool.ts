@@ -44,7 +44,7 @@ const POOL_ROLE = 'pool'
 const POOL_KINDS: OptionKinds<PoolOptions> = {
   client: 'string',
   lease: 'object',
-  signal: 'object',
+  signal: 'signal',
   clock: 'object',
 }
 const ADD_KINDS: OptionKinds<AddRingOptions> = { ...NEW_RING_KINDS, sizeBytes: 'number' }

@@ -5,8 +5,9 @@
  */
 import type { RingEntry } from '../ring/queue/entry.ts'
 import type { RingReader } from '../ring/queue/reader.ts'
-import type { RingWriter, WaitingOptions } from '../ring/queue/writer.ts'
+import type { RingWriter } from '../ring/queue/writer.ts'
 import { untilAborted } from '../util/abort.ts'
+import { signalOf, type WaitingOptions } from '../util/waiting.ts'
 
 /** Items that are written before the stream holds its source back. */
 const IN_FLIGHT = 1024
@@ -79,15 +80,16 @@ export async function pipeTo<Out>(
   destination: WritableStream<Out>,
   options: WaitingOptions = {},
 ): Promise<never> {
+  const signal = signalOf('pipeTo', options)
   const sink = destination.getWriter()
   const start = reader.position
   let taken: RingEntry<Out> | undefined
   try {
     for (;;) {
       for (const entry of await reader.receiveMany(options)) {
-        await untilAborted(sink.write(entry.item), options.signal)
+        await untilAborted(sink.write(entry.item), signal)
         taken = entry
-        options.signal?.throwIfAborted()
+        signal?.throwIfAborted()
       }
       if (taken !== undefined) await reader.ackThrough(taken)
     }

@@ -1,10 +1,13 @@
-/** What an option has to be: a type, as `typeof` says it, one of some types, or one of some values. */
+/** What an option has to be: a type, as `typeof` says it, an `AbortSignal`, anything, one of some types, or one of some values. */
 export type OptionKind =
   | 'boolean'
   | 'number'
   | 'string'
+  | 'bigint'
   | 'function'
   | 'object'
+  | 'signal'
+  | 'any'
   | readonly OptionKind[]
   | { readonly oneOf: readonly unknown[] }
 
@@ -24,12 +27,13 @@ export function checkOptions(
   if (typeof options !== 'object' || options === null) {
     throw new TypeError(`${call} takes an object with options, not ${String(options)}`)
   }
-  const known = new Map<string, OptionKind>(Object.entries(kinds))
-  for (const [name, value] of Object.entries(options)) {
-    const kind = known.get(name)
+  // Makes nothing for options that are right: calls on the way of every item check theirs.
+  for (const name of Object.keys(options)) {
+    const kind = Object.hasOwn(kinds, name) ? kinds[name] : undefined
     if (kind === undefined) {
-      throw new TypeError(`${call} has no option ${name}; it has ${[...known.keys()].join(', ')}`)
+      throw new TypeError(`${call} has no option ${name}; it has ${Object.keys(kinds).join(', ')}`)
     }
+    const value: unknown = options[name as never]
     if (value === undefined || isOf(kind, value)) continue
     throw new TypeError(`${call}: option ${name} is ${wordsOf(kind)}, not ${shown(value)}`)
   }
@@ -45,11 +49,14 @@ export function optionsOf<Options extends object, Other extends object>(
 }
 
 function isOf(kind: OptionKind, value: unknown): boolean {
+  if (kind === 'any') return true
+  if (kind === 'signal') return typeof value === 'object' && value !== null && 'aborted' in value
   if (typeof kind === 'string') return typeof value === kind && value !== null
   return 'oneOf' in kind ? kind.oneOf.includes(value) : kind.some((each) => isOf(each, value))
 }
 
 function wordsOf(kind: OptionKind): string {
+  if (kind === 'signal') return 'an AbortSignal'
   if (typeof kind === 'string') return `a${kind === 'object' ? 'n' : ''} ${kind}`
   const words = 'oneOf' in kind ? kind.oneOf.map(shown) : kind.map(wordsOf)
   return words.join(' or ')

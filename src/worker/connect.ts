@@ -4,14 +4,14 @@ import { isCodecError, RingError } from '../errors.ts'
 import type { Position } from '../position.ts'
 import type { RingEntry } from '../ring/queue/entry.ts'
 import { checkQueueLimits, QUEUE_KINDS } from '../ring/queue/queue-limits.ts'
-import type { WaitingOptions } from '../ring/queue/writer.ts'
 import { totalBytes } from '../ring/shared/item-limits.ts'
 import type { OwnItems } from '../ring/shared/own-items.ts'
 import { itemNumber } from '../ring/shared/position-text.ts'
-import { popBounds } from '../ring/shared/single-item.ts'
+import { BOUND_KINDS, popBounds } from '../ring/shared/single-item.ts'
 import { onAbort, untilAborted } from '../util/abort.ts'
 import { checkOptions, type OptionKinds, shown } from '../util/options.ts'
 import { Serial } from '../util/serial.ts'
+import { signalOf, type WaitingOptions } from '../util/waiting.ts'
 import { holdNew, locksHere, onceFree, type WorkerLocks } from './locks.ts'
 import {
   errorOf,
@@ -32,7 +32,9 @@ import {
 
 const MAX_QUEUED_ITEMS = 8192
 const MAX_QUEUED_BYTES = 16 << 20
-const MOST_RECEIVED = { maxItems: 256, maxBytes: 1 << 20 } as const
+/** Defaults of `receiveMany`. */
+const MAX_ITEMS = 256
+const MAX_BYTES = 1 << 20
 const MAX_WORKERS = 2
 const GONE = 'The worker has ended'
 const MISHEARD = 'The worker said something else than an answer'
@@ -71,7 +73,7 @@ const KINDS: OptionKinds<ConnectRingOptions> = {
   codec: 'object',
   ...QUEUE_KINDS,
   locks: 'object',
-  signal: 'object',
+  signal: 'signal',
 }
 
 /** A call that has no answer yet. */
@@ -180,7 +182,8 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
    * @returns the position after the last item
    * @throws as `push`
    */
-  async pushMany(items: readonly In[], { signal }: WaitingOptions = {}): Promise<Position> {
+  async pushMany(items: readonly In[], options: WaitingOptions = {}): Promise<Position> {
+    const signal = signalOf('RingConnection.pushMany', options)
     signal?.throwIfAborted()
     if (this.#ended !== undefined) throw this.#ended
     // Encoded before any wait, because the items count as they are at the call; the copies are transferred to the worker.
@@ -200,9 +203,10 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
    * @throws {RingError} as `push`, and as `RingReader.receive`
    * @throws the signal's reason
    */
-  async receive({ signal }: WaitingOptions = {}): Promise<RingEntry<Out>> {
-    const options = signal === undefined ? { maxItems: 1 } : { maxItems: 1, signal }
-    const [entry] = await this.receiveMany(options)
+  async receive(options: WaitingOptions = {}): Promise<RingEntry<Out>> {
+    const signal = signalOf('RingConnection.receive', options)
+    const one = signal === undefined ? { maxItems: 1 } : { maxItems: 1, signal }
+    const [entry] = await this.receiveMany(one)
     if (entry === undefined) throw new Error('receiveMany answers at least one entry')
     return entry
   }
@@ -212,8 +216,8 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
    * @throws as `receive`; entries before one that does not decode are answered first
    */
   async receiveMany(options: ConnectionReceiveOptions = {}): Promise<readonly RingEntry<Out>[]> {
-    const { signal } = options
-    const { maxItems, maxBytes } = popBounds({ ...MOST_RECEIVED, ...options })
+    popBounds(options, 'RingConnection.receiveMany', BOUND_KINDS)
+    const { signal, maxItems = MAX_ITEMS, maxBytes = MAX_BYTES } = options
     return await this.#receiving.run(async () => {
       if (this.#undelivered === undefined) {
         const value = await this.#call({ call: 'receive', maxItems, maxBytes }, signal)
@@ -232,7 +236,8 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
    * How full the ring is, and how much waits in it.
    * @throws as `push`
    */
-  async stats({ signal }: WaitingOptions = {}): Promise<RingConnectionStats> {
+  async stats(options: WaitingOptions = {}): Promise<RingConnectionStats> {
+    const signal = signalOf('RingConnection.stats', options)
     return statsOf(await this.#call({ call: 'stats' }, signal)) ?? this.#misheard()
   }
 

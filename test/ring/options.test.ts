@@ -24,7 +24,7 @@ describe.each(Object.entries(OPENS))('%s', (name, open) => {
     ['a misspelt option', { createIfMising: true }, 'has no option createIfMising'],
     ['a function of the prototype', { toString: 1 }, 'has no option toString'],
     ['another type', { clock: 5 }, 'option clock is an object, not 5'],
-    ['null', { signal: null }, 'option signal is an object, not null'],
+    ['null', { signal: null }, 'option signal is an AbortSignal, not null'],
     ['no options at all', 'fast', 'takes an object with options, not fast'],
     [
       'a misspelt option of the ring',

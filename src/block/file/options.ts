@@ -103,7 +103,7 @@ const CREATE_KINDS: OptionKinds<CreateFileOptions> = {
   sparse: 'boolean',
   fileMode: 'number',
   onProgress: 'function',
-  signal: 'object',
+  signal: 'signal',
 }
 
 /** @throws {TypeError | RangeError} an option is out of range; {@link BlockError} not on this platform */

@@ -21,7 +21,7 @@ export interface OperationOptions {
 /** Types of the options of every operation. */
 export const OPERATION_KINDS: OptionKinds<OperationOptions> = {
   onProgress: 'function',
-  signal: 'object',
+  signal: 'signal',
   concurrency: 'number',
   chunkBytes: 'number',
 }

@@ -17,7 +17,7 @@ const salvaging = new Lazy(() => import('./salvage.ts'))
 const INSPECT_KINDS: OptionKinds<InspectOptions> = {
   salvage: 'boolean',
   maxItemBytes: 'number',
-  signal: 'object',
+  signal: 'signal',
 }
 
 /**

@@ -1,7 +1,7 @@
 import { isRingError } from '../../errors.ts'
 import type { Followed, FollowOptions, RingFollower } from '../inspection.ts'
 import { parsePosition } from '../shared/position-text.ts'
-import { popBounds } from '../shared/single-item.ts'
+import { BOUND_KINDS, popBounds } from '../shared/single-item.ts'
 import type { Control } from './control.ts'
 import { RecordReader } from './reader.ts'
 
@@ -28,7 +28,7 @@ export class Follower implements RingFollower {
   }
 
   async read(options: FollowOptions = {}): Promise<Followed> {
-    const { maxItems, maxBytes } = popBounds(options)
+    const { maxItems, maxBytes } = popBounds(options, 'RingFollower.read', BOUND_KINDS)
     const { signal = this.#signal } = options
     signal?.throwIfAborted()
     const { producer } = await this.#control.refresh()

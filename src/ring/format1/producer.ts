@@ -1,9 +1,10 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { readOnly } from '../../block/validate.ts'
 import { asPosition, type Position } from '../../position.ts'
+import { NO_OPTIONS, signalOf } from '../../util/waiting.ts'
 import type { AttachedProducer, QueueProducer, RoomFor } from '../format.ts'
 import { pushOne } from '../shared/single-item.ts'
-import type { AttachOptions, PushManyResult, PushResult, RingState } from '../types.ts'
+import type { AttachOptions, PushManyResult, PushOptions, PushResult, RingState } from '../types.ts'
 import { dataOffset, recordBytes } from './layout.ts'
 import { CONSUMER, PRODUCER } from './pointer.ts'
 import { encodeRecords, extentOf, runsOf } from './record.ts'
@@ -80,12 +81,18 @@ class Format1Producer extends Format1Role implements QueueProducer {
     })
   }
 
-  push(item: Uint8Array): Promise<PushResult> {
-    return pushOne(this, item)
+  push(item: Uint8Array, options?: PushOptions): Promise<PushResult> {
+    return pushOne(this, item, options)
   }
 
-  pushMany(items: readonly Uint8Array[]): Promise<PushManyResult> {
-    return this.runWith(items, (own) => this.#allOrNothing(() => this.#push(own)))
+  pushMany(
+    items: readonly Uint8Array[],
+    options: PushOptions = NO_OPTIONS,
+  ): Promise<PushManyResult> {
+    return this.runWith(items, async (own) => {
+      signalOf('Producer.pushMany', options)
+      return this.#allOrNothing(() => this.#push(own))
+    })
   }
 
   async #push(items: readonly Uint8Array[]): Promise<PushManyResult> {
@@ -98,18 +105,22 @@ class Format1Producer extends Format1Role implements QueueProducer {
     return { status: 'ok', pushed: count, position: this.position, positions }
   }
 
-  append(items: readonly Uint8Array[]): Promise<PushManyResult> {
-    return this.runWith(items, (own) =>
-      this.#allOrNothing(async () => {
+  append(items: readonly Uint8Array[], options: PushOptions = NO_OPTIONS): Promise<PushManyResult> {
+    return this.runWith(items, async (own) => {
+      signalOf('Producer.append', options)
+      return this.#allOrNothing(async () => {
         const pushed = await this.#push(own)
         if (pushed.status === 'ok' && pushed.pushed > 0) await this.#advance(pushed.position)
         return pushed
-      }),
-    )
+      })
+    })
   }
 
-  advance(position: Position): Promise<void> {
-    return this.run(() => this.#advance(position))
+  advance(position: Position, options: PushOptions = NO_OPTIONS): Promise<void> {
+    return this.run(async () => {
+      signalOf('Producer.advance', options)
+      return this.#advance(position)
+    })
   }
 
   async #advance(position: Position): Promise<void> {

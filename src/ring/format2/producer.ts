@@ -3,6 +3,7 @@ import { readOnly } from '../../block/validate.ts'
 import type { RingError } from '../../errors.ts'
 import type { Position } from '../../position.ts'
 import { Lazy } from '../../util/lazy.ts'
+import { NO_OPTIONS, signalOf } from '../../util/waiting.ts'
 import type { AttachedProducer, QueueProducer, RoomFor } from '../format.ts'
 import type { Claimed } from '../shared/claim-role.ts'
 import { pushOne } from '../shared/single-item.ts'
@@ -157,16 +158,20 @@ export class Format2Producer extends Format2Role implements QueueProducer {
     return pushOne(this, item, options)
   }
 
-  pushMany(items: readonly Uint8Array[], { signal }: PushOptions = {}): Promise<PushManyResult> {
-    return this.#write(items, false, signal)
+  pushMany(
+    items: readonly Uint8Array[],
+    options: PushOptions = NO_OPTIONS,
+  ): Promise<PushManyResult> {
+    return this.#write(items, false, 'Producer.pushMany', options)
   }
 
-  append(items: readonly Uint8Array[], { signal }: PushOptions = {}): Promise<PushManyResult> {
-    return this.#write(items, true, signal)
+  append(items: readonly Uint8Array[], options: PushOptions = NO_OPTIONS): Promise<PushManyResult> {
+    return this.#write(items, true, 'Producer.append', options)
   }
 
-  advance(position: Position, { signal }: PushOptions = {}): Promise<void> {
+  advance(position: Position, options: PushOptions = NO_OPTIONS): Promise<void> {
     return this.run(async () => {
+      const signal = signalOf('Producer.advance', options)
       const { epoch, seq } = fromPosition(position)
       const { epoch: current, start } = this.#space.currentEpoch
       const begun = start.seq
@@ -190,9 +195,11 @@ export class Format2Producer extends Format2Role implements QueueProducer {
   #write(
     pushed: readonly Uint8Array[],
     commit: boolean,
-    signal?: AbortSignal,
+    call: string,
+    options: PushOptions,
   ): Promise<PushManyResult> {
     return this.runWith(pushed, async (items) => {
+      const signal = signalOf(call, options)
       const exhausted = this.#exhausted(items.length)
       if (exhausted !== undefined) throw await exhausted
       // It awaits only what there is to wait for: each async function takes as long as a checksum.

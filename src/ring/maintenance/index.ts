@@ -24,7 +24,7 @@ const REPAIR_KINDS: OptionKinds<RepairOptions> = {
   rebuild: 'boolean',
   zeroUnreadable: 'boolean',
 }
-const DUMP_KINDS: OptionKinds<DumpOptions> = { length: 'number', signal: 'object', clock: 'object' }
+const DUMP_KINDS: OptionKinds<DumpOptions> = { length: 'number', signal: 'signal', clock: 'object' }
 
 const DUMP_BYTES = 256
 /** The value of an unreadable field. */

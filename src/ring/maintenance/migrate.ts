@@ -49,7 +49,7 @@ const KINDS: OptionKinds<MigrateOptions> = {
   maxItemBytes: 'number',
   onBlocked: 'function',
   onProgress: 'function',
-  signal: 'object',
+  signal: 'signal',
 }
 
 /** What was moved. */

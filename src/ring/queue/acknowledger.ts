@@ -7,13 +7,16 @@ import { isRefusal, mayPass } from '../shared/base-role.ts'
 import { formatPosition } from '../shared/position-text.ts'
 import type { Deliveries, Delivery } from './deliveries.ts'
 import { type ReaderEvent, readerEvents } from './events.ts'
-import { LazyAcknowledgements, type LazyAckOptions } from './lazy-acknowledgements.ts'
+import type { LazyAckOptions } from './lazy-ack-options.ts'
+import type { LazyAcknowledgements } from './lazy-acknowledgements.ts'
 
 /** How entries are acknowledged. */
 export interface AcknowledgerOptions {
   readonly clock: Clock
-  /** See `ReaderOptions`. */
-  readonly lazyAck: boolean | LazyAckOptions
+  /** When to write, if not at once; the class is loaded for readers that ask for it. */
+  readonly lazily:
+    | { readonly when: LazyAckOptions; readonly Lazy: typeof LazyAcknowledgements }
+    | undefined
   /** Aborted when the reader is closed, with the error that everything rejects with from then on. */
   readonly closing: AbortSignal
   /** Called when entries left the ring, or their acknowledgement was reverted, or the reader went back. */
@@ -45,15 +48,14 @@ export class Acknowledger {
   #left = 0
 
   constructor(consumer: QueueConsumer, deliveries: Deliveries, options: AcknowledgerOptions) {
-    const { clock, lazyAck, closing, onChange } = options
+    const { clock, lazily, closing, onChange } = options
     this.format = consumer.format
     this.#consumer = consumer
     this.#deliveries = deliveries
     this.#closing = closing
     this.#clock = clock
     this.#onChange = new Set([onChange])
-    if (lazyAck === false) return
-    const when = lazyAck === true ? {} : lazyAck
+    if (lazily === undefined) return
     const write = (to: Position): Promise<void> =>
       this.#advancing.run(async () => {
         const startedAt = this.#startedAt()
@@ -61,7 +63,7 @@ export class Acknowledger {
         this.#publishAcknowledged(to, startedAt)
       })
     const later = (error: unknown): boolean => mayPass(error, consumer)
-    this.#lazy = new LazyAcknowledgements(when, clock, closing, write, later)
+    this.#lazy = new lazily.Lazy(lazily.when, clock, closing, write, later)
   }
 
   /** Whether a write failed for good: nothing more is acknowledged. */

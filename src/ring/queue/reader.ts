@@ -9,24 +9,25 @@ import { Lazy } from '../../util/lazy.ts'
 import { checkRange } from '../../util/numbers.ts'
 import { checkOptions, type OptionKinds } from '../../util/options.ts'
 import { Serial } from '../../util/serial.ts'
+import { NO_OPTIONS, signalOf, type WaitingOptions } from '../../util/waiting.ts'
 import { attachConsumer, type Consumer, checkLease } from '../access/attach.ts'
 import type { QueueConsumer } from '../format.ts'
 import { CONSUMER_KINDS } from '../shared/attach-options.ts'
-import { popBounds } from '../shared/single-item.ts'
+import { BOUND_KINDS, popBounds } from '../shared/single-item.ts'
 import type { ConsumerOptions, NewRingOptions, PopManyOptions, RingState } from '../types.ts'
-import { Acknowledger } from './acknowledger.ts'
+import { Acknowledger, type AcknowledgerOptions } from './acknowledger.ts'
 import { createMissing } from './create-missing.ts'
 import { Deliveries, type Delivery } from './deliveries.ts'
 import { DeliveredEntry, type RingEntry } from './entry.ts'
 import { EntrySource } from './entry-source.ts'
 import { publishReaderEvent } from './events.ts'
 import { Hold, type Unacked } from './hold.ts'
-import { checkLazyAckOptions, type LazyAckOptions } from './lazy-acknowledgements.ts'
+import { checkLazyAckOptions, type LazyAckOptions } from './lazy-ack-options.ts'
 import { checkWaitOptions, Waiter, type WaitOptions, type WakeCause } from './poll.ts'
 import type { Inside } from './process/processor.ts'
 import type { Handler, ProcessOptions, ProcessSummary } from './process/types.ts'
-import type { WaitingOptions } from './writer.ts'
 
+const lazily = new Lazy(() => import('./lazy-acknowledgements.ts'))
 const waiting = new Lazy(() => import('./await-ring.ts'))
 const processing = new Lazy(() => import('./process/process.ts'))
 
@@ -114,6 +115,19 @@ export interface SeekOptions {
   readonly acknowledgedToo?: boolean
 }
 
+const RECEIVE_KINDS: OptionKinds<ReceiveManyOptions> = { ...BOUND_KINDS, views: 'boolean' }
+
+const FLUSH_KINDS: OptionKinds<FlushOptions> = { signal: 'signal', waitForEarlier: 'boolean' }
+
+const SEEK_KINDS: OptionKinds<SeekOptions> = { acknowledgedToo: 'boolean' }
+
+/** With what `open` has loaded for a reader that acknowledges lazily. */
+function lazilyOf(lazyAck: boolean | LazyAckOptions): AcknowledgerOptions['lazily'] {
+  if (lazyAck === false) return undefined
+  if (lazily.value === undefined) throw new Error('RingReader.open loads it')
+  return { when: lazyAck === true ? {} : lazyAck, Lazy: lazily.value.LazyAcknowledgements }
+}
+
 /** A reader of a consumer that is attached already. */
 let readerOf: <Out>(consumer: QueueConsumer, options: ReaderOptions<Out>) => RingReader<Out>
 
@@ -196,7 +210,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     const onChange = (): void => {
       if (this.#hold.wasFull) this.#waiter.wake()
     }
-    const how = { clock, lazyAck, closing, onChange }
+    const how = { clock, lazily: lazilyOf(lazyAck), closing, onChange }
     this.#acknowledger = new Acknowledger(consumer, deliveries, how)
     const codec = options.codec ?? (bytes as Codec<Out & Uint8Array, never>)
     const parts = { consumer, deliveries, acknowledger: this.#acknowledger, hold: this.#hold }
@@ -229,6 +243,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     checkReaderOptions('RingReader.open', options)
     if (options.lease !== undefined) await checkLease(options.lease)
     options.signal?.throwIfAborted()
+    if (options.lazyAck) await lazily.load()
     await createMissing(device, options.createIfMissing ?? false)
     if (options.waitForRing === true) {
       const { awaitRing } = waiting.value ?? (await waiting.load())
@@ -251,8 +266,8 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
    * @throws {RingError} as {@link Consumer} does; `RING_CLOSED` when the reader is closed meanwhile
    * @throws the signal's reason
    */
-  async receive(options: WaitingOptions = {}): Promise<RingEntry<Out>> {
-    const { signal } = options
+  async receive(options: WaitingOptions = NO_OPTIONS): Promise<RingEntry<Out>> {
+    const signal = signalOf('RingReader.receive', options)
     const [entry] = await this.receiveMany(signal === undefined ? ONE : { signal, maxItems: 1 })
     if (entry === undefined) throw new Error('receiveMany answers at least one item')
     return entry
@@ -273,7 +288,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
    */
   async receiveMany(options: ReceiveManyOptions = {}): Promise<readonly RingEntry<Out>[]> {
     const { signal } = options
-    popBounds(options)
+    popBounds(options, 'RingReader.receiveMany', RECEIVE_KINDS)
     return this.#receiving.run(async () => {
       for (;;) {
         if (this.#closed !== undefined) throw this.#closed
@@ -300,7 +315,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
    * @throws as `receive`; items before one that does not decode are answered first
    */
   async tryReceiveMany(options: ReceiveManyOptions = {}): Promise<readonly RingEntry<Out>[]> {
-    popBounds(options)
+    popBounds(options, 'RingReader.tryReceiveMany', RECEIVE_KINDS)
     options.signal?.throwIfAborted()
     if (this.#closed !== undefined) throw this.#closed
     return this.#reading.run(() => this.#source.take(options))
@@ -382,7 +397,9 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
    * @throws {RingError} as {@link Consumer} does; `RING_CLOSED` when the reader is closed meanwhile
    * @throws the signal's reason
    */
-  flush({ signal, waitForEarlier = true }: FlushOptions = {}): Promise<void> {
+  async flush(options: FlushOptions = {}): Promise<void> {
+    checkOptions('RingReader.flush', options, FLUSH_KINDS)
+    const { signal, waitForEarlier = true } = options
     return waitForEarlier ? this.#acknowledger.flush(signal) : this.#acknowledger.flushPrefix()
   }
 
@@ -437,6 +454,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
    * @throws {RangeError} nothing was delivered up to there
    */
   async seek(position: Position, options: SeekOptions = {}): Promise<void> {
+    checkOptions('RingReader.seek', options, SEEK_KINDS)
     this.#source.checkDelivered(position)
     await this.#reading.run(async () => {
       this.#source.goTo(position, options.acknowledgedToo === true)
@@ -488,8 +506,9 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   async #suspendOrResume(
     action: 'suspend' | 'resume',
     state: RingState,
-    { signal }: WaitingOptions,
+    options: WaitingOptions,
   ): Promise<void> {
+    const signal = signalOf(`RingReader.${action}`, options)
     const { awaitState } = waiting.value ?? (await waiting.load())
     const waiter = new Waiter(this.consumer.device, this.#clock, this.#waitOptions)
     await awaitState(this.consumer, action, state, waiter, signal)

@@ -7,6 +7,7 @@ import { isRingError, RingError } from '../../errors.ts'
 import type { Position } from '../../position.ts'
 import { checkRange } from '../../util/numbers.ts'
 import { checkOptions, type OptionKinds } from '../../util/options.ts'
+import { NO_OPTIONS, signalOf, type WaitingOptions } from '../../util/waiting.ts'
 import { attachProducer, checkLease, type Producer } from '../access/attach.ts'
 import type { QueueProducer } from '../format.ts'
 import { UNNAMED } from '../names.ts'
@@ -69,8 +70,6 @@ interface Abandoned {
   readonly status: 'abandoned'
 }
 
-const NO_OPTIONS: WaitingOptions = {}
-
 /** Types of the options of a writer. */
 export const WRITER_KINDS: OptionKinds<WriterOptions<never>> = {
   ...ATTACH_KINDS,
@@ -92,11 +91,6 @@ export function checkWriterOptions<In>(call: string, options: WriterOptions<In>)
   checkRange({ idleRefreshIntervalMs }, 1)
   checkQueueLimits(options)
   checkWaitOptions(options)
-}
-
-/** Options of a call that waits: `signal` ends the waiting, never a write that has begun. */
-export interface WaitingOptions {
-  readonly signal?: AbortSignal
 }
 
 /**
@@ -229,9 +223,10 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
    * @throws {BlockError} the device failed: the item may be in the ring; pushing it again may duplicate it
    * @throws the signal's reason: then the item was not pushed
    */
-  push(item: In, { signal }: WaitingOptions = NO_OPTIONS): Promise<Position> {
+  push(item: In, options: WaitingOptions = NO_OPTIONS): Promise<Position> {
     // Not async: one more promise for each push takes longer than its share of a commit.
     try {
+      const signal = signalOf('RingWriter.push', options)
       signal?.throwIfAborted()
       return this.#admit(encodeItem(this.#codec, item, this.#keep), signal)
     } catch (error) {
@@ -245,8 +240,9 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
    * @returns the position after the last item
    * @throws as `push`
    */
-  pushMany(items: readonly In[], { signal }: WaitingOptions = NO_OPTIONS): Promise<Position> {
+  pushMany(items: readonly In[], options: WaitingOptions = NO_OPTIONS): Promise<Position> {
     try {
+      const signal = signalOf('RingWriter.pushMany', options)
       signal?.throwIfAborted()
       const encoded = this.#encode(items)
       if (!(encoded instanceof Promise) && !this.#encoding.any) {
@@ -262,8 +258,9 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
    * Pushes an item that is encoded already, as `push` does: what another ring has, or what a reader of this one could not handle.
    * @throws as `push`
    */
-  pushEncoded(bytes: Uint8Array, { signal }: WaitingOptions = NO_OPTIONS): Promise<Position> {
+  pushEncoded(bytes: Uint8Array, options: WaitingOptions = NO_OPTIONS): Promise<Position> {
     try {
+      const signal = signalOf('RingWriter.pushEncoded', options)
       signal?.throwIfAborted()
       if (!(bytes instanceof Uint8Array)) throw new TypeError('pushEncoded takes a Uint8Array')
       return this.#admit(this.#keep(bytes), signal)

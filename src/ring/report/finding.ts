@@ -101,7 +101,7 @@ export interface VerifyOptions {
 /** Types of the options of a check. */
 export const VERIFY_KINDS: OptionKinds<VerifyOptions> = {
   onProgress: 'function',
-  signal: 'object',
+  signal: 'signal',
   clock: 'object',
 }
 

@@ -7,7 +7,7 @@ export const ATTACH_KINDS: OptionKinds<AttachOptions> = {
   queue: 'string',
   client: 'string',
   clock: 'object',
-  signal: 'object',
+  signal: 'signal',
   refreshIntervalMs: 'number',
   maxItemBytes: 'number',
   lease: 'object',

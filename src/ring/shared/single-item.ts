@@ -1,4 +1,5 @@
 import type { Position } from '../../position.ts'
+import { checkOptions, type OptionKind, type OptionKinds } from '../../util/options.ts'
 import type {
   Consumer,
   PopManyOptions,
@@ -22,14 +23,30 @@ export async function pushOne(
   return { status: 'ok', position: result.position }
 }
 
+/** Types of the options that bound a call. */
+export const BOUND_KINDS: OptionKinds<Omit<PopManyOptions, 'from'>> = {
+  maxItems: 'number',
+  maxBytes: 'number',
+  signal: 'signal',
+}
+
+const POP_KINDS: OptionKinds<PopManyOptions> = { from: 'bigint', ...BOUND_KINDS }
+
 /**
- * The bounds of a `popMany`.
+ * The bounds of a `popMany`, or of a call like it.
+ * @param kinds types of that call's options
+ * @throws {TypeError} as `checkOptions`
  * @throws {RangeError} less than one item or byte
  */
-export function popBounds(options: PopManyOptions): {
+export function popBounds(
+  options: PopManyOptions,
+  call = 'Consumer.popMany',
+  kinds: Readonly<Record<string, OptionKind>> = POP_KINDS,
+): {
   readonly maxItems: number
   readonly maxBytes: number
 } {
+  checkOptions(call, options, kinds)
   const { maxItems = DEFAULT_MAX_ITEMS, maxBytes = DEFAULT_MAX_BYTES } = options
   if (maxItems >= 1 && maxBytes >= 1) return { maxItems, maxBytes }
   throw new RangeError(

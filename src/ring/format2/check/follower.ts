@@ -1,6 +1,6 @@
 import type { Position } from '../../../position.ts'
 import type { Followed, FollowOptions, RingFollower } from '../../inspection.ts'
-import { popBounds } from '../../shared/single-item.ts'
+import { BOUND_KINDS, popBounds } from '../../shared/single-item.ts'
 import type { PoppedItem } from '../../types.ts'
 import { batchEnd } from '../disk/batch.ts'
 import { type Cursor, cursorAt, itemsBefore } from '../disk/cursor.ts'
@@ -39,7 +39,7 @@ export class Follower implements RingFollower {
   }
 
   async read(options: FollowOptions = {}): Promise<Followed> {
-    const bounds = popBounds(options)
+    const bounds = popBounds(options, 'RingFollower.read', BOUND_KINDS)
     const { signal = this.#options.signal } = options
     signal?.throwIfAborted()
     const { log } = this.#at ?? this.#begin(await this.#startCursor())

@@ -1,9 +1,12 @@
 import { MAX_TIMER_MS } from '../../../clock.ts'
 import type { Position } from '../../../position.ts'
 import { checkRange } from '../../../util/numbers.ts'
+import { checkOptions, type OptionKinds } from '../../../util/options.ts'
 import type { RingEntry } from '../entry.ts'
 import { HandlerVerdict } from './handler-verdict.ts'
 import type { Job, RetryOptions } from './types.ts'
+
+const RETRY_KINDS: OptionKinds<RetryOptions> = { afterMs: 'number', reason: 'any' }
 
 /** What all jobs of a call have in common. */
 export interface JobFacts {
@@ -51,7 +54,9 @@ export class CurrentJob implements Job {
     return this.#entry.missed
   }
 
-  retry({ afterMs, reason }: RetryOptions = {}): HandlerVerdict {
+  retry(options: RetryOptions = {}): HandlerVerdict {
+    checkOptions('Job.retry', options, RETRY_KINDS)
+    const { afterMs, reason } = options
     if (afterMs !== undefined) checkRange({ afterMs }, 0, MAX_TIMER_MS)
     this.asked = new HandlerVerdict({
       what: 'retry',

@@ -44,7 +44,7 @@ const KINDS: OptionKinds<ProcessOptions<never>> = {
   graceMs: 'number',
   views: 'boolean',
   untilEmpty: 'boolean',
-  signal: 'object',
+  signal: 'signal',
   random: 'function',
 }
 
