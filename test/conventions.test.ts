@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, posix } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { ALONE } from './alone.ts'
@@ -106,4 +106,63 @@ test('test files that documents name are there', () => {
   }
   expect(missing).toEqual([])
   expect(named).toBeGreaterThan(10)
+})
+
+const SOURCES = new Map(
+  filesOf('src', '.ts').map((file) => [file, readFileSync(join(root, file), 'utf8')]),
+)
+const DOC_COMMENT = /\/\*\*.*?\*\//gs
+const withoutComments = (text: string) =>
+  text.replaceAll(DOC_COMMENT, '').replaceAll(/^\s*\/\/.*$/gm, '')
+
+function wordsOf(text: string): Set<string> {
+  return new Set(
+    withoutComments(text)
+      .replaceAll(/ from '[^'\n]*'/g, '')
+      .match(/[A-Za-z_$][\w$]*/g),
+  )
+}
+
+/** What a doc comment says that a call throws, or links to. */
+function namedIn(comment: string): string[] {
+  const text = comment.replaceAll(/\s*\n\s*\*?/g, ' ')
+  const thrown = [...text.matchAll(/@throws (.*?)(?= @|$)/g)].map(([, one = '']) => one)
+  return [
+    ...[...text.matchAll(/\{@link ([\w.]+)/g), ...text.matchAll(/\bthrows `([\w.]+)`/g)],
+    ...thrown.flatMap((one) => [...one.matchAll(/`([A-Za-z_$][\w$.]*)`/g)]),
+    ...thrown.flatMap((one) => [...one.matchAll(/(?<=^\{[\w| ]*)\b(\w+)\b(?=[\w| ]*\})/g)]),
+  ].map(([, name = '']) => name)
+}
+
+test('what doc comments throw and link to is the name of something', () => {
+  const words = new Map([...SOURCES].map(([file, text]) => [file, wordsOf(text)]))
+  const whole = [...SOURCES.values()].map(withoutComments).join('\n')
+  const exported =
+    /\bexport (?:abstract |async )*(?:class|interface|type|function\*?|const) ([A-Za-z_$][\w$]*)/g
+  const method =
+    /^ {2}(?:(?:static|async|protected|override|abstract|get) )*\*?([A-Za-z_$][\w$]*)[(<]/gm
+  const code = /'([A-Z][A-Z_]+)'/g
+  const known = new Set(
+    [exported, method, code].flatMap((kind) => [...whole.matchAll(kind)].map(([, name]) => name)),
+  )
+  const missing: string[] = []
+  let named = 0
+  for (const [file, text] of SOURCES) {
+    const imports = [...text.matchAll(/ from '(\.[^']*)'/g)].map(([, path = '']) =>
+      posix.join(posix.dirname(file), path),
+    )
+    const near = [file, ...imports].map((one) => words.get(one) ?? new Set())
+    const isKnown = (name: string) =>
+      known.has(name) || name in globalThis || near.some((one) => one.has(name))
+    for (const name of (text.match(DOC_COMMENT) ?? []).flatMap(namedIn)) {
+      named++
+      // `Consumer.attach`: some file has both words.
+      const isThere = name.includes('.')
+        ? [...words.values()].some((one) => name.split('.').every((part) => one.has(part)))
+        : isKnown(name)
+      if (!isThere) missing.push(`${file}: ${name}`)
+    }
+  }
+  expect(missing).toEqual([])
+  expect(named).toBeGreaterThan(400)
 })

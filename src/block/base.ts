@@ -156,7 +156,7 @@ export abstract class BaseBlockDevice implements BlockDevice {
     throw unsupportedError(this.name, 'seekUnmapped')
   }
 
-  /** Makes a role exclusive until the process ends (capability `claim`); throws `claimed` if it is held. See `LocalClaims`. */
+  /** Makes a role exclusive until the process ends (capability `claim`); throws `claimedError` if it is held. See `LocalClaims`. */
   protected async doClaim(_role: string, _options: ClaimOptions): Promise<BlockClaim> {
     throw unsupportedError(this.name, 'claim')
   }

@@ -37,7 +37,7 @@ export class Schedule {
 
   /**
    * Waits until there is something to perform, and it should wait no longer for more.
-   * @throws the reason of `stop`, when it is aborted and `ring` was called
+   * @throws the reason of `stop`, once it is aborted and `wake` is called
    */
   async untilDue(stop: AbortSignal): Promise<void> {
     for (;;) {

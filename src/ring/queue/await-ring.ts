@@ -44,7 +44,7 @@ export class AwaitedRing {
 
 /**
  * Waits until there is a ring on a blank device.
- * @throws as `Arrival.look`
+ * @throws as `AwaitedRing.look`
  */
 export async function awaitRing(
   device: BlockDevice,
