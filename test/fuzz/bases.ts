@@ -211,7 +211,7 @@ const STORIES: Readonly<Record<string, (ring: Workshop, most: number) => Promise
       if (round % 2 === 1) await ring.take(round < 37 ? 5 : 1)
     }
   },
-  'held back': async (ring, most) => {
+  uncommitted: async (ring, most) => {
     await ring.append(2, most)
     await ring.hold(1, most)
     await ring.snapshot()

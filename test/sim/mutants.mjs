@@ -230,7 +230,7 @@ const FORMAT2 = [
   format2('the log is cut at a batch that is damaged', 'flip', 3000, [
     [RECOVERY, 'if (later === undefined) break', 'if (later !== logPosition) break'],
   ]),
-  format2('recovery shows what was held back', 'kill', 500, [
+  format2('recovery commits what was uncommitted', 'kill', 500, [
     [RECOVERY, 'const { committedTo: seq } = batch.header', 'const { seq } = batch.end'],
   ]),
   format2('a consumer does not go back to where an epoch began', 'storm', 1500, [

@@ -188,7 +188,7 @@ const AIMS: readonly Aim[] = [
     },
   },
   {
-    name: 'more that is called committed than batches hold',
+    name: 'more items committed than batches hold',
     deviceBytes: SMALL_BYTES,
     hurt: (target, random) => {
       const { tail } = target

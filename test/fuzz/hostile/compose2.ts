@@ -225,7 +225,7 @@ class Composer {
     const fields = {
       start: this.#isOdd('batches', 0.1) ? this.#oddMark(logPosition) : logPosition,
       epoch: this.#isOdd('batches', 0.1) ? this.#number(epoch) : epoch,
-      committedTo: this.#isHeldBack() ? logPosition.seq : logPosition.seq + items.length,
+      committedTo: this.#keepsUncommitted() ? logPosition.seq : logPosition.seq + items.length,
       time: this.#isOdd('batches', 0.1) ? this.#number(0) : 1_700_000_000_000,
     }
     if (this.#isOdd('batches', 0.1))
@@ -240,8 +240,8 @@ class Composer {
       : undefined
   }
 
-  /** A slot may say that what was held back is committed, which no producer does. */
-  #isHeldBack(): boolean {
+  /** A slot may call uncommitted items committed, which no producer does. */
+  #keepsUncommitted(): boolean {
     return this.#deviates !== 'honest' && this.#random.chance(0.15)
   }
 

@@ -26,7 +26,7 @@ export function decode(image: Uint8Array): Uint8Array[] {
   for (;;) {
     const epoch = epochs.find(({ lsn }) => lsn === logPosition.lsn)
     if (epoch !== undefined) {
-      // What was held back before it is dropped.
+      // Uncommitted items before it are dropped.
       logPosition = epoch
       items = items.filter(({ seq }) => seq < epoch.seq)
     }

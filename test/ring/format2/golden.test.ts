@@ -16,7 +16,7 @@ const ITEMS: Readonly<Record<string, readonly string[]>> = {
   empty: [],
   'empty-4096': [],
   items: ['0', '1:2', '600:3', '5:4'],
-  'held-back': ['10:1'],
+  uncommitted: ['10:1'],
   'half-consumed': ['100:3'],
   wrapped: ['900:5', '900:6'],
   epochs: ['40:0', '41:1', '42:2'],
@@ -54,14 +54,14 @@ describe.each(RECIPES)('golden image $name: $what', ({ name, make }) => {
     expect(decode(imageOf(name)).map(show)).toEqual(ITEMS[name])
   })
 
-  test('is read', async () => {
+  test('is read back item by item', async () => {
     const device = await deviceOf(name)
     const items = await collect((await inspectRing(device)).items())
     expect(items.map(({ item }) => show(item))).toEqual(ITEMS[name])
     expect(hex(await deviceBytes(device)) === hex(imageOf(name))).toBe(true)
   })
 
-  test('can be gone on with', async () => {
+  test('can be written to again', async () => {
     const device = await deviceOf(name)
     await using consumer = await Consumer.attach(device)
     if (name === 'suspended') await consumer.resume()

@@ -72,14 +72,18 @@ export const RECIPES: readonly Recipe[] = [
     await append(producer, bytesOf(5, 4))
     return device
   }),
-  recipe('held-back', 'pushed one by one, the first of them advanced past', async () => {
-    const device = await ring(16)
-    const producer = await attachProducer(device, names)
-    const first = await producer.push(bytesOf(10, 1))
-    await producer.pushMany([bytesOf(20, 2), bytesOf(30, 3)])
-    if (first.status === 'ok') await producer.advance(first.position)
-    return device
-  }),
+  recipe(
+    'uncommitted',
+    'items pushed one by one, of which only the first is committed',
+    async () => {
+      const device = await ring(16)
+      const producer = await attachProducer(device, names)
+      const first = await producer.push(bytesOf(10, 1))
+      await producer.pushMany([bytesOf(20, 2), bytesOf(30, 3)])
+      if (first.status === 'ok') await producer.advance(first.position)
+      return device
+    },
+  ),
   recipe('half-consumed', 'acknowledged in the middle of a batch, and detached', async () => {
     const device = await ring(16)
     const producer = await attachProducer(device, names)
@@ -102,7 +106,7 @@ export const RECIPES: readonly Recipe[] = [
   }),
   recipe(
     'epochs',
-    'three producers, one after the other; what the second held back is dropped',
+    'three producers, one after the other; the uncommitted item of the second is dropped',
     async () => {
       const device = await ring(16)
       for (let epoch = 0; epoch < 3; epoch++) {

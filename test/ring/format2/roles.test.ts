@@ -68,7 +68,7 @@ describe('format 2', () => {
     },
   )
 
-  test('holds pushes back until they are advanced', async () => {
+  test('keeps pushes uncommitted until the producer advances past them', async () => {
     const device = await ring()
     const producer = await attachProducer(device)
     const consumer = await Consumer.attach(device)
@@ -82,7 +82,7 @@ describe('format 2', () => {
     expect(await all(consumer)).toEqual(['a', 'b', 'c'])
   })
 
-  test('goes on after both sides were attached anew; what was held back is dropped', async () => {
+  test('continues after both roles attach again; uncommitted items are dropped', async () => {
     const device = await ring()
     let producer = await attachProducer(device)
     let consumer = await Consumer.attach(device)
@@ -170,7 +170,7 @@ describe('format 2', () => {
     await Promise.all([producer.close(), consumer.close()])
   })
 
-  test('what was held back is dropped also where epochs are merged', async () => {
+  test('uncommitted items are dropped also where epochs are merged', async () => {
     const device = new MemoryBlockDevice({ sizeSectors: 512 })
     await Producer.create(device, { format: 2, blockSize: 512 })
     const kept: string[] = []

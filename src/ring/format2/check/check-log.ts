@@ -44,8 +44,8 @@ const NO_ITEMS: ItemRange = { from: 0, to: 0 }
  * Checks all unacknowledged items, by reading the log as a consumer does, so that both report the same. Both roles may be running
  * meanwhile.
  *
- * - What looks damaged is held back as a suspicion until the log has been read past it: if it was acknowledged or overwritten
- *   meanwhile, it was no damage.
+ * - What looks damaged stays a suspicion until the log has been read past it: if it was acknowledged or overwritten meanwhile, it was
+ *   no damage.
  * - Damage after the producer's checkpoint is found by the producer that attaches next, and only then does a consumer hear of it. So
  *   the check first finds the end of the log as recovery does, and reads as if that producer had attached.
  * - A batch that was written during the check does not count as damaged.

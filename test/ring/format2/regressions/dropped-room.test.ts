@@ -9,7 +9,7 @@ import { attachProducer } from '../../../helpers/ring.ts'
 const clock = new FakeClock()
 const idle = (): Promise<void> => clock.advance(150)
 
-test('what a producer held back, and was dropped, takes no room once all before it was acknowledged', async () => {
+test('uncommitted items that were dropped take no room once everything before them is acknowledged', async () => {
   const device = new MemoryBlockDevice({ sizeSectors: 112 }) // 16 blocks of data
   await Producer.create(device, { blockSize: 512 })
   const first = await attachProducer(device, { clock })
@@ -22,7 +22,7 @@ test('what a producer held back, and was dropped, takes no room once all before 
     if (popped.status !== 'item') throw new Error('pop')
     await consumer.advance(popped.position)
   }
-  await first.close() // the third item was held back: it is dropped
+  await first.close() // the third item is uncommitted: it is dropped
   const second = await attachProducer(device, { clock })
   for (let i = 0; i < 3; i++) {
     expect(await consumer.pop()).toEqual({ status: 'retry' })

@@ -5,7 +5,7 @@ import { inspectRing } from '../../../../src/ring/access/inspect.ts'
 import { HookedDevice } from '../../../helpers/hooked.ts'
 import { attachProducer } from '../../../helpers/ring.ts'
 
-test('inspecting a ring at work never tells of bytes that cannot be', async () => {
+test('inspecting a ring at work never counts an impossible number of bytes', async () => {
   const inner = new MemoryBlockDevice({ sizeSectors: 112 })
   await Producer.create(inner, { blockSize: 512 })
   const producer = await attachProducer(inner)

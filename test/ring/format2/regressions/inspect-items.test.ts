@@ -5,7 +5,7 @@ import { Consumer, Producer } from '../../../../src/ring/access/attach.ts'
 import { inspectRing } from '../../../../src/ring/access/inspect.ts'
 import { attachProducer } from '../../../helpers/ring.ts'
 
-test('no item is told twice', async () => {
+test('an inspection reports no item twice', async () => {
   const device = new MemoryBlockDevice({ sizeSectors: 112 })
   await Producer.create(device, { blockSize: 512 })
   const producer = await attachProducer(device)

@@ -1,10 +1,10 @@
-// Where epochs are merged, damage to the first batch of one of them has an item delivered that was held back and dropped.
+// Where epochs are merged, damage to the first batch of one of them has an uncommitted item delivered that was dropped.
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../../src/block/memory.ts'
 import { Consumer, Producer } from '../../../../src/ring/access/attach.ts'
 import { attachProducer } from '../../../helpers/ring.ts'
 
-test('what was dropped is not delivered, whatever is damaged', async () => {
+test('an item that was dropped is not delivered, whatever is damaged', async () => {
   const device = new MemoryBlockDevice({ sizeSectors: 200 })
   await Producer.create(device, { blockSize: 512 })
   let producer = await attachProducer(device)

@@ -7,7 +7,7 @@ import { attachProducer } from '../../../helpers/ring.ts'
 
 const clock = new FakeClock()
 
-test('a consumer goes on within epochs that are merged meanwhile', async () => {
+test('a consumer continues within epochs that are merged meanwhile', async () => {
   const device = new MemoryBlockDevice({ sizeSectors: 512 })
   await Producer.create(device, { blockSize: 512 })
   const consumer = await Consumer.attach(device, { clock })

@@ -6,7 +6,7 @@ import { RingReader } from '../../../../src/ring/queue/reader.ts'
 import { HookedDevice } from '../../../helpers/hooked.ts'
 import { attachProducer } from '../../../helpers/ring.ts'
 
-test('an advance acknowledges no more than it names', async () => {
+test('advancing acknowledges no more than it names', async () => {
   const device = new HookedDevice(new MemoryBlockDevice({ sizeSectors: 512 }))
   await Producer.create(device)
   const producer = await attachProducer(device)

@@ -1,4 +1,4 @@
-// A consumer's read-ahead window survives epochs that are merged later: what was held back and dropped is delivered, and
+// A consumer's read-ahead window survives epochs that are merged later: uncommitted items that were dropped are delivered, and
 // what was acknowledged in its place is lost.
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../../src/block/memory.ts'
@@ -10,12 +10,12 @@ const clock = new FakeClock()
 
 const text = (item: Uint8Array): string => Buffer.from(item).toString()
 
-test('nothing that was held back is delivered when epochs were merged between two pops', async () => {
+test('no uncommitted item is delivered when epochs were merged between two pops', async () => {
   const device = new MemoryBlockDevice({ sizeSectors: 512 })
   await Producer.create(device, { blockSize: 512 })
   let producer = await attachProducer(device, { clock })
   for (let i = 0; i < 6; i++) await producer.append([Buffer.from(`a${i}`)])
-  for (let i = 0; i < 2; i++) await producer.push(Buffer.from(`held${i}`))
+  for (let i = 0; i < 2; i++) await producer.push(Buffer.from(`uncommitted${i}`))
   const consumer = await Consumer.attach(device, { clock })
   const got: string[] = []
   const first = await consumer.popMany({ maxItems: 4 })

@@ -55,37 +55,43 @@ async function largeRing(): Promise<{ device: MemoryBlockDevice; producer: Produ
   }
 }
 
-describe('damage in what was shown far behind the published place, then the producer was killed', () => {
+describe('damage to items committed long after the last checkpoint, once the producer was killed', () => {
   const all = Array.from({ length: 30 }, (_, index) => index + 1)
-  /** Before that marker, and with it: to be copied. */
-  let [held, shown]: MemoryBlockDevice[] = []
+  /** Before the marker that commits them, and with it: to be copied. */
+  let [uncommitted, committed]: MemoryBlockDevice[] = []
 
   beforeAll(async () => {
     const { device, producer } = await largeRing()
     for (const number of all) await push(producer, item(number, MIB))
-    held = await damagedCopy(device)
+    uncommitted = await damagedCopy(device)
     await producer.advance(producer.position)
-    shown = device
+    committed = device
   })
 
-  /** What is shown, or not, with damage. */
+  /** A copy with damage. */
   const copyOf = (
     from: MemoryBlockDevice | undefined,
     ...at: number[]
   ): Promise<MemoryBlockDevice> => damagedCopy(from as MemoryBlockDevice, ...at)
 
-  test.each([0, 1, 20, 29])('in item %i of 30 MiB that one marker showed', async (at) => {
-    const damaged = await copyOf(shown, DATA + at * ITEM_BLOCKS * LARGE_BLOCK + 5000)
-    expect(await verifyRing(damaged)).toMatchObject({ sound: false, damagedItems: 1 })
-    expect(await delivered(damaged)).toEqual(all.map((n) => (n === at + 1 ? '1 damaged' : n)))
-  })
+  test.each([0, 1, 20, 29])(
+    'is found in item %i of 30 MiB that one marker committed',
+    async (at) => {
+      const damaged = await copyOf(committed, DATA + at * ITEM_BLOCKS * LARGE_BLOCK + 5000)
+      expect(await verifyRing(damaged)).toMatchObject({ sound: false, damagedItems: 1 })
+      expect(await delivered(damaged)).toEqual(all.map((n) => (n === at + 1 ? '1 damaged' : n)))
+    },
+  )
 
-  test.each(PRODUCER_SLOTS)('in the first item, and in the slot at %i', async (slot) => {
-    const damaged = await copyOf(shown, DATA + 5000, slot + 70)
-    expect(await delivered(damaged)).toEqual(['1 damaged', ...all.slice(1)])
-  })
+  test.each(PRODUCER_SLOTS)(
+    'is found in the first item, also if the slot at %i is damaged',
+    async (slot) => {
+      const damaged = await copyOf(committed, DATA + 5000, slot + 70)
+      expect(await delivered(damaged)).toEqual(['1 damaged', ...all.slice(1)])
+    },
+  )
 
-  test('in the first item of a batch of which the second is not shown', async () => {
+  test('is found in the first item of a batch whose second is uncommitted', async () => {
     const { device, producer } = await largeRing()
     const first = await push(producer, item(1, 600), item(2, 600))
     for (const number of all.slice(2)) await push(producer, item(number, MIB))
@@ -94,23 +100,26 @@ describe('damage in what was shown far behind the published place, then the prod
     expect(await delivered(await damagedCopy(device, DATA + 20))).toEqual(['1 damaged'])
   })
 
-  test('what is held back and never shown is dropped in silence', async () => {
-    const damaged = await copyOf(held, DATA + 5000)
+  test('is ignored in uncommitted items, which are dropped', async () => {
+    const damaged = await copyOf(uncommitted, DATA + 5000)
     expect(await verifyRing(damaged)).toMatchObject({ sound: true, findings: [] })
     expect(await delivered(damaged)).toEqual([])
   })
 
-  test.each(PRODUCER_SLOTS)('in an item of 20 MiB, and in the slot at %i', async (slot) => {
-    const { device, producer } = await largeRing()
-    await producer.append([item(1, 20 * MIB)])
-    await producer.append([item(2, 100)])
-    const damaged = await damagedCopy(device, DATA + 5000, slot + 70)
-    expect(await delivered(damaged)).toEqual(['1 damaged', 2])
-  })
+  test.each(PRODUCER_SLOTS)(
+    'is found in an item of 20 MiB, also if the slot at %i is damaged',
+    async (slot) => {
+      const { device, producer } = await largeRing()
+      await producer.append([item(1, 20 * MIB)])
+      await producer.append([item(2, 100)])
+      const damaged = await damagedCopy(device, DATA + 5000, slot + 70)
+      expect(await delivered(damaged)).toEqual(['1 damaged', 2])
+    },
+  )
 })
 
-describe('what shows that items were shown, where something else is damaged', () => {
-  test('a marker behind a damaged batch that is still held back', async () => {
+describe('damage beside uncommitted items', () => {
+  test('is ignored in an uncommitted batch before a marker that commits an earlier one', async () => {
     const device = await smallRing(16)
     const producer = await attachProducer(device, { clock: new FakeClock() })
     const first = await push(producer, item(1, 100))
@@ -122,7 +131,7 @@ describe('what shows that items were shown, where something else is damaged', ()
     expect(await delivered(damaged)).toEqual([1])
   })
 
-  test('a batch that is held back behind a damaged marker', async () => {
+  test('in the marker before an uncommitted batch does not commit that batch', async () => {
     const device = await smallRing(16)
     const producer = await attachProducer(device, { clock: new FakeClock() })
     await producer.advance(await push(producer, item(1, 100)))
@@ -133,7 +142,7 @@ describe('what shows that items were shown, where something else is damaged', ()
     expect(await delivered(damaged)).toEqual([1])
   })
 
-  test('bytes that were not shown are not counted, if what was shown is damaged', async () => {
+  test('to committed items leaves the bytes of uncommitted ones uncounted', async () => {
     const device = await smallRing(16)
     const producer = await attachProducer(device, { clock: new FakeClock() })
     const pushed = await producer.pushMany([item(1, 100), item(2, 100), item(3, 100)])

@@ -73,8 +73,8 @@ async function verified(device: MemoryBlockDevice) {
   return { items: log?.items, damaged }
 }
 
-describe('verify and a consumer tell the same', () => {
-  test('of a batch in which every other item is damaged, though none has a byte', async () => {
+describe('verify and a consumer agree', () => {
+  test('on a batch in which every other item is damaged, though none has a byte', async () => {
     const device = await smallRing(BLOCKS)
     const items = 100
     await pushBatches(device, [Array(items).fill(item(0))])
@@ -106,7 +106,7 @@ describe('verify and a consumer tell the same', () => {
     )
   })
 
-  test('of a producer that calls a place far ahead committed, and fewer items than lie before it', async () => {
+  test('on a slot that commits up to a log position far ahead, with fewer items than precede it', async () => {
     const device = await smallRing(BLOCKS)
     await pushBatches(device, [
       [item(10), item(20)],
@@ -120,7 +120,7 @@ describe('verify and a consumer tell the same', () => {
     expect(await verified(device)).toEqual(await consumed(device))
   })
 
-  test('of a cursor with a wrong count of bytes, at a place that the producer knows', async () => {
+  test('on a cursor with a wrong count of bytes, at a log position that the producer knows', async () => {
     const device = await smallRing(BLOCKS)
     const producer = await attachProducer(device)
     await producer.append([item(10), item(20)])
@@ -134,7 +134,7 @@ describe('verify and a consumer tell the same', () => {
     await producer.close()
   })
 
-  test('of a cursor behind what is committed that counts fewer items', async () => {
+  test('on a cursor past the last committed batch that counts fewer items than are committed', async () => {
     const device = await smallRing(BLOCKS)
     await pushBatches(device, [[item(10), item(20)]])
     await rewrite(device, {
@@ -151,7 +151,7 @@ describe('verify and a consumer tell the same', () => {
     await expect(Consumer.attach(device)).rejects.toMatchObject({ code: 'RING_CORRUPT' })
   })
 
-  test('of a batch that goes on over a place that is called committed', async () => {
+  test('on a batch that extends past the committed log position', async () => {
     const device = await smallRing(BLOCKS)
     await pushBatches(device, [[item(2000)]])
     await rewrite(device, {
@@ -161,7 +161,7 @@ describe('verify and a consumer tell the same', () => {
     expect(await consumed(device)).toEqual({ items: 0, damaged: 1 })
   })
 
-  test('of a place that is called committed with another checksum than the batch before it', async () => {
+  test('on a committed log position whose checksum is not that of the batch before it', async () => {
     const device = await smallRing(BLOCKS)
     await pushBatches(device, [[item(10)]])
     const producer = await attachProducer(device)
