@@ -166,3 +166,21 @@ test('what doc comments throw and link to is the name of something', () => {
   expect(missing).toEqual([])
   expect(named).toBeGreaterThan(400)
 })
+
+test('names of tests are no fragments: none leans on the name before it, or is too short to have a subject', () => {
+  const named =
+    /^( *)(?:test|it)(?:\.(?:for|each|skip|only)\([\s\S]*?\n?\s*\))?\(\s*(['`])(.+?)\2/gm
+  const fragments: string[] = []
+  let names = 0
+  for (const file of TESTS) {
+    for (const [, indent, , name = ''] of readFileSync(join(root, file), 'utf8').matchAll(named)) {
+      names++
+      const leans = /^(?:and|nor|or|so (?:is|are|does|do)|not so|also|but)\b/.test(name)
+      // Within a `describe`, that is the subject.
+      const isShort = indent === '' && !/%|\$/.test(name) && name.split(' ').length < 3
+      if (leans || isShort) fragments.push(`${file}: ${name}`)
+    }
+  }
+  expect(fragments).toEqual([])
+  expect(names).toBeGreaterThan(1500)
+})

@@ -42,7 +42,7 @@ describe('the core loads where there is no Node', () => {
     expect([...packagesOf(module)]).toEqual([])
   })
 
-  test('the documentation lists them', () => {
+  test('is made of the modules that docs/api.md lists', () => {
     const names = CORE.map((module) =>
       module.replace(/(\/index)?\.ts$/, '').replace(/^index$/, '.'),
     )
@@ -51,7 +51,7 @@ describe('the core loads where there is no Node', () => {
     expect([...list.matchAll(/`([^`]+)`/g)].map(([, name]) => name).sort()).toEqual(names.sort())
   })
 
-  test('and this test would see one that did', () => {
+  test('has no package that this test overlooks: it sees those of other modules', () => {
     expect([...packagesOf('streams/node.ts')]).toContain('node:stream')
     expect([...packagesOf('block/file/index.ts')]).toContain('node:fs')
   })

@@ -383,7 +383,7 @@ const table = Object.values(calls).flatMap(
   Object.entries<(signal: AbortSignal) => Promise<unknown>>,
 )
 
-test.each(table)('no listener stays on the signal: %s', async (_, call) => {
+test.each(table)('%s leaves no listener on the signal', async (_, call) => {
   const { signal } = new AbortController()
   let most = 0
   const watching = setInterval(() => {
@@ -395,7 +395,7 @@ test.each(table)('no listener stays on the signal: %s', async (_, call) => {
   expect(most).toBeLessThanOrEqual(1)
 })
 
-test.each(table)('nor when it is aborted meanwhile: %s', async (_, call) => {
+test.each(table)('%s leaves no listener on a signal that is aborted meanwhile', async (_, call) => {
   const abort = new AbortController()
   const called = call(abort.signal).catch(() => undefined)
   setImmediate(() => abort.abort())
@@ -403,7 +403,7 @@ test.each(table)('nor when it is aborted meanwhile: %s', async (_, call) => {
   expect(listenersOf(abort.signal)).toBe(0)
 })
 
-test('all that takes a signal is called here', () => {
+test('every call that takes a signal is in this table', () => {
   const source = fileURLToPath(new URL('../src/', import.meta.url))
   const files = readdirSync(source, { recursive: true, encoding: 'utf8' })
   const takes = /^ {2}(readonly signal\?: AbortSignal$|\w+\(.*signal\?: AbortSignal)/m

@@ -52,7 +52,7 @@ class Unchecked extends ForwardingBlockDevice {
   }
 }
 
-test('nothing wrong reaches the wrapped device', async () => {
+test('no invalid request reaches the wrapped device', async () => {
   const inner = new Unchecked()
   await using device = await CheckedBlockDevice.open(inner)
   const one = new Uint8Array(S)

@@ -59,7 +59,7 @@ describe('where there are no hard links', () => {
     },
   )
 
-  test('what is there is left as it is, also if it came in the meantime', async () => {
+  test('an existing file is left alone, even if it appeared in the meantime', async () => {
     const late = createFile(path, BYTES, 512, {
       linkFile: async () => {
         fs.writeFileSync(path, 'precious')
@@ -71,14 +71,14 @@ describe('where there are no hard links', () => {
     expect(fs.readdirSync(directory)).toEqual(['ring'])
   })
 
-  test('several at once make one file', async () => {
+  test('several programs at once make one file', async () => {
     const made = await Promise.allSettled([make(), make(), make()])
     expect(made.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
     expect(fs.readFileSync(path)).toEqual(Buffer.alloc(BYTES))
     expect(fs.readdirSync(directory)).toEqual(['ring'])
   })
 
-  test('one that comes while the name is only taken fills no file that is replaced then', async () => {
+  test('a program that comes while the name is only reserved fills no file that is replaced then', async () => {
     // The name is taken by one that is about to replace it, and has the creator's role for that.
     fs.writeFileSync(path, '')
     const taken = await FileBlockDevice.open(path)
@@ -95,7 +95,7 @@ describe('where there are no hard links', () => {
     expect(fs.readFileSync(path)[0]).toBe(7)
   })
 
-  test('what was put into the file that takes the name is left as it is', async () => {
+  test('bytes that were put into the file that reserves the name stay', async () => {
     const made = make()
     const filled = (async () => {
       while (!fs.existsSync(path)) await new Promise((resolve) => setImmediate(resolve))
@@ -107,7 +107,7 @@ describe('where there are no hard links', () => {
     expect(fs.readdirSync(directory)).toEqual(['ring'])
   })
 
-  test('an error that is another one is told', async () => {
+  test('any other error is thrown', async () => {
     expect(await messageOf(make('EIO'))).toBe(
       `BLOCK_OPEN: could not create ${path}: i/o error (EIO); the disk, or the connection to it, is failing: see the kernel log`,
     )
@@ -115,11 +115,11 @@ describe('where there are no hard links', () => {
   })
 })
 
-describe('space', () => {
+describe('space on the disk', () => {
   const HUGE = 2 ** 50
   const NO_ROOM = /takes \d+ bytes, but its file system has \d+ free/
 
-  test('that is not there is known before a file is filled', async () => {
+  test('is missed before a file is filled', async () => {
     const created = FileBlockDevice.create(path, { sizeBytes: HUGE })
     expect(await messageOf(created)).toMatch(NO_ROOM)
     expect(await messageOf(created)).toContain('BLOCK_OPEN')
@@ -131,7 +131,7 @@ describe('space', () => {
     expect(fs.statSync(path).size).toBe(0)
   })
 
-  test('that is not there is known before a file grows', async () => {
+  test('is missed before a file grows', async () => {
     await using device = await FileBlockDevice.create(path, { sizeBytes: BYTES })
     const resized = device.resize(HUGE / 512)
     expect(await messageOf(resized)).toMatch(NO_ROOM)
@@ -141,7 +141,7 @@ describe('space', () => {
     expect(fs.statSync(path).size).toBe(4096)
   })
 
-  test('is taken only by what is written to a sparse file', async () => {
+  test('is taken only by the data written to a sparse file', async () => {
     const sizeBytes = 2 ** 40
     await using device = await FileBlockDevice.create(path, { sizeBytes, sparse: true })
     expect(await sizeOf(device)).toBe(sizeBytes)
@@ -169,7 +169,7 @@ describe('an empty file', () => {
     }
   })
 
-  test('that another program filled meanwhile keeps what is in it', async () => {
+  test('keeps its content if another program filled it meanwhile', async () => {
     const filler = await FileBlockDevice.open(path)
     const claim = await claimCreator(filler)
     const opened = await waitingToFill()
@@ -181,7 +181,7 @@ describe('an empty file', () => {
     expect(fs.readFileSync(path)).toEqual(Buffer.alloc(2 * BYTES, 'precious'))
   })
 
-  test('is empty again when its filling is stopped, or cannot be', async () => {
+  test('is empty again when filling it is stopped or fails', async () => {
     const stop = new AbortController()
     const stopped = FileBlockDevice.openOrCreate(path, {
       sizeBytes: 4 << 20,
@@ -204,7 +204,7 @@ describe('an empty file', () => {
     expect(await sizeOf(device)).toBe(BYTES)
   })
 
-  test('that is not empty, but holds no whole sector, is not touched', async () => {
+  test('is left alone once it holds a byte, even if it holds no whole sector', async () => {
     fs.writeFileSync(path, 'precious')
     await using device = await FileBlockDevice.openOrCreate(path, { sizeBytes: BYTES })
     expect(await sizeOf(device)).toBe(0)
@@ -217,7 +217,7 @@ describe('a link to nothing', () => {
     ['relative', 'data/real'],
     ['absolute', ''],
     ['of two links', 'second'],
-  ])('%s: it is told where it leads, and what is made there is found', async (_, to) => {
+  ])('%s: the error says where it leads, and a file made there is found', async (_, to) => {
     fs.mkdirSync(join(directory, 'data'))
     const real = join(directory, 'data/real')
     fs.symlinkSync(to === '' ? real : to, path)
@@ -237,7 +237,7 @@ describe('a link to nothing', () => {
     expect(await sizeOf(device)).toBe(BYTES)
   })
 
-  test('to itself is told', async () => {
+  test('that leads to itself is reported', async () => {
     fs.symlinkSync('ring', path)
     for (const attempt of [
       () => FileBlockDevice.open(path),
@@ -248,7 +248,7 @@ describe('a link to nothing', () => {
   })
 })
 
-test('what is in the way of a new file is told', async () => {
+test('an obstacle to a new file is named', async () => {
   const told = (at: string): Promise<string> =>
     messageOf(FileBlockDevice.create(at, { sizeBytes: BYTES }))
   const missing = join(directory, 'missing')
@@ -266,7 +266,7 @@ test('a name may be as long as a name can be', async () => {
   expect(fs.readdirSync(directory)).toEqual([name])
 })
 
-describe('who may use a new file', () => {
+describe('the permissions of a new file', () => {
   const bits = (name: string): string =>
     (fs.statSync(join(directory, name)).mode & 0o7777).toString(8)
 
@@ -291,11 +291,14 @@ describe('who may use a new file', () => {
     { fileMode: 0o660, umask: 0, becomes: '660' },
     { fileMode: 0o666, umask: 0o027, becomes: '640' },
     { fileMode: 0o644, umask: 0o077, becomes: '600' },
-  ])('$fileMode less the umask $umask, from the start', async ({ fileMode, umask, becomes }) => {
-    expect(await modes(fileMode, umask)).toEqual([becomes, becomes])
-  })
+  ])(
+    'are $fileMode less the umask $umask, from the start',
+    async ({ fileMode, umask, becomes }) => {
+      expect(await modes(fileMode, umask)).toEqual([becomes, becomes])
+    },
+  )
 
-  test('is the same where there are no hard links, and of the file that takes the name', async () => {
+  test('are the same without hard links, and for the file that reserves the name', async () => {
     const before = process.umask(0)
     onTestFinished(() => void process.umask(before))
     const seen = new Set<string>()
@@ -312,7 +315,7 @@ describe('who may use a new file', () => {
     expect([...seen]).toEqual(['600'])
   })
 
-  test('stays as it is with a file that is there', async () => {
+  test('leave those of an existing file alone', async () => {
     fs.writeFileSync(path, '', { mode: 0o640 })
     const device = await FileBlockDevice.openOrCreate(path, { sizeBytes: BYTES, fileMode: 0o666 })
     await device.disconnect()
@@ -320,7 +323,7 @@ describe('who may use a new file', () => {
   })
 
   test.each([0, 0o400, 0o066, 0o700, 0o777, 0o1600, -1, Number.NaN])(
-    'cannot be %o: nothing is made',
+    'cannot be %o: no file is made',
     async (fileMode) => {
       const options = { sizeBytes: BYTES, fileMode }
       await expect(FileBlockDevice.create(path, options)).rejects.toThrow(RangeError)

@@ -97,7 +97,7 @@ describe('sync', () => {
     expect(readFileSync(path).indexOf(7)).toBe(-1)
   })
 
-  test('many requests that wait for a turn are all done', async () => {
+  test('many requests that wait for a turn all complete', async () => {
     await using device = await FileBlockDevice.open(path, { engine: 'sync' })
     const numbers = Array.from({ length: 500 }, (_, index) => index)
     await Promise.all(
@@ -146,7 +146,7 @@ describe('adaptive', () => {
     expect(await reads(33)).toEqual(['pool', 'sync'])
   })
 
-  test('a failure that took long is slow too', async () => {
+  test('counts a failure that took long as slow', async () => {
     const { state, reads } = fakes()
     await reads(32)
     state.fail = true
@@ -157,7 +157,7 @@ describe('adaptive', () => {
     expect(state.used).toEqual(['pool'])
   })
 
-  test('large transfers, and flushes of much, never block', async () => {
+  test('never blocks for large transfers, or for flushes after them', async () => {
     const { state, adaptive, small, reads } = fakes()
     await reads(32)
     state.used = []
@@ -173,7 +173,7 @@ describe('adaptive', () => {
   })
 })
 
-test('where a file ends is known, however it changes', () => {
+test('knows where a file ends, however it changes', () => {
   const fd = openSync(path, 'r')
   try {
     const end = new FileEnd(fd)

@@ -58,7 +58,7 @@ test.each([
   expect(adviceFor(error)).not.toMatch(/mode '|open it/)
 })
 
-test('a write that nobody may do is no matter of this user', () => {
+test('a write that nobody may do is not reported as a missing permission of this user', () => {
   const { message } = ioError({ ...place, operation: 'write' }, systemError('EPERM'))
   expect(message).toMatch(/it was made read-only or immutable since it was opened/)
   expect(message).not.toMatch(/user/)

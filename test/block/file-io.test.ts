@@ -35,7 +35,7 @@ describe('transfer', () => {
     return { content, calls, read }
   }
 
-  test('goes on after short transfers, from a whole sector', async () => {
+  test('continues after short transfers, from a whole sector', async () => {
     const { content, calls, read } = file(8192, 700)
     const buffers = [new Uint8Array(512), new Uint8Array(0), new Uint8Array(1536)]
     expect(await transfer(read, 0, buffers, 1024, 512, ALWAYS)).toBe(2048)

@@ -22,7 +22,7 @@ async function file(name: string): Promise<FileBlockDevice> {
   return FileBlockDevice.create(join(folder, name), { sizeBytes: 64 << 10 })
 }
 
-test('a file is read at once as it was written last, and so is a partition of it', async () => {
+test('a file is read at once as last written, also through a partition', async () => {
   await using device = await file('cached')
   const partition = await PartitionBlockDevice.open(device, { sectorStart: 8, sectors: 8 })
   await device.write(9, [new Uint8Array(512).fill(7)])
@@ -36,7 +36,7 @@ test('a file is read at once as it was written last, and so is a partition of it
   expect(partition.readNow(8, found)).toBe(false)
 })
 
-test('not so one that goes past the cache, nor one whose calls another makes', async () => {
+test('a file opened with direct I/O or another engine is not read at once', async () => {
   const { name } = await file('direct')
   const found = new Uint8Array(512)
   for (const options of [{ direct: true }, { engine: { ...syncEngine } }] as const) {
@@ -45,7 +45,7 @@ test('not so one that goes past the cache, nor one whose calls another makes', a
   }
 })
 
-test('nor where nothing may be sent any more', async () => {
+test('a device that may send nothing any more is not read at once', async () => {
   await using device = await file('permitted')
   let isPermitted = true
   const permitted = new PermittedBlockDevice(device, () => {
@@ -57,7 +57,7 @@ test('nor where nothing may be sent any more', async () => {
   expect(permitted.readNow(0, found)).toBe(false)
 })
 
-test('what the page cache does not have is not waited for, and neither is what no cache tells', async () => {
+test('a read does not wait for what the page cache lacks, nor where the file system does not say', async () => {
   await using device = await file('cold')
   await using handle = await open(device.name)
   const native = (answer: 'read' | 'waits' | 'unsupported') =>

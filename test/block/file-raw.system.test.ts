@@ -60,7 +60,7 @@ for (const { name, run } of deviceConformanceCases({
     await run()
   })
 }
-test('its size, sectors and way to be durable are what sysfs says', async (context) => {
+test('its size, sectors and means of durability are what sysfs says', async (context) => {
   const path = loop(context)
   const device = await open(path)
   expect(await device.getInfo()).toEqual({ readWrite: true, sectorSize: 512, sizeSectors: 8192 })
@@ -120,7 +120,7 @@ test('a read-only device opens for reading only', async (context) => {
   })
 })
 
-test('exclusive is refused while another process has it', async (context) => {
+test('exclusive is refused while another process has the device', async (context) => {
   const path = loop(context)
   const holder = startChild('claim', path, {
     role: 'producer',
@@ -202,7 +202,7 @@ test('discard frees space, and the size stays', async (context) => {
   expect(await device.getInfo()).toMatchObject({ sizeSectors: 8192 })
 })
 
-test('a partition', async (context) => {
+test('a partition is a device of its own', async (context) => {
   const path = addPartition(loop(context), 2048, 4096)
   cleanups.push(() => execFileSync('delpart', [path.slice(0, -2), '1']))
   const device = await open(path)
@@ -211,7 +211,7 @@ test('a partition', async (context) => {
   expect(fs.readFileSync(file).indexOf(7)).toBe(2048 * 512)
 })
 
-test('direct auto is content with a system that refuses it', async (context) => {
+test('direct: auto works where the system refuses direct I/O', async (context) => {
   const path = loop(context)
   const refusing = async (name: string, flags: number): Promise<number> => {
     if (flags & fs.constants.O_DIRECT) throw Object.assign(new Error('no'), { code: 'EINVAL' })
@@ -225,7 +225,7 @@ test('direct auto is content with a system that refuses it', async (context) => 
   })
 })
 
-test('a full disk', async (context) => {
+test('a full disk is reported as such', async (context) => {
   needs(context, loopProblem())
   const mount = join(directory, 'small')
   fs.mkdirSync(mount)

@@ -138,7 +138,7 @@ describe('a look', () => {
     expect(await lookAfter(circle)).toBeUndefined()
   })
 
-  test('takes a descriptor for no name, and a file that never had a name for none', async () => {
+  test('does not take a descriptor for a name, and knows a file that never had one', async () => {
     const fd = fs.openSync(path, 'r')
     const reuse = (): void => {
       fs.closeSync(fd)
@@ -150,7 +150,7 @@ describe('a look', () => {
     expect(await lookAfter(() => fs.rmSync(path), { named: false })).toBeUndefined()
   })
 
-  test('means the path as it was when the file was opened', async () => {
+  test('goes by the path as it was when the file was opened', async () => {
     const before = process.cwd()
     fs.mkdirSync(join(directory, 'other'))
     fs.writeFileSync(join(directory, 'other', 'ring.img'), 'other')
@@ -179,7 +179,7 @@ function foundOut(device: BlockDevice): Promise<void> {
 describe.concurrent('an open file that was removed', () => {
   // Each waits a second to be told: together that is one.
 
-  test('ends every request, though idle until then', async ({ expect }) => {
+  test('fails every request, even if it was idle until then', async ({ expect }) => {
     const path = newFile()
     await using device = await FileBlockDevice.open(path)
     const found = foundOut(device)
@@ -205,7 +205,7 @@ describe.concurrent('an open file that was removed', () => {
     }
   })
 
-  test('lets go of its roles when it is disconnected', async () => {
+  test('releases its roles when it is disconnected', async () => {
     const path = newFile()
     const device = await FileBlockDevice.open(path)
     await device.claim('producer', { holder: 'test' })
@@ -220,7 +220,7 @@ describe.concurrent('an open file that was removed', () => {
     await claim.release()
   })
 
-  test('ends who waits for an item', async ({ expect }) => {
+  test('fails a reader that waits for an item', async ({ expect }) => {
     const path = newFile()
     await using device = await FileBlockDevice.open(path)
     await Producer.create(device)
@@ -230,7 +230,7 @@ describe.concurrent('an open file that was removed', () => {
     await waiting
   })
 
-  test('ends who waits for room', async ({ expect }) => {
+  test('fails a writer that waits for room', async ({ expect }) => {
     const path = newFile()
     await using device = await FileBlockDevice.open(path)
     await using writer = await RingWriter.open(device, {
@@ -244,7 +244,7 @@ describe.concurrent('an open file that was removed', () => {
     await waiting
   })
 
-  test('ends who pushes on and on', async ({ expect }) => {
+  test('fails a writer that pushes again and again', async ({ expect }) => {
     const path = newFile()
     await using device = await FileBlockDevice.open(path)
     const options = { createIfMissing: { onFull: 'overwrite' } } as const

@@ -19,7 +19,7 @@ async function problem(): Promise<string | undefined> {
   )
 }
 
-test('without an inotify instance waiting goes on', async (context) => {
+test('waiting continues without an inotify instance', async (context) => {
   needs(context, await problem())
   using folder = temporaryFolder()
   const ring = folder.file('ring')

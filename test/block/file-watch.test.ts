@@ -5,7 +5,7 @@ import { expect, test, vi } from 'vitest'
 import { FileWatches, Listeners, watchFile } from '../../src/block/file/watch.ts'
 import { temporaryFolder } from '../cli/cli.ts'
 
-test('a watch that cannot be had is told of once, and says that it does not work', () => {
+test('a watch that the system refuses is reported once, and says that it does not work', () => {
   using folder = temporaryFolder()
   const path = join(folder.path, 'ring')
   const told: unknown[] = []
@@ -29,7 +29,7 @@ test('a watch that cannot be had is told of once, and says that it does not work
   }
 })
 
-test('all that are told of one file share a watch, which ends with the last', () => {
+test('all listeners of one file share a watch, which ends with the last one', () => {
   using folder = temporaryFolder()
   const path = join(folder.path, 'ring')
   writeFileSync(path, '')
@@ -51,7 +51,7 @@ test('all that are told of one file share a watch, which ends with the last', ()
   again.close()
 })
 
-test('changes that do not end are told together, where telling takes long', () => {
+test('changes in quick succession are reported together if the listeners take long', () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
   try {
     let tells = 0
@@ -91,7 +91,7 @@ test('changes that do not end are told together, where telling takes long', () =
   }
 })
 
-test('where telling takes very long, a change is told within 50 ms', () => {
+test('a change is reported within 50 ms even if the listeners take very long', () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
   try {
     let tells = 0

@@ -68,7 +68,7 @@ describe('open', () => {
     expect(await (await open({ sectorSize: 4096 })).getInfo()).toMatchObject({ sizeSectors: 1 })
   })
 
-  test('options that cannot be are refused before the path is looked at', async () => {
+  test('invalid options are refused before the path is looked at', async () => {
     const wrong: [object, ErrorConstructor][] = [
       [{ sectorSize: 511 }, RangeError],
       [{ sectorSize: 1536 }, RangeError],
@@ -82,7 +82,7 @@ describe('open', () => {
     }
   })
 
-  test('what is missing or no block device is BLOCK_OPEN, with the reason', async () => {
+  test('a path that is missing or no block device is BLOCK_OPEN, with the reason', async () => {
     const missing = await open().catch((error: unknown) => error)
     expect(isBlockError(missing) && missing).toMatchObject({
       code: 'BLOCK_OPEN',
@@ -115,7 +115,7 @@ describe('open', () => {
     })
   })
 
-  test('a file system that refuses direct I/O', async () => {
+  test('direct: auto works on a file system that refuses direct I/O', async () => {
     fs.writeFileSync(path, pattern(4096))
     const refusing = async (file: string, flags: number): Promise<number> => {
       if (flags & fs.constants.O_DIRECT) throw Object.assign(new Error('no'), { code: 'EINVAL' })
@@ -154,7 +154,7 @@ describe('open', () => {
     await expect(openFile(path, {}, replacing)).rejects.toThrow('replaced')
   })
 
-  test('exclusive is refused to the second, under any name, until the first lets go', async () => {
+  test('exclusive is refused to a second device, under any name, until the first is closed', async () => {
     fs.writeFileSync(path, pattern(4096))
     const first = await open({ exclusive: true })
     const other = join(directory, 'other name')
@@ -292,7 +292,7 @@ describe('create', () => {
     expect(leftovers()).toEqual([])
   })
 
-  test('never touches what is there', async () => {
+  test('never changes an existing file', async () => {
     fs.writeFileSync(path, 'precious')
     const inVain = FileBlockDevice.create(path, {
       sizeBytes: 1 << 20,
@@ -349,7 +349,7 @@ describe('create', () => {
     await expect(create()).rejects.toMatchObject({ code: 'BLOCK_OPEN' })
   })
 
-  test('one that died while it created leaves the path free', async () => {
+  test('a process that died while it created a file leaves the path free', async () => {
     const dead = await runChild('dieCreating', path, { sizeBytes: 4 << 20 })
     expect(dead.signal).toBe('SIGKILL')
     expect(leftovers()).toEqual([expect.stringMatching(/^ring\.img\.[0-9a-f]{12}\.tmp$/)])
@@ -377,14 +377,14 @@ describe('resize', () => {
     await expect(device.resize(2 ** 50)).rejects.toBeInstanceOf(RangeError)
   })
 
-  test('two at a time are done one after the other', async () => {
+  test('is done one at a time', async () => {
     const device = await create(1 << 20)
     await Promise.all([device.resize(8192), device.resize(16), device.resize(4096)])
     expect(await device.getInfo()).toMatchObject({ sizeSectors: 4096 })
     expect(fs.statSync(path).size).toBe(2 << 20)
   })
 
-  test('with direct I/O', async () => {
+  test('works with direct I/O', async () => {
     const device = await create(4096)
     await device.disconnect()
     const direct = await open({ direct: true })
@@ -442,7 +442,7 @@ describe('watch', () => {
     expect(hints).toBe(before.hints)
   })
 
-  test('that cannot begin only brings no hints', async () => {
+  test('brings no hints if it cannot begin, and does no harm', async () => {
     const device = await create(8192)
     fs.rmSync(path)
     device.watch(() => undefined).close()

@@ -50,7 +50,7 @@ test.each([
   await (await FileBlockDevice.open(`${folder}/${path}`)).disconnect()
 })
 
-test("nor one that a link of one's own leads to", async () => {
+test("a link of somebody else's is not followed, even if a link of our own leads to it", async () => {
   foreignLink('private/file', 'theirs')
   fs.symlinkSync('./theirs', join(folder, 'ours'))
   await expect(open(join(folder, 'ours'))).rejects.toThrow('/theirs is a symbolic link')

@@ -2,7 +2,7 @@ import { expect, test, vi } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { formatError, formatWriteError, isBlockError } from '../../src/errors.ts'
 
-test('from copies the bytes', async () => {
+test('MemoryBlockDevice.from copies the bytes', async () => {
   const bytes = new Uint8Array(1024).fill(3)
   await using device = await MemoryBlockDevice.from(bytes)
   bytes.fill(4)
@@ -12,7 +12,7 @@ test('from copies the bytes', async () => {
   expect(await device.getInfo()).toEqual({ readWrite: true, sectorSize: 512, sizeSectors: 2 })
 })
 
-test('from makes a read-only device with content', async () => {
+test('MemoryBlockDevice.from makes a read-only device with content', async () => {
   await using device = await MemoryBlockDevice.from(new Uint8Array(4096).fill(3), {
     sectorSize: 4096,
     readOnly: true,
@@ -27,7 +27,7 @@ test('from makes a read-only device with content', async () => {
   expect(formatWriteError(error)).toMatch(/\(no data has been written\)$/)
 })
 
-test('sizes that cannot be are refused', async () => {
+test('invalid sizes are refused', async () => {
   for (const sectorSize of [0, 256, 1000, 131072, Number.NaN]) {
     expect(() => new MemoryBlockDevice({ sectorSize, sizeSectors: 1 })).toThrow(RangeError)
   }
@@ -57,7 +57,7 @@ test('zeroes end extents of data', async () => {
   expect(await device.seekMapped(16)).toBe(32)
 })
 
-test('a late answer is no answer, and leaves no timer behind', async () => {
+test('an answer after the timeout does not count, and no timer is left behind', async () => {
   vi.useFakeTimers()
   try {
     await using device = new MemoryBlockDevice({ sizeSectors: 1 })
@@ -77,7 +77,7 @@ test('a late answer is no answer, and leaves no timer behind', async () => {
   }
 })
 
-test('what claims without saying who is refused, and takes no role', async () => {
+test('a claim without a holder is refused, and takes no role', async () => {
   await using device = new MemoryBlockDevice({ sizeSectors: 1 })
   const claim = (options: unknown): Promise<unknown> =>
     Reflect.apply(device.claim, device, ['producer', options])

@@ -477,7 +477,7 @@ for (const [name, operation] of Object.entries({ copy, sparseCopy })) {
       }
     })
 
-    test('is no more what it was once anything else is', async () => {
+    test('no longer holds what it did once anything else changed', async () => {
       const before = new Uint8Array(bytes.length).fill(255)
       for (const limit of [{}, { discard: false }, { seek: false, discard: false }]) {
         await cutShort(before, limit, (left) => {
@@ -581,7 +581,7 @@ test('a sparse copy does without discard where that turns out to be impossible',
 })
 
 describe('fill', () => {
-  test('depends on seed and place only', async () => {
+  test('depends on seed and offset only', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.integer({ min: 0, max: 2 ** 32 - 1 }),
@@ -603,7 +603,7 @@ describe('fill', () => {
     )
   })
 
-  test('is the same for ever', () => {
+  test('never changes from version to version', () => {
     const words = (seed: number, offset: number): number[] => {
       const bytes = new Uint8Array(12)
       fillRandom(bytes, seed, offset)
@@ -651,7 +651,7 @@ describe('fill', () => {
     expect(device.requests).toEqual(['write', 'flush', 'writeZeroes', 'flush'])
   })
 
-  test('refuses what is no seed, and a read-only device', async () => {
+  test('refuses an invalid seed, and a read-only device', async () => {
     const device = new MemoryBlockDevice({ sizeSectors: 8, readOnly: true })
     for (const seed of [-1, 0.5, 2 ** 32, Number.NaN]) {
       await expect(fill(device, { seed })).rejects.toThrow(RangeError)
@@ -684,7 +684,7 @@ describe('erase', () => {
     expect(new TextDecoder().decode(await bytesOf(device))).toBe('ERASED! '.repeat(192))
   })
 
-  test('refuses what is no pattern, and a read-only device', async () => {
+  test('refuses an invalid pattern, and a read-only device', async () => {
     const device = new MemoryBlockDevice({ sizeSectors: 8, readOnly: true })
     await expect(erase(device, { pattern: new Uint8Array(0) })).rejects.toThrow(RangeError)
     await expect(Reflect.apply(erase, undefined, [device, { pattern: 'x' }])).rejects.toThrow(

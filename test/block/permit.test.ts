@@ -37,7 +37,7 @@ describe('a file', () => {
     })
   }
 
-  test('is not flushed for a durable write that may not go on', async () => {
+  test('is not flushed for a durable write that may not continue', async () => {
     const path = join(folder, 'flush.img')
     writeFileSync(path, new Uint8Array(512))
     await using device = await FileBlockDevice.open(path, { durability: 'flush' })
@@ -48,7 +48,7 @@ describe('a file', () => {
   })
 })
 
-test('zeroes that are written are asked for piece by piece, and so is their flush', async () => {
+test('written zeroes need a permit piece by piece, and so does their flush', async () => {
   const sent: string[] = []
   class Plain extends BaseBlockDevice {
     override readonly name = 'plain'
@@ -74,7 +74,7 @@ test('zeroes that are written are asked for piece by piece, and so is their flus
   expect(sent.splice(0)).toEqual(['write', 'write', 'write', 'write', 'flush'])
 })
 
-test('a request that cannot be is refused before it is asked for, and one of nothing is not asked for', async () => {
+test('an invalid request is refused before a permit is asked for, and an empty one needs none', async () => {
   const device = new MemoryBlockDevice({ sizeSectors: 8 })
   const never = { permit: times(0) }
   const sector = [new Uint8Array(512)]

@@ -14,7 +14,7 @@ async function disk(sizeSectors: number): Promise<UnreadableBlockDevice> {
   return new UnreadableBlockDevice(await MemoryBlockDevice.from(bytes))
 }
 
-test('whatever is unreadable, and however it is read: zeroes there, and the truth elsewhere', async () => {
+test('unreadable sectors read as zeroes, and all others as they are, however they are read', async () => {
   const sizeSectors = 40
   const sector = fc.integer({ min: 0, max: sizeSectors - 1 })
   const lengths = fc.array(fc.integer({ min: 0, max: 12 }), { maxLength: 4 })
@@ -59,7 +59,7 @@ test('whatever is unreadable, and however it is read: zeroes there, and the trut
   )
 })
 
-test('one that fails once is read', async () => {
+test('a sector that fails once is read', async () => {
   for (const buffers of [[new Uint8Array(SECTOR)], [new Uint8Array(8 * SECTOR)]]) {
     const inner = (await disk(8)).spoil(0, SECTOR, 1)
     const device = new SalvageBlockDevice(inner)
@@ -69,7 +69,7 @@ test('one that fails once is read', async () => {
   }
 })
 
-test('what could not be read is not tried again, until that is asked for', async () => {
+test('an unreadable sector is not read again until that is asked for', async () => {
   const inner = (await disk(8)).spoil(3 * SECTOR).spoil(5 * SECTOR)
   const hooked = new HookedDevice(inner)
   const device = new SalvageBlockDevice(hooked)
@@ -85,7 +85,7 @@ test('what could not be read is not tried again, until that is asked for', async
   expect(await device.firstReadable()).toBe(5)
 })
 
-test('other errors pass', async () => {
+test('other errors are thrown', async () => {
   const hooked = new HookedDevice(await disk(8))
   const device = new SalvageBlockDevice(hooked)
   hooked.before = () => {
@@ -97,7 +97,7 @@ test('other errors pass', async () => {
   await expect(device.read(7, [new Uint8Array(2 * SECTOR)])).rejects.toThrow(RangeError)
 })
 
-test('a device of which too much cannot be read fails', async () => {
+test('a device with too many unreadable sectors fails', async () => {
   const inner = await disk(MAX_UNREADABLE_SECTORS + 8)
   for (let at = 4; at < MAX_UNREADABLE_SECTORS + 8; at++) inner.sectors.set(at, 1000)
   const device = new SalvageBlockDevice(inner)

@@ -16,7 +16,7 @@ function traced(): Promise<TracedBlockDevice> {
   return TracedBlockDevice.open(new MemoryBlockDevice({ sizeSectors: 32, name: 'disk' }))
 }
 
-test('every request is published with what it was', async () => {
+test('every request is published with its operation and extent', async () => {
   const device = await traced()
   const two = [new Uint8Array(512), new Uint8Array(512)]
   await device.getInfo()

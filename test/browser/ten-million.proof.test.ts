@@ -79,7 +79,7 @@ test('ten million items are counted, drawn and checked in the page, and damage a
   ).toBeLessThan(1500)
 })
 
-test('and in top', async () => {
+test('ten million items are counted and drawn in top', async () => {
   const top = started('top', path)
   await top.printed((stdout) => stdout.includes('waiting: 10,000,000 items, 9.5 MiB'))
 })

@@ -347,7 +347,7 @@ describe('what a message advises helps', () => {
     expect((await sbr(drain(path))).stderr).toContain('RING_LEASED')
   })
 
-  test('a wish that no producer has acknowledged', async () => {
+  test('a suspend request that no producer has acknowledged', async () => {
     using folder = temporaryFolder()
     const path = folder.file('ring')
     await ring(path)
@@ -496,7 +496,7 @@ describe('what a message advises helps', () => {
     expect(await sbr(again)).toMatchObject({ code: 0, stderr: '' })
   })
 
-  test('where something else is, it says what, and nothing of making a ring there', async () => {
+  test('a device with other content is named as such, without advice to make a ring there', async () => {
     using folder = temporaryFolder()
     const path = folder.file('disk')
     blank(path)

@@ -166,7 +166,7 @@ describe('bench', () => {
     expect(made).toMatch(/push, 1,000 a commit +[\d,]+ +[\d,]+ us +[\d,]+ us\n/)
   })
 
-  test('refuses a size that is no good, or of what is there', async () => {
+  test('refuses an invalid size, and one for an existing file', async () => {
     using folder = temporaryFolder()
     const small = await sbr(['bench', folder.path, '--size', '1MiB', '--json'])
     expect([small.code, jsonError(small)['code']]).toEqual([2, 'CLI_USAGE'])

@@ -52,7 +52,7 @@ test('each device has a line, in order, and what never answers is given up', asy
   expect(third).toBe(`${none}: there is no ${none}; check the path, or make it: sbr create ${none}`)
 })
 
-test('wrong usage', async () => {
+test('wrong usage ends with 2', async () => {
   using folder = temporaryFolder()
   const path = folder.file('ring')
   await makeRing(path, '')

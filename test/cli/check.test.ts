@@ -53,7 +53,7 @@ async function messages(...args: Parameters<typeof problems>): Promise<readonly 
   return (await problems(...args)).map(({ message }) => message)
 }
 
-test('the age of the oldest item', async () => {
+test('the age of the oldest item decides', async () => {
   const { stats } = (await ringAt({})).state
   if (stats === undefined) throw new Error('no stats')
   const at = (oldestAt: number): Parameters<typeof ringAt>[0] => ({
@@ -76,12 +76,12 @@ test('the age of the oldest item', async () => {
   expect(await messages(limits, { state: { stats: undated, waitingItems: 0 } })).toEqual([])
 })
 
-test('how full it is', async () => {
+test('how full the ring is decides', async () => {
   expect(await messages({ maxFill: 0.8 })).toEqual([])
   expect(await messages({ maxFill: 0.795 })).toEqual(['80% full, more than 79.5%'])
 })
 
-test('how old leases are', async () => {
+test('the age of leases decides', async () => {
   const limits = { maxLeaseAge: 10 * MINUTE }
   expect(await messages(limits)).toEqual(['no role was ever leased'])
   expect(await messages({})).toEqual([])
@@ -104,7 +104,7 @@ test('how old leases are', async () => {
   ])
 })
 
-test('which roles are held', async () => {
+test('held roles decide', async () => {
   const atWork = ['producer', 'consumer'] as const
   const holders = { producer: undefined, consumer: HELD }
   expect(await messages({ atWork }, { holders })).toEqual([
@@ -117,7 +117,7 @@ test('which roles are held', async () => {
   expect(await messages({}, { holders: undefined })).toEqual([])
 })
 
-test('what cannot be read is wrong without a limit', async () => {
+test('a ring that cannot be read is a problem without any limit', async () => {
   const unreadable = [
     { offset: 0, bytes: 4096 },
     { offset: 8192, bytes: 512 },
@@ -166,7 +166,7 @@ test('a device is told on one line', async () => {
   })
 })
 
-test('times and shares', () => {
+test('times and shares are parsed as limits', () => {
   expect([0, 250, 3210, 60_000, 423_000, 3_600_000, 190_800_000].map(spanOfTime)).toEqual([
     ...['0 ms', '250 ms', '3.2 s', '1 m', '7 m 3 s', '1 h', '2 d 5 h'],
   ])

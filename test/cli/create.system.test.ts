@@ -47,7 +47,7 @@ test.each([
   expect(readdirSync(folder.path)).toEqual([])
 })
 
-test('leaves a ring as it is', async () => {
+test('leaves an existing ring as it is', async () => {
   using folder = temporaryFolder()
   const path = folder.file('ring')
   await ok(['create', path, '--size', '64KiB'])
@@ -114,7 +114,7 @@ test.each(['nothing', 'an empty file', 'a blank file'])(
   },
 )
 
-test('uses a blank file as it is', async () => {
+test('uses a blank file', async () => {
   using folder = temporaryFolder()
   const path = folder.file('blank')
   writeFileSync(path, '')
@@ -172,7 +172,7 @@ test('does not erase a damaged ring', async () => {
 })
 
 test.each(['bool-consumer', 'producer-behind', 'pointers-huge'])(
-  'a ring that cannot be read is no ring to go on with: %s',
+  'an unreadable ring is not used as it is: %s',
   async (name) => {
     using folder = temporaryFolder()
     const path = folder.file('ring')
@@ -194,7 +194,7 @@ test.each(['bool-consumer', 'producer-behind', 'pointers-huge'])(
   },
 )
 
-test('a sector size that is not that of a ring of format 1 is told', async () => {
+test('a sector size other than that of a ring of format 1 is reported', async () => {
   using folder = temporaryFolder()
   const path = folder.file('ring')
   await ok(['create', path, '--size', '64KiB', '--sector-size', '4096', '--format', '1'])
@@ -209,7 +209,7 @@ test('a sector size that is not that of a ring of format 1 is told', async () =>
   }
 })
 
-test('a ring that is there, and is another one than the flags say, is wrong usage', async () => {
+test('an existing ring that differs from the flags is wrong usage', async () => {
   using folder = temporaryFolder()
   const [path, original] = [folder.file('ring'), folder.file('original')]
   const wanted = ['--format', '2', '--name', 'jobs', '--on-full', 'wait', '--block-size', '512']
@@ -241,7 +241,7 @@ test('a ring that is there, and is another one than the flags say, is wrong usag
   expect((await sbr(['create', path, '--name', ''])).stderr).toContain('has jobs, not none')
 })
 
-test('what a device lacks is told with one advice', async () => {
+test('a device that is unsuitable is reported with one piece of advice', async () => {
   using folder = temporaryFolder()
   const [blank, small, other] = [folder.file('blank'), folder.file('small'), folder.file('other')]
   writeFileSync(blank, Buffer.alloc(8192))
@@ -269,7 +269,7 @@ test('what a device lacks is told with one advice', async () => {
   )
 })
 
-test('touches no ring at work, even if it is forced', async () => {
+test('changes no ring at work, even if it is forced', async () => {
   using folder = temporaryFolder()
   const path = folder.file('ring')
   await ok(['create', path, '--size', '64KiB'])
@@ -406,7 +406,7 @@ test('runs through a symlink, as npm installs it', () => {
   expect(readFileSync(mainPath, 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/)
 })
 
-test('what is wrong is told safely, and with a trace only when asked', async () => {
+test('an error is printed without control characters, and with a trace only when asked', async () => {
   using folder = temporaryFolder()
   const path = folder.file('no\x1b[31m\u202ering')
   const plain = await sbr(['consume', path])

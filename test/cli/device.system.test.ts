@@ -151,7 +151,7 @@ describe('info', () => {
     expect(readFileSync(path).equals(before)).toBe(true)
   })
 
-  test('tells what else there may be', async () => {
+  test('tells what else a device may hold', async () => {
     using folder = temporaryFolder()
     const blank = image(folder, 'blank', Buffer.alloc(1000))
     expect(await json('info', blank)).toMatchObject({
@@ -295,7 +295,7 @@ describe('copy', () => {
     },
   )
 
-  test('copies onto a blank file, and a ring goes on there', async () => {
+  test('copies onto a blank file, and a ring continues there', async () => {
     using folder = temporaryFolder()
     const from = folder.file('from')
     await makeRing(from, '64KiB')
@@ -559,7 +559,7 @@ test('wrong usage ends with 2', async () => {
   expect(readFileSync(path).equals(content(8192))).toBe(true)
 })
 
-test('helps', async () => {
+test('device commands print their help', async () => {
   for (const command of ['info', 'compare', 'copy', 'erase']) {
     const help = (await ok(['device', command, '--help'])).toString()
     expect(help).toContain('EXAMPLES')

@@ -17,7 +17,7 @@ test('shows fields and bytes, at any way of writing an offset', async () => {
   }
 })
 
-test('as JSON', async () => {
+test('prints fields and bytes as JSON', async () => {
   using folder = temporaryFolder()
   const path = folder.file('ring')
   await makeRing(path, 'one\n')

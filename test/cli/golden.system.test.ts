@@ -52,7 +52,7 @@ test.each(valid)('%s is shown as its sidecar says', async (name) => {
   expect(readFileSync(path).equals(readFileSync(new URL(`${name}.img`, golden)))).toBe(true)
 })
 
-test.each(damaged)('%s is told, and left as it is', async (name) => {
+test.each(damaged)('%s is reported, and left as it is', async (name) => {
   using folder = temporaryFolder()
   const path = folder.file('image')
   copyFileSync(new URL(`${name}.img`, golden), path)

@@ -76,7 +76,7 @@ test('names are written for people, in format 1 as the original writes them', as
 })
 
 test.runIf(FORMAT === 2)(
-  'what comes at once takes one commit, and the room of its bytes',
+  'items that arrive together take one commit, and the space of their bytes',
   async () => {
     using folder = temporaryFolder()
     const path = await tinyRing(folder)
@@ -131,7 +131,7 @@ test('produce says once that it waits for room', async () => {
   expect((await producer.ended).code).toBe(0)
 })
 
-test('produce tells as JSON how much it pushed', async () => {
+test('produce reports as JSON how much it pushed', async () => {
   using folder = temporaryFolder()
   const path = await ring(folder)
   expect((await ok(['produce', path, '--json'], 'one\ntwo\n')).toString()).toBe('{"pushed":2}\n')
@@ -139,7 +139,7 @@ test('produce tells as JSON how much it pushed', async () => {
   expect((await ok(['produce', path], 'three\n')).toString()).toBe('')
 })
 
-test('produce gives up when there is no room, and says where to go on', async () => {
+test('produce gives up when there is no room, and says where to continue', async () => {
   using folder = temporaryFolder()
   const path = await tinyRing(folder)
   const full = await sbr(['produce', path, '--no-wait', '--json'], numbers(1, 5000))
@@ -159,7 +159,7 @@ test('produce gives up when the ring is suspended', async () => {
   expect(jsonError(suspended)).toMatchObject({ code: 'CLI_SUSPENDED', pushed: 0 })
 })
 
-test('what is too large is told with its number, after those before are pushed', async () => {
+test('an item that is too large is reported with its number, after those before it are pushed', async () => {
   using folder = temporaryFolder()
   const path = await tinyRing(folder)
   const largest = { 1: 2560 - 4, 2: 7 * 512 - 88 }[FORMAT]
@@ -177,7 +177,7 @@ test('what is too large is told with its number, after those before are pushed',
   await consumer.printed((stdout) => stdout.length === largest + 1)
 })
 
-test('a second producer is told who is at work', async () => {
+test('a second producer is refused, with the name of the first', async () => {
   using folder = temporaryFolder()
   const path = await ring(folder)
   await using first = start(['produce', path, '--client', 'the\x1b[31mfirst'])

@@ -337,7 +337,7 @@ test('wrong usage ends with 2, and nothing was done', async () => {
   expect(existsSync(folder.file('true'))).toBe(false)
 })
 
-test('helps', async () => {
+test('journal prints its help', async () => {
   for (const command of ['push', 'run', 'status']) {
     const help = (await ok(['journal', command, '--help'])).toString()
     expect(help).toContain('EXAMPLES')

@@ -124,7 +124,7 @@ describe('run', () => {
     expect(stdout.toString()).toBe(numbers(1, 7))
   })
 
-  test('tries again what failed, and only then goes on', async () => {
+  test('tries again what failed, and only then continues', async () => {
     using folder = temporaryFolder()
     const path = await ring(folder)
     await ok(['journal', 'push', path], 'one\ntwo\n')
@@ -171,7 +171,7 @@ describe('run', () => {
     expect(await pending(path)).toEqual(['bad', 'three'])
   })
 
-  test('puts what keeps failing into the dead letter ring, and goes on', async () => {
+  test('puts what keeps failing into the dead letter ring, and continues', async () => {
     using folder = temporaryFolder()
     const [path, dead] = [await ring(folder), await ring(folder, 'dead')]
     await ok(['journal', 'push', path], 'one\nbad\nthree\nbad too\n')

@@ -220,7 +220,7 @@ test('tail --consumed of format 1 says why it shows nothing', async () => {
   ])
 })
 
-test('tail shows what is behind damage, and then tells of it', async () => {
+test('tail shows items after damage, and then reports it', async () => {
   using folder = temporaryFolder()
   const path = folder.file('ring')
   await makeRing(path, 'one\n')
@@ -233,7 +233,7 @@ test('tail shows what is behind damage, and then tells of it', async () => {
   expect(await sbr(['tail', path, '-n', '1'])).toMatchObject({ code: 0, stderr: '' })
 })
 
-test('tail --follow reports damage and goes on', async () => {
+test('tail --follow reports damage and continues', async () => {
   using folder = temporaryFolder()
   const path = folder.file('ring')
   await makeRing(path, 'one\n')

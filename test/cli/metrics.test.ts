@@ -100,7 +100,7 @@ test('collect tells the same of a device that is open already', async () => {
   expect(exposition(await collect(device))).toContain(`device="${device.name}"`)
 })
 
-test('collect refuses what is no option, and what is no ring', async () => {
+test('collect refuses unknown options, and what is no ring', async () => {
   const device = new MemoryBlockDevice({ sizeSectors: 1024 })
   await expect(collect(device, { label: 'a' } as never)).rejects.toThrow(/no option label/)
   await expect(collect(device)).rejects.toMatchObject({ code: 'RING_NOT_INITIALISED' })

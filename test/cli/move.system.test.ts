@@ -44,7 +44,7 @@ test.each([
   [1, 2],
   [2, 1],
   [2, 2],
-] as const)('from format %i to format %i, the next item goes to the end', async (from, to) => {
+] as const)('the next item is moved to the end, from format %i to format %i', async (from, to) => {
   using folder = temporaryFolder()
   const [path, other] = [folder.file('ring'), folder.file('other')]
   await ringOf(path, from, ['one', 'two', 'three'])

@@ -137,7 +137,7 @@ describe('--request-timeout', () => {
   })
 })
 
-test('a URI that is none is wrong usage, and a server that is not there a fault', async () => {
+test('an invalid URI is wrong usage, and an unreachable server a fault', async () => {
   const wrong = await sbr(['consume', 'nbd://host/x?no=1'])
   expect(wrong.code).toBe(2)
   expect(wrong.stderr).toContain("the parameter 'no' is not known")

@@ -91,7 +91,7 @@ async function works(): Promise<void> {
   expect(() => readFileSync(folder.file('run'))).toThrow('ENOENT')
 }
 
-test('a damaged ring', async () => {
+test('a damaged ring is diagnosed and repaired', async () => {
   await ok(['create', newPath(), '--size', '256KiB'])
   for (const item of ['one\n', 'two\n', 'three\n']) await ok(['produce', path], item)
   const bytes = readFileSync(path)

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { humanBytes, humanTime, styleFor, tableText } from '../../src/cli/output/style.ts'
 
-test('sizes for people', () => {
+test('sizes are rounded for people', () => {
   const sizes = [0, 1, 1023, 1024, 1536, 7_012_352, 64 << 20, 2 ** 20 - 1, 5 * 2 ** 40, 2 ** 62]
   expect(sizes.map(humanBytes)).toEqual([
     ...['0 bytes', '1 byte', '1023 bytes', '1 KiB', '1.5 KiB', '6.7 MiB', '64 MiB', '1 MiB'],
@@ -9,7 +9,7 @@ test('sizes for people', () => {
   ])
 })
 
-test('times for people', () => {
+test('times are rounded for people', () => {
   const now = 1_700_000_000_000
   const ages = [0, 999, 4000, 59_999, 4 * 60_000, 3 * 3_600_000, 50 * 3_600_000]
   expect(ages.map((ms) => humanTime(now - ms, now))).toEqual([
@@ -19,7 +19,7 @@ test('times for people', () => {
   expect(humanTime(1e16, now)).toBe('at 10000000000000000 ms')
 })
 
-test('a terminal gets what people read, all else the exact numbers', () => {
+test('a terminal gets rounded numbers, everything else exact ones', () => {
   const terminal = { kind: 'terminal', columns: 40 } as const
   const human = styleFor(terminal)
   expect([human.bytes(2048), human.position('3:99954'), human.position('12345')]).toEqual([

@@ -49,7 +49,7 @@ describe('safe text', () => {
     expect(safeText(joined)).toBe('می\\u200cخواهم 👩\\u200d💻 ❤\\ufe0f')
   })
 
-  test('is made of bytes that are no UTF-8 too', () => {
+  test('is made of invalid UTF-8 too', () => {
     expect(safeBytes(Uint8Array.of(0x61, 0xff, 0x1b, 0x9b))).toBe('a\\xff\\x1b\\x9b')
     expect(safeBytes(bytes('é\x1b'))).toBe('é\\x1b')
     expect(safeBytes(bytes('\ufeffx'))).toBe('\\ufeffx')
@@ -63,7 +63,7 @@ describe('safe text', () => {
     }
   })
 
-  test('is also what JSON is, with the same value', () => {
+  test('is escaped in JSON, with the same value', () => {
     const value = { text: '\x1b\x7f\x9b\u202e', n: 2n ** 60n }
     expect(safeJson(value)).toBe(
       '{"text":"\\u001b\\u007f\\u009b\\u202e","n":"1152921504606846976"}',
@@ -116,7 +116,7 @@ describe('frames', () => {
   })
 })
 
-test('sizes, times and counts', () => {
+test('sizes, times and counts are parsed', () => {
   const sizes = ['512', '64K', '64M', '64KiB', '64 mib', '1GiB', '1GB', '1.5KiB'].map(parseSize)
   expect(sizes).toEqual([...[512, 65536, 2 ** 26, 65536, 2 ** 26, 2 ** 30, 1e9, 1536]])
   for (const text of ['', '0', '-1', '12x', '1.5', 'KiB', '9999999TiB']) {
@@ -130,7 +130,7 @@ test('sizes, times and counts', () => {
   for (const text of ['0', '-1', '1.5', 'x']) expect(() => parseCount(text)).toThrow('whole number')
 })
 
-test('faults of the library advise no calls of it', () => {
+test('errors of the library are shown without advice to call it', () => {
   const message =
     'no such file (ENOENT); check the path, or make the file with FileBlockDevice.create'
   expect(asCommandError(new BlockError('BLOCK_OPEN', message, { device: 'f' })).message).toBe(
@@ -138,7 +138,7 @@ test('faults of the library advise no calls of it', () => {
   )
 })
 
-test('waiting is told once each time, and not if it is over soon', () => {
+test('a wait is reported once, unless it is over soon', () => {
   vi.useFakeTimers({ toFake: ['performance'] })
   onTestFinished(() => void vi.useRealTimers())
   const told: string[] = []

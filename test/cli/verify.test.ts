@@ -44,7 +44,7 @@ test('a damaged one: says what, where and what to do, and exits with 1', async (
   expect(jsonError(json)).toMatchObject({ code: 'CLI_DAMAGED', findings: 2, damagedItems: 1 })
 })
 
-test('format 1', async () => {
+test('a ring of format 1: counts what waits, and reports damage', async () => {
   using folder = temporaryFolder()
   const path = folder.file('ring')
   await ok(['create', path, '--size', '64KiB', '--format', '1'])
@@ -56,7 +56,7 @@ test('format 1', async () => {
   expect(told.stdout.toString()).toMatch(/byte 1,544 {2}damage: record: length/)
 })
 
-test('what is no ring is an error', async () => {
+test('a device without a ring is an error', async () => {
   using folder = temporaryFolder()
   const path = folder.file('ring')
   await makeRing(path, '')

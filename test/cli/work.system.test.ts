@@ -19,7 +19,7 @@ describe('work', () => {
     expect(await pending(path)).toEqual([])
   })
 
-  test('tries again, gives up into the ring of dead letters, and goes on meanwhile', async () => {
+  test('tries again, gives up into the ring of dead letters, and continues meanwhile', async () => {
     using folder = temporaryFolder()
     const [path, dead] = [await ring(folder), await ring(folder, 'dead')]
     await ok(['produce', path], 'bad\ngood\n')

@@ -52,7 +52,7 @@ describe('golden images', () => {
     })
   })
 
-  test.each(goldens(true))('$name is told: $note', async (golden) => {
+  test.each(goldens(true))('$name is reported: $note', async (golden) => {
     const path = new URL(`../golden/${golden.image}`, import.meta.url).pathname
     const told = await reader.read(path, golden.sector_size)
     const hasMagic = !golden.name.startsWith('corrupt-magic')
@@ -67,7 +67,7 @@ describe('golden images', () => {
   })
 })
 
-/** What checksums find is told alike; a program that forges them may be believed by one reader and refused by the other. */
+/** Both readers find the same with checksums; forged ones may pass one of them and not the other. */
 describe('damaged images', () => {
   test('list what a consumer of this package gets, and are called damaged if it finds damage', async () => {
     const images = await Images.make()
@@ -100,7 +100,7 @@ describe('damaged images', () => {
     expect(damaged).toBeGreaterThan(7)
   })
 
-  test('made to hurt, end soon with items that were pushed', async () => {
+  test('that were made to hurt end soon, with items that were pushed', async () => {
     const images = await HostileImages.make()
     const codes = new Set<number>()
     for (let seed = 1; seed <= 60; seed++) {
@@ -124,7 +124,7 @@ describe('damaged images', () => {
     expect([...codes].sort()).toEqual([0, 1])
   })
 
-  test('cut at any byte, are told', async () => {
+  test('that are cut at any byte are reported', async () => {
     const base = RECIPES.find(({ name }) => name === 'masked-wrapped')
     if (base === undefined) throw new Error('there is no such recipe')
     const device = await base.make()

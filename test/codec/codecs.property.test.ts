@@ -25,7 +25,7 @@ async function roundTrip<T>(codec: Codec<T>, item: T): Promise<T> {
 }
 
 describe('codecs', () => {
-  test('bytes, text and JSON come back as they went', async () => {
+  test('bytes, text and JSON decode to what was encoded', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.uint8Array(),
@@ -46,7 +46,7 @@ describe('codecs', () => {
     expect(() => encodeItems(text as Codec<unknown>, [7])).toThrow('expected a string')
   })
 
-  test('what JSON has no form for is an error with its reason', () => {
+  test('a value that JSON cannot hold is an error with its reason', () => {
     expect(() => encodeItems(json(), [undefined])).toThrow('JSON has no form for undefined')
     expect(() => encodeItems(json(), [1n])).toThrow('BigInt')
   })
@@ -119,7 +119,7 @@ describe('codecs', () => {
     expect(await roundTrip(packer<{ n: number }>(like), { n: 3 })).toEqual({ n: 3 })
   })
 
-  test('a codec that answers no bytes is told so', async () => {
+  test('a codec that returns no bytes is reported', async () => {
     const codec: Codec<string> = { name: 'odd', encode: (s) => s as never, decode: () => '' }
     expect(() => encodeItems(codec, ['x'])).toThrow('expected a Uint8Array, found string')
     const slow: Codec<string> = { name: 'slow', encode: async () => 1 as never, decode: () => '' }

@@ -53,7 +53,7 @@ async function growth(work: () => Promise<void>): Promise<number> {
 describe.each(ALGORITHMS)('compressed by %s', (algorithm) => {
   const raw = compressed(bytes, { algorithm })
 
-  test('comes back as it went, and is never more than two bytes longer', async () => {
+  test('decodes to the item, and is never more than two bytes longer', async () => {
     await fc.assert(
       fc.asyncProperty(compressible, async (item) => {
         const stored = await encoded(raw, item)
@@ -189,7 +189,7 @@ describe('compressed', () => {
 })
 
 describe('zlib of the web', () => {
-  test('is the same zlib', async () => {
+  test('inflates what Node deflates, and the other way round', async () => {
     await fc.assert(
       fc.asyncProperty(compressible, async (item) => {
         const shrunk = await webZlib.compress(item)

@@ -59,7 +59,7 @@ describe('an encrypted item', () => {
     }
   })
 
-  test('comes back as it went, longer by 31 bytes and the id of its key', async () => {
+  test('decrypts to the item, and is longer by 31 bytes and the id of its key', async () => {
     const codec = encrypted(bytes, keys, { context: 'ring' })
     await fc.assert(
       fc.asyncProperty(fc.uint8Array({ maxLength: 1000 }), async (item) => {
@@ -279,7 +279,7 @@ describe('keys', () => {
     expect(() => encrypted(text, wrong as EncryptionKeys)).toThrow(message)
   })
 
-  test('and options are checked', () => {
+  test('are refused with invalid options', () => {
     expect(() => encrypted(text, keys, { aad: '' } as never)).toThrow('no option aad')
     expect(() => encrypted(text, keys, { context: '\ud800' })).toThrow('lone surrogate')
     expect(() => encrypted(text, keys, { context: 'x'.repeat(65_536) })).toThrow('65535')
@@ -347,7 +347,7 @@ describe('codecs within codecs', () => {
     await expect(decoded(encrypted(text, keys), inner.item)).rejects.toMatchObject(notAuthentic)
   })
 
-  test('say the code of the innermost that refuses', async () => {
+  test('fail with the code of the innermost codec that refuses', async () => {
     const small = encrypted(compressed(text, { maxBytes: 10 }), keys)
     const large = await encoded(encrypted(compressed(text), keys), 'x'.repeat(11))
     await expect(decoded(small, large)).rejects.toMatchObject({ code: 'CODEC_TOO_LARGE' })

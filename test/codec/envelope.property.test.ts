@@ -38,7 +38,7 @@ describe('an envelope', () => {
     }
   })
 
-  test('comes back as it went', async () => {
+  test('decodes to what was encoded', async () => {
     await fc.assert(
       fc.asyncProperty(fields, async (pushed) => {
         const popped = await decoded(raw, await encoded(raw, pushed))

@@ -30,7 +30,7 @@ for (const mistake of mistakes) {
   })
 }
 
-test('what a device or its source lacks is skipped, and says why', async () => {
+test('a case that a device or its source cannot run is skipped, and says why', async () => {
   const { open } = memorySource(512)
   const bare = wrapped({ open }, async (device) => {
     const capabilities = { ...device.capabilities, discard: false, claim: false }

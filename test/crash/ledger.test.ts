@@ -19,7 +19,7 @@ beforeEach(() => {
 })
 
 test.each([10, 11, 12])(
-  'a producer may go on with item %i: the last push was not acknowledged',
+  'a producer may continue with item %i: the last push was not acknowledged',
   (next) => {
     ledger.betweenProducers()
     ledger.producer({ event: 'start', next })
@@ -42,13 +42,13 @@ test('what was never pushed may not be in the ring', () => {
   expect(() => ledger.betweenProducers()).toThrow('never pushed')
 })
 
-test.each([5, 7])('a consumer may go on with item %i', (next) => {
+test.each([5, 7])('a consumer may continue with item %i', (next) => {
   ledger.consumer({ event: 'start', next })
   ledger.consumer({ event: 'delivered', from: next, next: 10 })
   expect(ledger.repeats).toBe(10 - next)
 })
 
-test.each([4, 6, 8])('a consumer may not go on with item %i', (next) => {
+test.each([4, 6, 8])('a consumer may not continue with item %i', (next) => {
   expect(() => ledger.consumer({ event: 'start', next })).toThrow('had advanced to 5')
 })
 

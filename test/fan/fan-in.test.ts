@@ -29,7 +29,7 @@ test('rings take turns, and each keeps its order', async () => {
   for (const each of rings) expect(await left(each)).toEqual([])
 })
 
-test('what was not received stays in its ring, and its reader delivers it', async () => {
+test('an item that was not received stays in its ring, and its reader delivers it', async () => {
   const one = await ring(named('a', 200))
   const fan = receiveFrom([one.reader])
   for (let taken = 0; taken < 3; taken++) await (await fan.receive()).entry.ack()
@@ -85,7 +85,7 @@ test('a ring that fails does not stop the others', async () => {
   expect(items).toContain('a0')
 })
 
-test('an item that does not decode is told, and the ring goes on after it', async () => {
+test('an item that does not decode is thrown, and the ring continues after it', async () => {
   const device = new MemoryBlockDevice({ sizeSectors: 1024 })
   await using writer = await RingWriter.open(device, { createIfMissing: true, codec: text })
   await writer.pushMany(['1', 'no json', '3'])

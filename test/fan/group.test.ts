@@ -66,7 +66,7 @@ test('rings move when members come and go', async () => {
   for (const device of rings) await (await RingReader.open(device)).close()
 })
 
-test('a ring moves once what was begun of it is acknowledged, and the next member goes on there', async () => {
+test('a ring moves once its delivered items are acknowledged, and the next member continues there', async () => {
   const rings = await devices(2)
   for (const device of rings) await push(device, 'first', 'second')
   const one = await joinGroup(rings, QUICK)
@@ -215,7 +215,7 @@ test('each item is handled, while members come and go', async () => {
   }
 })
 
-test('a ring that cannot be opened is told, and the others go on', async () => {
+test('a ring that cannot be opened is reported, and the others continue', async () => {
   const [sound] = await devices(1)
   if (sound === undefined) return
   const blank = new MemoryBlockDevice({ sizeSectors: 1024 })
@@ -251,7 +251,7 @@ class SlowDevice extends HookedDevice {
 const blank = (ring: number): MemoryBlockDevice =>
   new MemoryBlockDevice({ sizeSectors: 1024, name: `blank-${ring}` })
 
-test('rings that are waited for keep no other from being taken, and no member from leaving', async () => {
+test('a ring that is waited for keeps no other from being taken, and no member from leaving', async () => {
   const sound = await devices(10)
   const absent = Array.from({ length: 10 }, (_, ring) => blank(ring))
   const signal = new AbortController().signal
@@ -381,12 +381,12 @@ describe('a group ends with', () => {
     for (const device of rings) await (await RingReader.open(device)).close()
   })
 
-  test('what onFailed throws of a ring that cannot be opened', async () => {
+  test('what onFailed throws for a ring that cannot be opened', async () => {
     const group = await joinGroup([blank(0)], { ...QUICK, onFailed: thrower })
     await endOf(group, THROWN)
   })
 
-  test('what onFailed throws of who is there', async () => {
+  test('what onFailed throws for the record of members', async () => {
     const [device] = await devices(1)
     const hooked = new HookedDevice(device as BlockDevice)
     const group = await joinGroup([hooked], { ...QUICK, onFailed: thrower })
@@ -394,7 +394,7 @@ describe('a group ends with', () => {
     await endOf(group, THROWN)
   })
 
-  test('what onFailed throws of a ring that fails at work', async () => {
+  test('what onFailed throws for a ring that fails at work', async () => {
     const [device] = await devices(1)
     const hooked = new HookedDevice(device as BlockDevice)
     const group = await joinGroup([hooked], { ...QUICK, onFailed: thrower })
@@ -407,13 +407,13 @@ describe('a group ends with', () => {
     await endOf(group, THROWN)
   })
 
-  test('a ring that cannot be opened, without onFailed', async () => {
+  test('the error of a ring that cannot be opened, without onFailed', async () => {
     const group = await joinGroup([blank(0)], QUICK)
     await expect(group.receive()).rejects.toMatchObject({ code: 'RING_NOT_INITIALISED' })
     await group.close()
   })
 
-  test('a ring that fails at work, without onFailed', async () => {
+  test('the error of a ring that fails at work, without onFailed', async () => {
     const [device] = await devices(1)
     const hooked = new HookedDevice(device as BlockDevice)
     const group = await joinGroup([hooked], QUICK)
@@ -428,7 +428,7 @@ describe('a group ends with', () => {
   })
 })
 
-test('an item that does not decode is thrown without onFailed, and the group goes on after it', async () => {
+test('an item that does not decode is thrown without onFailed, and the group continues after it', async () => {
   const [device] = await devices(1)
   await using writer = await RingWriter.open(device as BlockDevice)
   await writer.push(new Uint8Array([0xff]))
@@ -439,7 +439,7 @@ test('an item that does not decode is thrown without onFailed, and the group goe
   await group.close()
 })
 
-test('what it is made of is checked', async () => {
+test('its arguments are checked', async () => {
   const [device] = await devices(1)
   if (device === undefined) return
   await expect(joinGroup([])).rejects.toThrow('at least one')

@@ -58,7 +58,7 @@ async function check(rings: readonly MemoryBlockDevice[], keys: number, each: nu
   }
 }
 
-test('a key has its partition for good, whatever type it is of', () => {
+test('a key always has the same partition, whatever its type', () => {
   // Pinned: another version that answered otherwise would tear keys apart.
   const keys = ['', 'a', 'anna', 'ключ', 7, 7n, '7']
   expect(keys.map((key) => partitionOf(key, 5))).toEqual([0, 1, 1, 2, 3, 3, 3])
@@ -109,7 +109,7 @@ test.each([
   for (const device of old) expect(await itemsOf(device)).toEqual([])
 })
 
-test('an interrupted move goes on where it was', async () => {
+test('an interrupted move continues where it was', async () => {
   const [old, fresh] = [await devices(3), await devices(2)]
   await filled(old, items(20, 10))
   const stop = new AbortController()
@@ -122,7 +122,7 @@ test('an interrupted move goes on where it was', async () => {
   await check(fresh, 20, 10)
 })
 
-test('what does not decode stays, and so does all behind it', async () => {
+test('an item that does not decode stays, and so do all after it', async () => {
   const [old, fresh] = [await devices(1), await devices(2)]
   await using writer = await RingWriter.open(old[0] as MemoryBlockDevice)
   await writer.push(new TextEncoder().encode('no json'))
@@ -134,7 +134,7 @@ test('what does not decode stays, and so does all behind it', async () => {
   expect(await reader.tryReceive()).toBeDefined()
 })
 
-test('one ring is never both, and nobody else may push or receive', async () => {
+test('one ring is never both old and new, and nobody else may push or receive', async () => {
   const [old, fresh] = [await devices(2), await devices(2)]
   const again = new HookedDevice(old[0] as MemoryBlockDevice)
   await expect(repartition(old, [...fresh, again], keyOf, { codec })).rejects.toThrow('one ring')

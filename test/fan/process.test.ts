@@ -30,7 +30,7 @@ test('all rings are handled, with the turns of one, and each key of a ring in or
   for (const each of rings) expect(await left(each)).toEqual([])
 })
 
-test('what was received and not acknowledged is handled, and nothing else twice', async () => {
+test('an item that was received and not acknowledged is handled, and no other one twice', async () => {
   const one = await ring(named('a', 10))
   const fan = receiveFrom([one.reader])
   await (await fan.receive()).entry.ack()
@@ -138,7 +138,7 @@ test('a ring cannot be added before it is removed', async () => {
   expect(handled).toEqual(['a0', 'a1', 'a2'])
 })
 
-test('a ring that fails stops all, or is told and taken out', async () => {
+test('a ring that fails stops all, or is reported and removed', async () => {
   const make = async () => [await ring(['a0']), await ring(['b0', 'b1'])] as const
   const fails = (item: string, job: { dead(reason: unknown): unknown }): unknown =>
     item === 'a0' ? job.dead('no') : undefined
@@ -244,7 +244,7 @@ test('options are checked before anything is handled', async () => {
   await expect(fan.process(undefined as unknown as () => void)).rejects.toThrow('a function')
 })
 
-test('turns go to whoever has waited longest, and none is lost', () => {
+test('turns go to the ring that has waited longest, and none is lost', () => {
   const turns = new Turns(1)
   const got: string[] = []
   const [one, other, third] = ['one', 'other', 'third'].map((name) => () => void got.push(name))

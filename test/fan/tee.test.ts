@@ -66,7 +66,7 @@ test('a branch that overwrites its oldest waits for nobody', async () => {
   expect(() => tee([{ writer: one.writer, whenSlow: 'overwrite' }])).toThrow('keeps its oldest')
 })
 
-test('a branch that is too slow is dropped and told, and its push withdrawn', async () => {
+test('a branch that is too slow is dropped and reported, and its push withdrawn', async () => {
   const clock = new FakeClock()
   const [one, slow] = [await out(), await out()]
   const told: DroppedBranch<string>[] = []
@@ -153,7 +153,7 @@ test('a branch whose device hangs holds up no push once it is dropped', async ()
   await writer.close()
 })
 
-test('an item that is at fault itself is thrown, and no branch is dropped for it', async () => {
+test('an item that no branch can take is an error, and no branch is dropped for it', async () => {
   const codec = json<number | bigint>()
   const device = new MemoryBlockDevice({ sizeSectors: 1024 })
   const writer = await RingWriter.open(device, { createIfMissing: true, codec })
@@ -184,7 +184,7 @@ test('an item that is too large for one branch is thrown, and the others have it
   expect(await left(small)).toEqual(['next'])
 })
 
-test('an item counts nowhere once every branch was dropped', async () => {
+test('a push fails once every branch was dropped', async () => {
   const only = await out()
   await only.writer.close()
   let told = 0
@@ -194,7 +194,7 @@ test('an item counts nowhere once every branch was dropped', async () => {
   expect(told).toBe(1)
 })
 
-test('what it is made of is checked', async () => {
+test('its arguments are checked', async () => {
   const { writer } = await out()
   expect(() => tee([])).toThrow('at least one')
   expect(() => tee([writer, writer])).toThrow('already')

@@ -24,7 +24,7 @@ describe('memory', () => {
     }
   }
 
-  test('that is kept is noticed', async () => {
+  test('that is kept is counted', async () => {
     const kept: Uint8Array[] = []
     await expect(taking((bytes) => kept.push(bytes))).rejects.toThrow('grown: ')
     expect(kept.length).toBeLessThanOrEqual(MOST_GROWN >> 20)
@@ -49,7 +49,7 @@ describe('the fuzzer notices', () => {
     return exercise({ base: of, bytes, damage: ['planted'], sealed: false }, new Random(1))
   }
 
-  test('nothing wrong with a ring as it is', async () => {
+  test('nothing wrong in a sound ring', async () => {
     expect(await run(() => undefined)).toMatchObject({
       steps: expect.arrayContaining(['inspect ok', 'produce ok', 'consume ok']),
     })

@@ -75,7 +75,7 @@ describe('a fence by command', () => {
     }
   })
 
-  test('is decided by the exit, and not by who keeps its output open', {
+  test('ends with the exit of its command, even if another process keeps its output open', {
     timeout: 20_000,
   }, async () => {
     const holder = { ...HOLDER, owner: `background-${process.pid}` }
@@ -88,7 +88,7 @@ describe('a fence by command', () => {
     expect(left).toHaveLength(2)
   })
 
-  test('takes what it has started with it at its limit', async () => {
+  test('kills the processes that its command started, at its limit', async () => {
     const holder = { ...HOLDER, owner: `late-${process.pid}` }
     const started = ['sh', '-c', 'trap "" TERM; (sleep 60; sleep 60) | sleep 60 & sleep 60']
     const late = fenceByCommand(started, { limitMs: 1000 })(holder)
@@ -96,7 +96,7 @@ describe('a fence by command', () => {
     expect(processesWith(`SBR_OWNER=${holder.owner}`)).toEqual([])
   })
 
-  test('may print what it likes: what is told of it is one line', async () => {
+  test('may print anything: its error has one line', async () => {
     const flood = 'head -c 10000000 /dev/zero | tr "\\0" x'
     await fenceByCommand(['sh', '-c', `${flood}; ${flood} >&2`])(HOLDER)
     const noisy = String.raw`printf 'one\r\ntwo\033[31m\342\200\256red\n' >&2; ${flood} >&2; exit 1`

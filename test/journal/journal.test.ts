@@ -124,7 +124,7 @@ describe('push and perform', () => {
     await journal.close()
   })
 
-  test('an operation that can never fit is refused, and the journal goes on', async () => {
+  test('an operation that can never fit is refused, and the journal continues', async () => {
     const { journal } = await startRig()
     await expect(journal.push('x'.repeat(20_000))).rejects.toMatchObject({
       code: 'RING_ITEM_TOO_LARGE',
@@ -214,7 +214,7 @@ describe('retries', () => {
     expect(pauses(0)).toEqual([50, 100, 200, 400, 500, 500])
   })
 
-  test('go on for ever, tell their state, and end with success', async () => {
+  test('continue forever, tell their state, and end with success', async () => {
     const { journal, clock, calls, behave } = await startRig({ backoff: { maxMs: 20_000 } })
     const down = new Error('down')
     behave(() => Promise.reject(down))
@@ -255,7 +255,7 @@ describe('close', () => {
     expect((await inspectRing(device)).consumer.position).toBe(first.position)
   })
 
-  test('does not wait for ever for a perform that does not listen', async () => {
+  test('does not wait forever for a perform that does not listen', async () => {
     const { journal, clock, device, calls, behave } = await startRig({ graceMs: 300 })
     let finish: () => void = () => undefined
     behave(
@@ -282,23 +282,26 @@ describe('close', () => {
     await next.journal.close()
   })
 
-  test.each([1, 2])('is no failure of what it interrupts, of %i attempts', async (attempts) => {
-    const letters: unknown[] = []
-    const deadLetter = async (letter: unknown): Promise<void> => void letters.push(letter)
-    const rig = await startRig({ attempts, deadLetter })
-    const { journal, clock, device, behave } = rig
-    behave(
-      ({ signal }) =>
-        new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
-    )
-    const { done } = await journal.push('a')
-    await clock.settle()
-    await journal.close()
-    await expect(done).rejects.toMatchObject({ code: 'JOURNAL_CLOSED' })
-    expect(letters).toEqual([])
-    expect(journal.status().lastError).toBeUndefined()
-    expect(await collect((await inspectRing(device)).items())).toHaveLength(1)
-  })
+  test.each([1, 2])(
+    'does not count as a failure of the %i attempts that it interrupts',
+    async (attempts) => {
+      const letters: unknown[] = []
+      const deadLetter = async (letter: unknown): Promise<void> => void letters.push(letter)
+      const rig = await startRig({ attempts, deadLetter })
+      const { journal, clock, device, behave } = rig
+      behave(
+        ({ signal }) =>
+          new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+      )
+      const { done } = await journal.push('a')
+      await clock.settle()
+      await journal.close()
+      await expect(done).rejects.toMatchObject({ code: 'JOURNAL_CLOSED' })
+      expect(letters).toEqual([])
+      expect(journal.status().lastError).toBeUndefined()
+      expect(await collect((await inspectRing(device)).items())).toHaveLength(1)
+    },
+  )
 
   test('can be repeated, ends what comes later, and releases the roles', async () => {
     const { journal, device } = await startRig()
@@ -325,7 +328,7 @@ describe('close', () => {
 })
 
 describe('a device that fails', () => {
-  test('or does not answer does not make close hang', async () => {
+  test('does not make close hang, even if it never answers', async () => {
     class Stuck extends MemoryBlockDevice {
       stuck = false
       protected override doWrite(...args: [number, readonly Uint8Array[]]): Promise<void> {
@@ -348,7 +351,7 @@ describe('a device that fails', () => {
     ])
   })
 
-  test('in a record ends the journal there, after what comes before it', async () => {
+  test('while a record is read ends the journal there, after the operations before it', async () => {
     const before = await startRig({ performIntervalMs: 1e9 })
     for (const name of ['a', 'b']) await before.journal.push(name)
     await before.journal.close()
@@ -368,7 +371,7 @@ describe('a device that fails', () => {
     expect((await inspectRing(before.device)).consumer.position).toBe(first?.position)
   })
 
-  test('under a push ends the journal, and the next start goes on', async () => {
+  test('during a push ends the journal, and the next start continues', async () => {
     const device = new CountingDevice({ sizeSectors: SECTORS })
     const { journal } = await startRig({ performIntervalMs: 1e9 }, device)
     const { done } = await journal.push('a')
@@ -384,7 +387,7 @@ describe('a device that fails', () => {
     await next.journal.close()
   })
 
-  test('under the consumer pointer leaves the operation for the next start', async () => {
+  test('while the consumer pointer is written leaves the operation for the next start', async () => {
     const device = new CountingDevice({ sizeSectors: SECTORS })
     const { journal, behave } = await startRig({}, device)
     behave(async () => {
@@ -424,7 +427,7 @@ test('what happens is published', async () => {
   ] satisfies Partial<Record<keyof JournalEvent | string, unknown>>[])
 })
 
-test('with the system clock, it is on time', async () => {
+test('operations are performed on time by the system clock', async () => {
   const device = new MemoryBlockDevice({ sizeSectors: SECTORS })
   let performed = 0
   let attempts = 0

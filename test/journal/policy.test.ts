@@ -49,7 +49,7 @@ describe('stop', () => {
 })
 
 describe('dead letter', () => {
-  test('only the operation at fault is handed over, durably before it is stepped over', async () => {
+  test('is only the operation at fault, stored durably before it is skipped', async () => {
     const letters: (DeadLetter<string> & { consumer: bigint })[] = []
     const deadLetter = async (letter: DeadLetter<string>): Promise<void> => {
       const { consumer } = await inspectRing(rig.device)

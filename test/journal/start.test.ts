@@ -27,7 +27,7 @@ function golden(name: string): Golden {
 const succeed = async (): Promise<void> => undefined
 
 describe('journals of the original', () => {
-  test('what it left unperformed is performed', async () => {
+  test('are performed where they left off', async () => {
     const image = golden('journal-unperformed')
     const device = await goldenDevice(image)
     const calls: (PerformContext & { items: string[] })[] = []
@@ -41,7 +41,7 @@ describe('journals of the original', () => {
     expect(after).toMatchObject({ used: 0, consumer: { position: BigInt(image.expect.producer) } })
   })
 
-  test('an empty one is started, and has nothing to perform', async () => {
+  test('start with nothing to perform if they are empty', async () => {
     const image = golden('journal-started-empty')
     const device = await goldenDevice(image)
     const journal = await Journal.start(device, () => Promise.reject(new Error('nothing to do')))
@@ -114,7 +114,7 @@ describe('a ring that was suspended is resumed, because nobody else would', () =
   })
 })
 
-describe('what cannot be', () => {
+describe('starting is refused', () => {
   const start = (options: JournalOptions<Uint8Array>): Promise<Journal> =>
     Journal.start(new MemoryBlockDevice({ sizeSectors: SECTORS }), succeed, options)
 
@@ -130,12 +130,12 @@ describe('what cannot be', () => {
     await expect(start(options)).rejects.toBeInstanceOf(RangeError)
   })
 
-  test('a policy that is none', async () => {
+  test('with an unknown policy', async () => {
     const deadLetter = 'somewhere' as never
     await expect(start({ deadLetter })).rejects.toBeInstanceOf(TypeError)
   })
 
-  test('a second journal on the device', async () => {
+  test('for a second journal on the device', async () => {
     const device = await smallRing()
     await using _first = await Journal.start(device, succeed, { client: 'the first' })
     await expect(Journal.start(device, succeed)).rejects.toMatchObject({
@@ -144,7 +144,7 @@ describe('what cannot be', () => {
     })
   })
 
-  test('a signal that is aborted already', async () => {
+  test('with a signal that is already aborted', async () => {
     const device = new MemoryBlockDevice({ sizeSectors: SECTORS })
     const signal = AbortSignal.abort(new Error('too late'))
     await expect(Journal.start(device, succeed, { signal })).rejects.toThrow('too late')
@@ -152,7 +152,7 @@ describe('what cannot be', () => {
   })
 })
 
-test('what many processes pushed one after another is performed', async () => {
+test('operations that many processes pushed one after another are performed', async () => {
   const device = await smallRing(64 * 1024)
   const names = Array.from({ length: 90 }, (_, n) => `op ${n}`)
   for (const name of names) {

@@ -37,7 +37,7 @@ function heard<Event extends { readonly device: string }>(
   return events
 }
 
-test('a writer tells of its commits, and what its pushes waited for', async () => {
+test('a writer publishes its commits, and what its pushes waited for', async () => {
   const device = await ring()
   const events = heard<WriterEvent>('writer', device.name)
   const writer = await RingWriter.open(device, { codec: text, queue: 'q', client: 'c' })
@@ -66,7 +66,7 @@ test('a writer tells of its commits, and what its pushes waited for', async () =
     expect(waitedMs).toBeGreaterThanOrEqual(commit.durationMs)
 })
 
-test('a full ring, a suspended one, and one that is overloaded', async () => {
+test('a writer publishes a full ring, a suspended one, and its own overload', async () => {
   const device = await ring(64 * 1024)
   const events = heard<WriterEvent>('writer', device.name)
   await using writer = await RingWriter.open(device, { maxQueuedItems: 1, refreshIntervalMs: 0 })
@@ -93,7 +93,7 @@ test('a full ring, a suspended one, and one that is overloaded', async () => {
   await asking.close()
 })
 
-test('a reader tells what it delivers, delivers again and acknowledges', async () => {
+test('a reader publishes what it delivers, delivers again and acknowledges', async () => {
   const device = await ring()
   await using writer = await RingWriter.open(device, { codec: text })
   await writer.pushMany(['a', 'b', 'c'])
@@ -125,7 +125,7 @@ test('a reader tells what it delivers, delivers again and acknowledges', async (
   expect(first.entries[0]?.pushedAt).toBe(entries[0]?.pushedAt)
 })
 
-test('lazy acknowledgements are told once they are written', async () => {
+test('lazy acknowledgements are published once they are written', async () => {
   const device = await ring()
   await using writer = await RingWriter.open(device, { codec: text })
   await writer.pushMany(['a', 'b', 'c'])
@@ -139,7 +139,7 @@ test('lazy acknowledgements are told once they are written', async () => {
   expect(acknowledged()).toMatchObject([{ entries: 3, unacked: 0 }])
 })
 
-test('handlers: each attempt has its time, and what is acknowledged together is told together', async () => {
+test('each attempt of a handler has its time, and acknowledgements are published together', async () => {
   const device = await ring()
   await using writer = await RingWriter.open(device, { codec: text })
   await writer.pushMany(['good', 'bad', 'fine'])
@@ -173,7 +173,7 @@ test('handlers: each attempt has its time, and what is acknowledged together is 
   expect(counts.reduce((sum, entries) => sum + entries, 0)).toBe(3)
 })
 
-test('a lease that is taken, renewed, released, and lost', async () => {
+test('a lease is published when it is taken, renewed, released, and lost', async () => {
   const device = await ring()
   const events = heard<LeaseEvent>('lease', device.name)
   const lease = { owner: 'host-a', timeoutMs: 5000 }
@@ -214,7 +214,7 @@ test('a lease that is taken, renewed, released, and lost', async () => {
   expect(events.at(-1)?.event).toBe('lost')
 })
 
-test('an NBD client tells of its requests, and of connections that it loses and makes again', async () => {
+test('an NBD client publishes its requests, and connections that it loses and makes again', async () => {
   let connections = 0
   const server = memoryNbd(async (peer) => {
     const isFirst = connections++ === 0
@@ -265,7 +265,7 @@ async function work(): Promise<number> {
   return asked
 }
 
-test('while nobody listens, nothing is published and no time is taken', async () => {
+test('nothing is published, and no time taken, while nobody listens', async () => {
   const channels = CHANNELS.map((name) => dc.channel(`shared-block-ring:${name}`))
   expect(channels.filter(({ hasSubscribers }) => hasSubscribers)).toEqual([])
   const spies = channels.map((channel) => vi.spyOn(channel, 'publish'))

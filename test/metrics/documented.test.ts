@@ -26,7 +26,7 @@ test('docs/monitoring.md lists every channel', () => {
   expect(listed.sort()).toEqual([...new Set(channels)].sort())
 })
 
-test('and every metric', async () => {
+test('docs/monitoring.md lists every metric', async () => {
   const device = new MemoryBlockDevice({ sizeSectors: 1024 })
   await Producer.create(device)
   using instruments = new Instruments()

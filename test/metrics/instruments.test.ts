@@ -60,7 +60,7 @@ async function work(device: MemoryBlockDevice): Promise<void> {
   )
 }
 
-test('what a pair did is counted', async () => {
+test('the work of a writer and a reader is counted', async () => {
   const device = newDevice()
   const counting = instruments()
   await work(device)
@@ -117,7 +117,7 @@ async function timesTaken(items: number): Promise<number> {
   return clock.asked - before
 }
 
-test('the time is taken as often for a thousand items as for ten that share a commit', async () => {
+test('the clock is read as often for a thousand items as for ten that share a commit', async () => {
   const counting = instruments()
   const few = await timesTaken(10)
   expect(few).toBeGreaterThan(4)
@@ -130,7 +130,7 @@ test('the time is taken as often for a thousand items as for ten that share a co
   expect(value).toMatchObject({ sum: 1000 })
 })
 
-test('handles are told apart however their names begin and end', () => {
+test('handles are distinguished however their names begin and end', () => {
   const counting = instruments()
   const channel = dc.channel('shared-block-ring:writer')
   for (const [device, queue] of [
@@ -219,13 +219,13 @@ test('names are bounded and escaped', async () => {
   expect(exposition(counting.families())).toContain('queue="q\\"}\\\\n\\\\x1b"')
 })
 
-test('options that are none are refused', () => {
+test('unknown options are refused', () => {
   expect(() => new Instruments({ ring: {} } as never)).toThrow(/no option ring/)
   expect(() => new Instruments({ maxHandles: 0 })).toThrow(/maxHandles/)
   expect(() => new Instruments({ rings: { a: {} as never } })).toThrow(/device/)
 })
 
-test('prom-client prints the same, with the rings; one that fails hides no other', async () => {
+test('prom-client prints instruments and rings; a ring that fails hides no other', async () => {
   const [device, blank] = [newDevice(), newDevice()]
   const counting = instruments({ rings: { jobs: device, none: blank } })
   await work(device)
@@ -247,7 +247,7 @@ test('prom-client prints the same, with the rings; one that fails hides no other
   expect(await register.metrics()).toBe('\n')
 })
 
-test('and in the format of OpenMetrics', async () => {
+test('prom-client prints the instruments in the format of OpenMetrics', async () => {
   const counting = instruments()
   await work(newDevice())
   const register: Registry<OpenMetricsContentType> = new Registry()

@@ -58,7 +58,7 @@ async function toldBy(
   return answer
 }
 
-test('a ring that does not answer costs one look, and its time once', async () => {
+test('a ring that does not answer costs one survey, and its time limit once', async () => {
   const [hung, sound] = [slow('hung'), quick('sound')]
   const looks = new Surveyor()
   const late = { device: 'hung', error: 'hung is late' }
@@ -78,7 +78,7 @@ test('a ring that does not answer costs one look, and its time once', async () =
   expect([hung.looks, clock.sleepers]).toEqual([2, 0])
 })
 
-test('those that ask meanwhile share a look, and its time', async () => {
+test('callers that ask meanwhile share a survey, and its time limit', async () => {
   const hung = slow('hung')
   const looks = new Surveyor()
   const first = looks.surveyAll([hung], LIMIT)
@@ -89,7 +89,7 @@ test('those that ask meanwhile share a look, and its time', async () => {
   expect(hung.looks).toBe(1)
 })
 
-test('rings that do not answer keep none from being looked at', async () => {
+test('rings that do not answer keep no other from being surveyed', async () => {
   const hung = Array.from({ length: 12 }, (_, at) => slow(`hung ${at}`))
   const looks = new Surveyor()
   const told = await toldBy(looks.surveyAll([...hung, quick('sound')], LIMIT), 8000)
@@ -97,7 +97,7 @@ test('rings that do not answer keep none from being looked at', async () => {
   expect(told?.filter((one) => 'error' in one)).toHaveLength(12)
 })
 
-test('all together take no longer than one, unless each has its own time', async () => {
+test('all surveys together take no longer than one, unless each has its own time limit', async () => {
   const hung = Array.from({ length: 100 }, (_, at) => slow(`hung ${at}`))
   const told = await toldBy(new Surveyor().surveyAll(hung, LIMIT), 8000)
   expect(told).toEqual(hung.map(({ device }) => ({ device, error: `${device} is late` })))
@@ -110,7 +110,7 @@ test('all together take no longer than one, unless each has its own time', async
   expect(all.every(({ looks }) => looks === 1)).toBe(true)
 })
 
-test('a failure is told, and a signal ends all', async () => {
+test('a failure is reported, and a signal ends all surveys', async () => {
   const stop = new AbortController()
   const looks = new Surveyor(stop.signal)
   const bad = { device: 'bad', survey: () => Promise.reject(new Error('no')) }
@@ -131,7 +131,7 @@ test('a failure is told, and a signal ends all', async () => {
   expect(clock.sleepers).toBe(0)
 })
 
-test('instruments ask a device once that does not answer', async () => {
+test('instruments survey a device once that does not answer', async () => {
   const device = new HookedDevice(new MemoryBlockDevice({ sizeSectors: 1024 }))
   await Producer.create(device)
   device.take()
@@ -162,7 +162,7 @@ test('instruments ask a device once that does not answer', async () => {
   expect(await up(0)).toEqual([{ labels: { device: 'hung' }, value: 1 }])
 })
 
-test('sbr serve tells of a device that is not there', async () => {
+test('sbr serve reports a missing device', async () => {
   const { signal } = new AbortController()
   const survey = surveys(['/nonexistent/ring'], {}, signal)
   const told = { device: '/nonexistent/ring', error: { code: 'BLOCK_OPEN' } }

@@ -185,7 +185,7 @@ const GARBAGE: readonly (string | undefined)[] = [
   `a=${'b'.repeat(20_000)}`,
 ]
 
-test('whatever stands in headers, the handler is called, once for each item', async () => {
+test('the handler is called once for each item, whatever the headers hold', async () => {
   await using ring = await pair('q')
   const items = GARBAGE.flatMap((traceparent) =>
     GARBAGE.flatMap((tracestate) =>

@@ -7,7 +7,7 @@ import { whyBuild } from '../../scripts/built.mjs'
 /**
  * What the package exports is listed in `test/package/api/`, so that a change of it is seen where it is reviewed.
  */
-test('the public surface is what is listed: npm run api writes the list anew', () => {
+test('the list of public names is up to date: npm run api writes it', () => {
   expect(whyBuild(), 'npm run build first').toBeUndefined()
   const listed = readdirSync(folder).map(
     (name) => [name, readFileSync(join(folder, name), 'utf8')] as const,

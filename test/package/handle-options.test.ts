@@ -177,7 +177,7 @@ function methodsInReports(): readonly string[] {
   return [...methods].toSorted()
 }
 
-test('every method that takes options is here', () => {
+test('every method that takes options is in this table', () => {
   expect(methodsInReports()).toEqual(Object.keys(METHODS).toSorted())
 })
 
@@ -188,14 +188,14 @@ describe.each(Object.entries(METHODS))('%s', (_, method) => {
     expect((error as TypeError).message).toContain('has no option misspelt; it has ')
   })
 
-  test('refuses what are no options', async () => {
+  test('refuses values that are no options', async () => {
     const error = await method('fast' as never).catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(TypeError)
     expect((error as TypeError).message).toContain('takes an object with options, not fast')
   })
 })
 
-test('a controller in place of its signal is told apart', async () => {
+test('refuses a controller in place of its signal, and says so', async () => {
   const given = { signal: new AbortController() } as never
   await withReader(async (reader) => {
     await expect(reader.receive(given)).rejects.toThrow(

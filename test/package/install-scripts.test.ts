@@ -7,7 +7,7 @@ function read(name: string): unknown {
 }
 
 // npm has one switch for the scripts of dependencies and for ours, and `npm pack` needs ours. So theirs are denied by name.
-test('no dependency brings a script that runs when it is installed, but those that are denied', () => {
+test('no dependency has an install script, except for those that are denied', () => {
   const { packages } = read('package-lock.json') as {
     packages: Record<string, { hasInstallScript?: boolean }>
   }

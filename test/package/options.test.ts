@@ -124,7 +124,7 @@ function callsInReports(): readonly string[] {
   return [...calls].toSorted()
 }
 
-test('every call that takes options is here', () => {
+test('every call that takes options is in this table', () => {
   const here = [...Object.keys(OF_A_DEVICE), ...Object.keys(OTHERS), ...UNCHECKED.keys()]
   expect(callsInReports()).toEqual(here.toSorted())
 })
@@ -166,7 +166,7 @@ describe.each(Object.entries({ ...OF_A_DEVICE, ...OTHERS }))('%s', (name, call) 
     expect(asked).toEqual([])
   })
 
-  test('refuses what are no options', async () => {
+  test('refuses values that are no options', async () => {
     const { device, asked } = watched()
     const error = await errorOf(() => call('fast' as never, device))
     expect(error).toBeInstanceOf(TypeError)

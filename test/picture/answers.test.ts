@@ -19,7 +19,7 @@ function answer(ring: RingSeen, name: AnswerName, rates?: Partial<Rates>): strin
 
 const FREE = RING.data.bytes - (RING.log?.used ?? 0)
 
-test('the six questions of the night have an answer', () => {
+test('the six questions have an answer', () => {
   expect(answer(RING, 'waiting')).toBe('plain: 5,000 items, 10 MiB; 25% full')
   expect(answer(RING, 'since')).toBe('plain: 1 m, from 2023-11-14T22:12:20.000Z on')
   expect(answer(RING, 'consumer')).toBe(
@@ -34,7 +34,7 @@ test('the six questions of the night have an answer', () => {
   expect(answer(RING, 'full', { growth: FREE / 600 })).toBe('bad: in 10 m at this rate')
 })
 
-test('how fast it drains, in words before numbers', () => {
+test('drain speed is said in words before numbers', () => {
   const at = (popped: number, pushed: number, growth: number): string =>
     answer(RING, 'drain', { popped, pushed, growth })
   expect(at(0, 5, 100)).toBe('bad: not draining; 0/s out, 5/s in')
@@ -58,7 +58,7 @@ test('a consumer that is there and acknowledges nothing is stuck, unless nothing
   expect(answer({ ...RING, stats, consumer: silent }, 'consumer')).toMatch(/^good: at work: /)
 })
 
-test('the words of an answer that come first are enough', () => {
+test('the first words of an answer are enough', () => {
   const leads = answersOf(RING, undefined).map((one) => leadOf(one))
   expect(leads.slice(0, 4)).toEqual([
     ['5,000 items', '10 MiB; 25% full'],
@@ -68,7 +68,7 @@ test('the words of an answer that come first are enough', () => {
   ])
 })
 
-test('whether it will be full within the hour', () => {
+test('a ring that will be full within the hour is reported', () => {
   expect(answer(RING, 'full', { growth: 0 })).toBe('good: not within the hour: it does not grow')
   expect(answer(RING, 'full', { growth: FREE / 7200 })).toBe(
     'good: not within the hour: in 2 h at this rate',
@@ -113,7 +113,7 @@ test('rates come from the differences of snapshots, over the last ten seconds', 
   expect(history.points).toHaveLength(1)
 })
 
-test('what another process saw, whose clock is behind, begins the history anew', () => {
+test('the history begins again after a snapshot of a process whose clock is behind', () => {
   const { history, see } = historyOf()
   see(100, 5, 0)
   see(100, 6, 0)
@@ -124,7 +124,7 @@ test('what another process saw, whose clock is behind, begins the history anew',
   expect(history.rates.pushed).toBe(2)
 })
 
-test('of what is seen twice a second, a point a second is kept, and the newest', () => {
+test('of two snapshots a second, one a second is kept, and the newest', () => {
   const history = new History()
   for (let number = 0; number <= 1001; number++) {
     const [at, pushed] = [number * 499, number]

@@ -19,7 +19,7 @@ const WIDTH = 1000
 const options = { width: WIDTH, id: 'map' }
 const INNER = WIDTH - 32
 
-test('what is in use is drawn to scale, where it is', () => {
+test('used space is drawn to scale, where it is', () => {
   const { data } = RING
   const ring = {
     ...RING,
@@ -29,7 +29,7 @@ test('what is in use is drawn to scale, where it is', () => {
   expect(used?.attributes).toMatchObject({ x: 16 + INNER / 4, width: INNER / 2 })
 })
 
-test('what goes around the end is drawn in two pieces, on the device and on its data area', () => {
+test('a range that wraps is drawn in two pieces, on the device and on its data area', () => {
   const { data } = RING
   const ring = {
     ...RING,
@@ -42,7 +42,7 @@ test('what goes around the end is drawn in two pieces, on the device and on its 
   ])
 })
 
-test('each part is drawn, and says what it is', () => {
+test('each part is drawn with its name', () => {
   const titles = all(drawMap(RING, options)).flatMap(({ tag, children }) =>
     tag === 'title' ? children : [],
   )

@@ -11,7 +11,7 @@ function seen(): Uint8Array {
   return bytes
 }
 
-test('the same bytes are recognised, and no others: wherever one of them differs', () => {
+test('the same bytes are recognised, and others are not, wherever they differ', () => {
   const remembered = new Remembered()
   remembered.set(seen())
   expect(remembered.equals(seen())).toBe(true)
@@ -24,7 +24,7 @@ test('the same bytes are recognised, and no others: wherever one of them differs
     expect(remembered.equals(bytes)).toBe(false)
 })
 
-test('what is remembered does not change with the memory that it was read into', () => {
+test('remembered bytes do not change with the memory that they were read into', () => {
   const [remembered, memory] = [new Remembered(), seen()]
   expect(remembered.equals(memory)).toBe(false)
   remembered.set(memory)

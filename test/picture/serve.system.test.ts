@@ -34,7 +34,7 @@ async function ask(
 
 const ITEMS = '/api/items?ring=0'
 
-test('on this machine, too, items are for whoever shows the token that is printed', async () => {
+test('even on this machine, items need the token that is printed', async () => {
   using folder = temporaryFolder()
   await using server = await served(folder.file('ring'), '--show-items')
   const token = server.url.searchParams.get('token') ?? ''

@@ -78,7 +78,7 @@ function firstEvent(url: string): Promise<string> {
   })
 }
 
-test('the page has a strict policy, and is not kept', async () => {
+test('the page has a strict policy, and is not cached', async () => {
   await withServer({}, async (ask) => {
     const { status, headers, body } = await ask('/')
     expect(status).toBe(200)
@@ -101,7 +101,7 @@ test.each([
   ['evil.example', 421],
   ['127.0.0.1.evil.example', 421],
   ['localhost@evil.example', 421],
-])('asked as %s it answers %i', async (host, status) => {
+])('a request as %s is answered %i', async (host, status) => {
   await withServer({}, async (ask) => expect((await ask('/', { Host: host })).status).toBe(status))
 })
 
@@ -109,7 +109,7 @@ test.each(['POST', 'PUT', 'DELETE', 'HEAD', 'OPTIONS'])('%s is not answered', as
   await withServer({}, async (ask) => expect((await ask('/', {}, method)).status).toBe(405))
 })
 
-test('what is not there is not found, whatever it is called', async () => {
+test('a missing page is not found, whatever its name', async () => {
   await withServer({}, async (ask) => {
     for (const path of [
       '/nothing',
@@ -123,7 +123,7 @@ test('what is not there is not found, whatever it is called', async () => {
   })
 })
 
-test('without its token nothing is answered; a browser keeps it as a cookie', async () => {
+test('nothing is answered without the token; a browser keeps it as a cookie', async () => {
   await withServer({ token: TOKEN }, async (ask) => {
     for (const path of [
       '/',
@@ -143,7 +143,7 @@ test('without its token nothing is answered; a browser keeps it as a cookie', as
   })
 })
 
-test('items are refused unless they are to be shown', async () => {
+test('items are refused unless --show-items was given', async () => {
   using folder = temporaryFolder()
   const path = folder.file('ring')
   await makeRing(path, 'secret\n<b>two</b>\n')
@@ -161,7 +161,7 @@ test('items are refused unless they are to be shown', async () => {
   })
 })
 
-test('a page is sent all rings at once, and what is wrong with one hides no other', async () => {
+test('a page is sent all rings at once, and an error of one hides no other', async () => {
   using folder = temporaryFolder()
   const [good, bad] = [folder.file('good'), folder.file('bad')]
   await makeRing(good, 'one\n')
@@ -195,7 +195,7 @@ test('metrics and health are those of the command', async () => {
   })
 })
 
-test('only so many pages are told at the same time', async () => {
+test('a limited number of pages is updated at the same time', async () => {
   await withServer({}, async (ask, url) => {
     const asking = Array.from({ length: 16 }, () => get(`${url}api/events`, { agent: false }))
     await Promise.all(asking.map((one) => new Promise((resolve) => one.on('response', resolve))))

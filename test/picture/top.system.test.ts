@@ -70,7 +70,7 @@ test('top fills a terminal, follows its size and its keys, and leaves it as it w
   await terminal.screen((text) => /(^|[ ;])echo( |$)/m.test(text) && / icanon/.test(text))
 })
 
-test('without a terminal, a line for each ring is printed', async () => {
+test('top prints a line for each ring without a terminal', async () => {
   using folder = temporaryFolder()
   const path = folder.file('ring')
   await makeRing(path, 'a\nb\n')

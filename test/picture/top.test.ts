@@ -44,12 +44,12 @@ test('the selected ring is in sight among a hundred', () => {
   }
 })
 
-test('what is sorted by comes first, and what cannot be seen before all', () => {
+test('rings are sorted by the chosen column, after those that cannot be read', () => {
   const names = sorted(RINGS.slice(0, 3), 'waiting').map(({ snapshot: { device } }) => device)
   expect(names).toEqual(['/gone', '/b', '/a'])
 })
 
-test('what needs a look has a mark', () => {
+test('a ring that needs attention has a mark', () => {
   const idle = shown({ ...ring('/idle', 0), waitingItems: 0, consumer: RING.producer })
   const view = { columns: 120, rows: 24, sort: 'ring', selected: 0, paint } as const
   const [, , first, second] = screenLines([idle, shown(BAD)], view)

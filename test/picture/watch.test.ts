@@ -72,7 +72,7 @@ test('each look at a ring of format 2 sees what an inspection sees, over several
   await compareOverLaps(device, await viewOf(device))
 })
 
-test('and of format 1', async () => {
+test('each look at a ring of format 1 sees what an inspection sees, over several laps', async () => {
   const device = await ringDevice(16)
   await compareOverLaps(device, await Format1Watch.open(device))
 })
@@ -107,7 +107,7 @@ test('a look at a ring where nothing happens reads the slots, the leases and the
   await producer.close()
 })
 
-test('a damaged slot is seen where it is, and the ring goes on', async () => {
+test('a damaged slot is located, and the rest of the ring is still seen', async () => {
   const device = await smallRing(16)
   const producer = await attachProducer(device)
   await append(producer, ITEM)
@@ -125,7 +125,7 @@ test('a damaged slot is seen where it is, and the ring goes on', async () => {
   expect(after.waitingItems).toBe(1)
 })
 
-test('with both slots of a role damaged, nothing is made up about the log', async () => {
+test('nothing is made up about the log if both slots of a role are damaged', async () => {
   const device = await smallRing(16)
   const view = await viewOf(device)
   for (const { offset, name } of (await view.look(signal, scratch)).parts)
@@ -151,7 +151,7 @@ test('a clock that is set back keeps no watch from trying again', async () => {
   expect(await watch.look()).toMatchObject({ at: clock.setTo, waitingItems: 1 })
 })
 
-test('a watch of a path tells who is at work, and what is wrong instead of failing', async () => {
+test('a watch of a path names who is at work, and reports errors instead of failing', async () => {
   using folder = temporaryFolder()
   const path = folder.file('ring')
   await using nothing = new RingWatch(path, pictureAccess({}))

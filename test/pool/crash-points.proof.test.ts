@@ -71,18 +71,22 @@ async function check(image: Uint8Array, allowed: readonly (readonly string[])[])
 }
 
 describe('a power cut at every write, keeping what part of the cache there may be', () => {
-  test.each(CHANGES)('while $what: it has happened or not', LONG, async ({ run, after }) => {
-    const before = grown(await someRings())
-    const events = await noted(before, async (device) => run(await openPool(device)))
-    const medium = new Medium(before)
-    for (let point = 0; point <= events.length; point++) {
-      // Once it has resolved, it has happened.
-      const allowed = point === events.length ? [after] : [BEFORE, after]
-      for (const image of medium.after(events, point).cuts(events[point], true))
-        await check(image, allowed)
-    }
-    expect(events.length).toBeGreaterThan(2)
-  })
+  test.each(CHANGES)(
+    'while $what: the change has happened or not',
+    LONG,
+    async ({ run, after }) => {
+      const before = grown(await someRings())
+      const events = await noted(before, async (device) => run(await openPool(device)))
+      const medium = new Medium(before)
+      for (let point = 0; point <= events.length; point++) {
+        // Once it has resolved, it has happened.
+        const allowed = point === events.length ? [after] : [BEFORE, after]
+        for (const image of medium.after(events, point).cuts(events[point], true))
+          await check(image, allowed)
+      }
+      expect(events.length).toBeGreaterThan(2)
+    },
+  )
 
   test('while a pool is created: it can be created again, and used', LONG, async () => {
     const blank = new Uint8Array(START + 3 * UNIT)
@@ -98,39 +102,43 @@ describe('a power cut at every write, keeping what part of the cache there may b
   })
 })
 
-describe('a program that dies in a change, another that goes on, and a power cut in that', () => {
-  test.each(CHANGES)('$what: what the other has seen stays', LONG, async ({ run, after }) => {
-    const before = grown(await someRings())
-    const first = await noted(before, async (device) => run(await openPool(device)))
-    const medium = new Medium(before)
-    let runs = 0
-    // Until the directory is written, nothing has changed.
-    for (let point = Math.max(0, first.length - 3); point <= first.length; point++) {
-      for (const torn of ['none', 'all'] as const) {
-        const left = medium.after(first, point)
-        const cached = left.with(first[point], torn)
-        let observed: readonly string[] = []
-        let seenAt = 0
-        const second = await noted(left.seen(first[point], torn), async (device) => {
-          const pool = await openPool(device)
-          observed = await namesIn(pool)
-          seenAt = (device as NotingDevice).events.length
-          await pool.remove('kept', { discardItems: true })
-        })
-        for (let next = 0; next <= second.length; next++) {
-          const allowed =
-            next === second.length
-              ? [observed.filter((name) => name !== 'kept')]
-              : next < seenAt
-                ? [BEFORE, after]
-                : [observed, observed.filter((name) => name !== 'kept')]
-          for (const image of cached.after(second, next).cuts(second[next], false)) {
-            runs++
-            await check(image, allowed)
+describe('a program that dies in a change, another that continues it, and a power cut meanwhile', () => {
+  test.each(CHANGES)(
+    '$what: changes that the other one has seen stay',
+    LONG,
+    async ({ run, after }) => {
+      const before = grown(await someRings())
+      const first = await noted(before, async (device) => run(await openPool(device)))
+      const medium = new Medium(before)
+      let runs = 0
+      // Until the directory is written, nothing has changed.
+      for (let point = Math.max(0, first.length - 3); point <= first.length; point++) {
+        for (const torn of ['none', 'all'] as const) {
+          const left = medium.after(first, point)
+          const cached = left.with(first[point], torn)
+          let observed: readonly string[] = []
+          let seenAt = 0
+          const second = await noted(left.seen(first[point], torn), async (device) => {
+            const pool = await openPool(device)
+            observed = await namesIn(pool)
+            seenAt = (device as NotingDevice).events.length
+            await pool.remove('kept', { discardItems: true })
+          })
+          for (let next = 0; next <= second.length; next++) {
+            const allowed =
+              next === second.length
+                ? [observed.filter((name) => name !== 'kept')]
+                : next < seenAt
+                  ? [BEFORE, after]
+                  : [observed, observed.filter((name) => name !== 'kept')]
+            for (const image of cached.after(second, next).cuts(second[next], false)) {
+              runs++
+              await check(image, allowed)
+            }
           }
         }
       }
-    }
-    expect(runs).toBeGreaterThan(20)
-  })
+      expect(runs).toBeGreaterThan(20)
+    },
+  )
 })

@@ -60,7 +60,7 @@ describe('a pool', () => {
     expect(Buffer.compare(await imageOf(pool.device), before)).toBe(0)
   })
 
-  test('tells how much room there is, and reuses what removed rings had', async () => {
+  test('reports its free space, and reuses that of removed rings', async () => {
     const pool = await poolWith('a', 'b', 'c')
     expect(await pool.state()).toMatchObject({
       sizeBytes: START + 16 * UNIT,
@@ -103,7 +103,7 @@ describe('a pool', () => {
   })
 
   test.each([5n, 5, Symbol('a'), null, undefined, {}, ['a']])(
-    'takes no name that is not text: %s',
+    'refuses a name that is not text: %s',
     async (name) => {
       const pool = await poolWith('a')
       const wrong = name as string
@@ -173,7 +173,7 @@ describe('a pool', () => {
 })
 
 describe('creating a pool', () => {
-  test('is refused on what is not blank, also on a ring; on purpose it wipes that', async () => {
+  test('is refused on a device with other content, also a ring, unless it is to be wiped', async () => {
     for (const device of [await smallRing(4 << 20), await ringDevice(8192)]) {
       await put(device, 'item')
       const before = await imageOf(device)
@@ -200,8 +200,8 @@ describe('creating a pool', () => {
   })
 })
 
-describe('where a ring is expected', () => {
-  test('a pool is refused by all that takes a ring, with what to do', async () => {
+describe('a pool where a ring is expected', () => {
+  test('is refused by every call that takes a ring, with advice', async () => {
     const pool = await poolWith('a')
     const { device } = pool
     const before = await imageOf(device)
@@ -230,7 +230,7 @@ describe('where a ring is expected', () => {
     expect(Buffer.compare(await imageOf(device), before)).toBe(0)
   })
 
-  test('a pool is known without its first sector, and without one or both copies of its directory', async () => {
+  test('is recognised without its first sector, and without one or both copies of its directory', async () => {
     const lost = [[0], [UNIT], [16 * UNIT], [UNIT, 16 * UNIT], [0, UNIT], [0, 16 * UNIT]]
     for (const offsets of lost) {
       const { device } = await poolWith('a')
@@ -243,7 +243,7 @@ describe('where a ring is expected', () => {
     }
   })
 
-  test('a pool without its guard is not opened, and nothing takes it for a ring', async () => {
+  test('is not opened without its guard, and nothing takes it for a ring', async () => {
     const { device } = await poolWith('a')
     await device.write(0, [new Uint8Array(12_288)])
     await expect(verifyRing(device)).rejects.toMatchObject({ code: 'RING_IS_POOL' })
@@ -253,7 +253,7 @@ describe('where a ring is expected', () => {
     })
   })
 
-  test('an image of a pool in an item of a ring of format 1 is not taken for one', async () => {
+  test('is not seen in an item of a ring of format 1 that holds an image of one', async () => {
     const image = await imageOf((await poolWith('evil')).device)
     const device = await ringDevice((image.length * 2) / 512)
     const whole = await imageOf(device)
@@ -263,7 +263,7 @@ describe('where a ring is expected', () => {
     expect((await verifyRing(device)).format).toBe(1)
   })
 
-  test('a superblock at the end of a pool, in an item, makes no ring of it', async () => {
+  test('is not taken for a ring because an item at its end holds a superblock', async () => {
     const pool = await poolWith()
     const { device } = pool
     const { largestFreeBytes } = await pool.state()

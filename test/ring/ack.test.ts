@@ -125,7 +125,7 @@ describe('ack', () => {
     expect(reader.consumer.position).toBe(reader.position)
   })
 
-  test('can be taken out of the entry', async () => {
+  test('works when taken out of the entry as a function', async () => {
     const device = await filled(['a'])
     await using reader = await open(device)
     const { ack } = await reader.receive()
@@ -133,7 +133,7 @@ describe('ack', () => {
     expect(reader.consumer.position).toBe(reader.position)
   })
 
-  test('one that the device refuses has not happened, and can be made again', async () => {
+  test('has not happened if the device refuses it, and can be repeated', async () => {
     const device = await filled()
     await using reader = await open(device, { refreshIntervalMs: 1e9 })
     const [a, b, c] = await receive(reader, 3)
@@ -278,7 +278,7 @@ describe('going back', () => {
     await again.ack()
   })
 
-  test('with lazyAck, what waits to be written is not delivered again', async () => {
+  test('delivers nothing again that is acknowledged, and not written yet with lazyAck', async () => {
     const device = await filled()
     await using reader = await open(device, { clock: new FakeClock(), lazyAck: true })
     const [a, , c] = await receive(reader, 3)
@@ -331,7 +331,7 @@ describe('maxUnacked', () => {
   })
 })
 
-describe('beside what fails, or goes on meanwhile', () => {
+describe('acknowledging while other calls run or fail', () => {
   /** Has the device refuse the next write, once it is released, and no other. */
   function refuseNext(device: HookedDevice): { begun: Promise<void>; release: () => void } {
     let begin = (): void => undefined
@@ -369,7 +369,7 @@ describe('beside what fails, or goes on meanwhile', () => {
     },
   )
 
-  test('a second ack does not resolve because the first was refused', async () => {
+  test('a second ack does not resolve because the first one was refused', async () => {
     const device = await filled()
     await using reader = await open(device, { refreshIntervalMs: 1e9 })
     const [a] = await receive(reader, 2)
@@ -383,7 +383,7 @@ describe('beside what fails, or goes on meanwhile', () => {
     expect(reader.consumer.position).toBe(a.position)
   })
 
-  test('nor an ack of an entry that a refused ackThrough took back', async () => {
+  test('a second ack does not resolve because a refused ackThrough took its entry back', async () => {
     const device = await filled()
     await using reader = await open(device, { refreshIntervalMs: 1e9 })
     const [a, b] = await receive(reader, 2)
@@ -521,8 +521,8 @@ test('an entry tells when it was pushed, and which item of the ring it is', asyn
   )
 })
 
-describe.runIf(FORMAT === 2)('what is not in the ring any more counts as acknowledged', () => {
-  test('what was overwritten', async () => {
+describe.runIf(FORMAT === 2)('items that are no longer in the ring count as acknowledged', () => {
+  test('if they were overwritten', async () => {
     const device = new HookedDevice(new MemoryBlockDevice({ sizeSectors: sectorsFor(8 * 512) }))
     await Producer.create(device, { ...SMALL, onFull: 'overwrite' })
     await using writer = await RingWriter.open(device, { codec: text })
@@ -542,34 +542,37 @@ describe.runIf(FORMAT === 2)('what is not in the ring any more counts as acknowl
     expect(reader.consumer.position).toBe(next.position)
   })
 
-  test.each(['seek', 'ackThrough'] as const)('damage, when `%s` goes over it', async (how) => {
-    const device = await filled([])
-    await using writer = await RingWriter.open(device, { codec: text })
-    for (const name of ['a', 'damaged', 'c']) await writer.push(name)
-    const image = await imageOf(device)
-    const at = Buffer.from(image).indexOf('damaged')
-    image[at] = 0
-    await device.write(0, [image])
-    await using reader = await open(device)
-    const [a] = await receive(reader, 1)
-    const damage = await reader.receive().catch((error: unknown) => error)
-    if (!isRingError(damage)) throw damage
-    expect(damage.code).toBe('RING_DAMAGED')
-    await expect(reader.receive()).rejects.toMatchObject({ code: 'RING_DAMAGED' })
-    const behind = parsePosition(damage.details.position ?? '')
-    await reader[how](behind)
-    if (how === 'ackThrough') {
-      expect(reader.consumer.position).toBe(behind)
-    } else {
-      const c = await reader.receive()
-      await c.ack()
-      expect(c.item).toBe('c')
-      await a.ack()
-      expect(reader.consumer.position).toBe(c.position)
-    }
-  })
+  test.each(['seek', 'ackThrough'] as const)(
+    'if they are damaged, and `%s` skips them',
+    async (how) => {
+      const device = await filled([])
+      await using writer = await RingWriter.open(device, { codec: text })
+      for (const name of ['a', 'damaged', 'c']) await writer.push(name)
+      const image = await imageOf(device)
+      const at = Buffer.from(image).indexOf('damaged')
+      image[at] = 0
+      await device.write(0, [image])
+      await using reader = await open(device)
+      const [a] = await receive(reader, 1)
+      const damage = await reader.receive().catch((error: unknown) => error)
+      if (!isRingError(damage)) throw damage
+      expect(damage.code).toBe('RING_DAMAGED')
+      await expect(reader.receive()).rejects.toMatchObject({ code: 'RING_DAMAGED' })
+      const behind = parsePosition(damage.details.position ?? '')
+      await reader[how](behind)
+      if (how === 'ackThrough') {
+        expect(reader.consumer.position).toBe(behind)
+      } else {
+        const c = await reader.receive()
+        await c.ack()
+        expect(c.item).toBe('c')
+        await a.ack()
+        expect(reader.consumer.position).toBe(c.position)
+      }
+    },
+  )
 
-  test('damage at the end, before which all is acknowledged', async () => {
+  test('if they are damaged at the end, and all before them are acknowledged', async () => {
     const device = await filled([])
     await using writer = await RingWriter.open(device, { codec: text })
     for (const name of ['a', 'damaged']) await writer.push(name)
@@ -588,7 +591,7 @@ describe.runIf(FORMAT === 2)('what is not in the ring any more counts as acknowl
     await reader.close()
   })
 
-  test('what went with a cache: the new epoch counts its items again', async () => {
+  test('if a lost cache took them: the new epoch counts its items again', async () => {
     const device = await filled(['a'])
     await using reader = await open(device, { refreshIntervalMs: 0 })
     const producer = await attachProducer(device)
@@ -612,7 +615,7 @@ describe.runIf(FORMAT === 2)('what is not in the ring any more counts as acknowl
     expect((await reader.receive()).item).toBe('y')
   })
 
-  test('what is acknowledged and went with a cache does not hide the items of the new epoch', async () => {
+  test('if a lost cache took them after they were acknowledged: the items of the new epoch are delivered', async () => {
     const device = await filled(['a'])
     const options = { refreshIntervalMs: 0, lazyAck: true, clock: new FakeClock() }
     await using reader = await open(device, options)

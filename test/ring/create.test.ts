@@ -55,7 +55,7 @@ describe('creating a ring', () => {
     },
   )
 
-  test('leaves a ring that is there, with its items', async () => {
+  test('leaves an existing ring alone, with its items', async () => {
     const device = await ringDevice()
     await append(await attachProducer(device), Buffer.from('item'))
     const before = hex(await deviceBytes(device))
@@ -72,7 +72,7 @@ describe('creating a ring', () => {
   })
 
   test.each([0, 1, 2, 3])(
-    'goes on after one that was cut short at its write %i',
+    'continues after one that was cut short at its write %i',
     async (writes) => {
       const memory = new MemoryBlockDevice({ sizeSectors: 8 })
       const device = new HookedDevice(memory)
@@ -90,7 +90,7 @@ describe('creating a ring', () => {
     },
   )
 
-  test('by two at once makes one ring, and does not touch what is pushed by then', async () => {
+  test('by two programs at once makes one ring, and keeps items that were pushed by then', async () => {
     const memory = new MemoryBlockDevice({ sizeSectors: 8 })
     const slow = new HookedDevice(memory)
     const clock = new FakeClock()
@@ -138,7 +138,7 @@ test.each([1, 2] as const)(
   },
 )
 
-describe('where there is no ring', () => {
+describe('a device without a ring', () => {
   const attempts: readonly ((device: BlockDevice) => Promise<unknown>)[] = [
     (device) => Producer.attach(device),
     (device) => Consumer.attach(device),
@@ -153,7 +153,7 @@ describe('where there is no ring', () => {
     return results.map((result) => (result.status === 'rejected' ? result.reason : result))
   }
 
-  test.each(others)('%s is told, whoever looks for a ring', async (what, at, is) => {
+  test.each(others)('%s is reported by every call that looks for a ring', async (what, at, is) => {
     const bytes = new Uint8Array(2 * MIB)
     bytes.set(Buffer.from(is, 'hex'), at)
     for (const error of await told(await MemoryBlockDevice.from(bytes))) {
@@ -179,7 +179,7 @@ describe('where there is no ring', () => {
     // Of format 1 a pointer, of format 2 a part of the guard.
     [1, 2],
     [2, 0xff],
-  ] as const)('a creation of format %i that was cut short is told', async (format, byte) => {
+  ] as const)('a creation of format %i that was cut short is reported', async (format, byte) => {
     const bytes = new Uint8Array(128 * 512)
     bytes[512 + 8] = byte
     const device = await MemoryBlockDevice.from(bytes)
@@ -193,7 +193,7 @@ describe('where there is no ring', () => {
     expect(await Producer.create(device, { format })).toBe(true)
   })
 
-  test('content that cannot be read is no reason to say nothing', async () => {
+  test('unreadable content is reported like any other', async () => {
     const device = new HookedDevice(await MemoryBlockDevice.from(new Uint8Array(2 * MIB)))
     device.before = ({ operation, bytes }) => {
       if (operation === 'read' && bytes >= MIB) {

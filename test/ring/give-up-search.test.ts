@@ -39,8 +39,8 @@ function largeReads(device: HookedDevice): number {
   return device.take().filter(({ bytes }) => bytes >= 1 << 20).length
 }
 
-describe('the search for what a ring can give up', () => {
-  test('goes through all of it where nobody is in a hurry', async () => {
+describe('the search for items that a ring can give up', () => {
+  test('searches all of it if no call is aborted', async () => {
     const device = await damaged()
     await using writer = await RingWriter.open(device)
     device.take()
@@ -61,7 +61,7 @@ describe('the search for what a ring can give up', () => {
     await writer.push(ITEM)
   })
 
-  test('goes on while anybody waits for the commit', async () => {
+  test('continues while a caller waits for the commit', async () => {
     const device = await damaged()
     await using writer = await RingWriter.open(device)
     const patience = new AbortController()
@@ -72,7 +72,7 @@ describe('the search for what a ring can give up', () => {
     await expect(Promise.all([hurried, patient])).resolves.toHaveLength(2)
   })
 
-  test('who comes while it goes on waits for a commit of its own', async () => {
+  test('lets a push that comes meanwhile wait for a commit of its own', async () => {
     const device = await damaged()
     await using writer = await RingWriter.open(device)
     const patience = new AbortController()

@@ -31,7 +31,7 @@ async function fileRing(format: 1 | 2): Promise<FileBlockDevice> {
 }
 
 describe.each([1, 2] as const)('of a ring of format %i', (format) => {
-  test('whoHolds tells client, process, host and since, to who only reads', async () => {
+  test('whoHolds tells client, process, host and since, even to a program that only reads', async () => {
     await using device = await fileRing(format)
     await using other = await FileBlockDevice.open(path, { mode: 'read-only' })
     expect(await whoHolds(other)).toEqual({ producer: undefined, consumer: undefined })
@@ -56,7 +56,7 @@ describe.each([1, 2] as const)('of a ring of format %i', (format) => {
     })
   })
 
-  test('a consumer at work suspends the ring for who can read the ring', async () => {
+  test('a consumer at work suspends the ring for a program that can read it', async () => {
     await using device = await fileRing(format)
     await using other = await FileBlockDevice.open(path, { mode: 'read-only' })
     await using _consumer = await Consumer.attach(device)
@@ -65,7 +65,7 @@ describe.each([1, 2] as const)('of a ring of format %i', (format) => {
   })
 })
 
-test('of a ring of format 2 a holder tells nothing to who has not read its UUID', async () => {
+test('a holder of a ring of format 2 tells nothing to a program that has not read its UUID', async () => {
   await using device = await fileRing(2)
   await using other = await FileBlockDevice.open(path)
   await using _consumer = await Consumer.attach(device)
@@ -83,7 +83,7 @@ test('of a ring of format 2 a holder tells nothing to who has not read its UUID'
   })
 })
 
-test('what is wrapped is asked: a partition of its own ring, and one that is read-only', async () => {
+test('a holder is found through a partition, and through a read-only wrapper', async () => {
   await using device = await FileBlockDevice.create(path, { sizeBytes: 2 * SECTORS * 512 })
   await using first = await PartitionBlockDevice.open(device, { sectorStart: 0, sectors: SECTORS })
   await using second = await PartitionBlockDevice.open(device, {
@@ -98,7 +98,7 @@ test('what is wrapped is asked: a partition of its own ring, and one that is rea
 })
 
 describe('the key', () => {
-  test('is the UUID of a ring of format 2, and there is none else', async () => {
+  test('is the UUID of a ring of format 2, and there is none in format 1', async () => {
     const blank = new MemoryBlockDevice({ sizeSectors: SECTORS })
     expect(await keyOf(blank)()).toBe(undefined)
     const one = new MemoryBlockDevice({ sizeSectors: SECTORS })
@@ -111,7 +111,7 @@ describe('the key', () => {
     expect(key?.some((byte) => byte !== 0)).toBe(true)
   })
 
-  test('is none where it cannot be read, and is read once where it is kept', async () => {
+  test('is absent if it cannot be read, and read once if it is kept', async () => {
     const memory = new MemoryBlockDevice({ sizeSectors: SECTORS })
     await Producer.create(memory)
     const device = new HookedDevice(memory)

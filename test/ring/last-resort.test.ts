@@ -11,7 +11,7 @@ import { append, attachProducer, ringDevice, smallRing } from '../helpers/ring.t
 
 const item = (length: number): Uint8Array => new Uint8Array(length).fill(7)
 
-test('options that no ring can have are refused before anything is written', async () => {
+test('invalid options of a ring are refused before anything is written', async () => {
   const device = new HookedDevice(new MemoryBlockDevice({ sizeSectors: 1024 }))
   for (const [options, type, message] of [
     [{ format: 3 as 2 }, TypeError, /format is 1 or 2, not 3/],
@@ -48,7 +48,7 @@ test.each([
   await (await Consumer.attach(device)).close()
 })
 
-test('on a device that takes no writes, a producer says so first, whoever has the role', async () => {
+test('a producer on a read-only device says so first, whoever has the role', async () => {
   const device = await smallRing()
   const producer = await attachProducer(device)
   const readOnly = await ReadOnlyBlockDevice.open(device)

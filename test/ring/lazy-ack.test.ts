@@ -65,7 +65,7 @@ test('a call that acknowledges many entries counts once', async () => {
   expect(reader.consumer.position).toBe(entries[19]?.position)
 })
 
-test('what waits is written in time', async () => {
+test('waiting acknowledgements are written in time', async () => {
   const device = await filled()
   const clock = new FakeClock()
   await using reader = await RingReader.open(device, {
@@ -84,7 +84,7 @@ test('what waits is written in time', async () => {
   expect(reader.consumer.position).toBe(entry.position)
 })
 
-test('what is advanced past during a write has one timer, however many calls follow', async () => {
+test('acknowledgements during a write have one timer, however many calls follow', async () => {
   const device = await filled()
   const clock = new FakeClock()
   const options = { codec: text, clock, lazyAck: { maxDelayMs: 300 } }
@@ -104,7 +104,7 @@ test('what is advanced past during a write has one timer, however many calls fol
   expect(clock.sleepers).toBe(sleepers)
 })
 
-test('closing writes what waits; without it, that is delivered again', async () => {
+test('closing writes waiting acknowledgements; without it, their items are delivered again', async () => {
   const device = await filled()
   const open = () => RingReader.open(device, { codec: text, lazyAck: true })
   const first = await open()
@@ -119,7 +119,7 @@ test('closing writes what waits; without it, that is delivered again', async () 
   await second.close()
 })
 
-test('rewinding goes back to what was not advanced past', async () => {
+test('rewinding goes back to the first unacknowledged item', async () => {
   const device = await filled()
   await using reader = await RingReader.open(device, { codec: text, lazyAck: true })
   await (await reader.receive()).ack()
@@ -128,7 +128,7 @@ test('rewinding goes back to what was not advanced past', async () => {
   expect((await reader.receive()).item).toBe('1')
 })
 
-test('a write that fails is told by what comes next', async () => {
+test('a write that fails is reported by the next call', async () => {
   const device = await filled()
   await using reader = await RingReader.open(device, { codec: text, lazyAck: { maxCalls: 2 } })
   await (await reader.receive()).ack()
@@ -143,7 +143,7 @@ test('a write that fails is told by what comes next', async () => {
   expect(await consumer.pop()).toMatchObject({ item: text.encode('0') })
 })
 
-test('options that cannot be', async () => {
+test('invalid options are refused', async () => {
   const device = await filled()
   const lazyAck = { maxCalls: 0 }
   await expect(RingReader.open(device, { lazyAck: lazyAck })).rejects.toThrow(RangeError)

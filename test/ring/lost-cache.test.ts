@@ -100,7 +100,7 @@ test('a consumer whose flush is lost acknowledges nothing, because the server ma
   await expectSound(connect)
 })
 
-test('nor does one that flushes only after the server has lost it', async () => {
+test('a consumer that flushes only after the server lost its cache acknowledges nothing', async () => {
   const { server, connect, consumer, ended } = await seenInCache(ONE_LOOK)
   const popped = await consumer.pop()
   if (popped.status !== 'item') throw new Error(`pop answered ${popped.status}`)
@@ -117,7 +117,7 @@ test.each([
   ['looks before', 0],
   ['does not look before', Number.MAX_VALUE],
 ])(
-  'nor one that %s, if another producer has written another item there',
+  'a consumer that %s acknowledges nothing if another producer has written another item there',
   async (_, refreshIntervalMs) => {
     const { server, connect, consumer, ended } = await seenInCache({ refreshIntervalMs })
     const popped = await consumer.pop()
@@ -138,7 +138,7 @@ test.each([
   },
 )
 
-test('a consumer that has popped nothing of what was lost goes on, and pops what is written in its place', async () => {
+test('a consumer that has popped nothing of what was lost continues, and pops what is written in its place', async () => {
   const { server, connect, consumer, ended } = await seenInCache(ONE_LOOK)
   expect(await consumer.debugInfo()).toMatchObject({ 'producer/offset': '8' })
   server.onRequest = () => undefined
@@ -154,7 +154,7 @@ test('a consumer that has popped nothing of what was lost goes on, and pops what
   await expectSound(connect)
 })
 
-test('a consumer that depends on nothing does not mind a server that is started anew', async () => {
+test('a consumer that depends on nothing that was lost continues after the server restarts', async () => {
   const { server, connect } = await ringOn()
   const [producer, consumer] = [
     await attachProducer(await connect(), ONE_LOOK),

@@ -87,7 +87,7 @@ describe.each<[string, CreateOptions, CreateOptions]>([
     expect(await numbersIn(from)).toEqual([])
   })
 
-  test('goes on where it was cut short, whichever write fails', async () => {
+  test('continues where it was cut short, whichever write fails', async () => {
     let cuts = 0
     for (let write = 0; ; write++) {
       const from = new HookedDevice(await ring(old))
@@ -206,7 +206,7 @@ describe('the time of items', () => {
     expect(await times(to)).toEqual([0, 0, 1000, 5000, 5000, 70_000, 69_000])
   })
 
-  test('is kept by a migration that goes on, whichever write of the earlier one failed', async () => {
+  test('is kept by a migration that continues, whichever write of the earlier one failed', async () => {
     for (let write = 0; ; write++) {
       const from = await ringOf(0, 2000, 4000)
       const to = new HookedDevice(await ring(SMALL))
@@ -235,7 +235,7 @@ describe('the time of items', () => {
   })
 })
 
-test('stops between two batches, and goes on there', async () => {
+test('stops between two batches, and continues there', async () => {
   const from = await ring({ format: 1 }, 1024)
   const to = await ring(SMALL, 2048)
   await fill(from, 0, 2500)

@@ -49,7 +49,7 @@ function oneBuffer(): Codec<Uint8Array> {
 
 type Push = (items: Uint8Array[]) => Promise<unknown>
 
-describe('what is pushed is what was there at the call', () => {
+describe('an item is pushed as it was at the call', () => {
   for (const [name, codec] of Object.entries({
     bytes,
     'one buffer': oneBuffer(),
@@ -104,7 +104,7 @@ describe('what is pushed is what was there at the call', () => {
     await producer.close()
   })
 
-  test('though the item is a Buffer, whose slices share its memory', async () => {
+  test('even if the item is a Buffer, whose slices share its memory', async () => {
     const device = await ringFor()
     await using writer = await RingWriter.open(device)
     const items = LENGTHS.map((length) => Buffer.alloc(length, 5))
@@ -295,7 +295,7 @@ test('items are kept whatever their lengths are, and nothing is copied twice', (
   )
 })
 
-test('what is too large, or no bytes, is refused before it is copied', () => {
+test('an item that is too large, or no bytes, is refused before it is copied', () => {
   const memory = new ItemMemory()
   const tooLarge = expect.objectContaining({ code: 'RING_ITEM_TOO_LARGE' })
   expect(memory.keep(new Uint8Array(100), taking(100))).toHaveLength(100)

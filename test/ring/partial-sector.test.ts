@@ -56,7 +56,7 @@ test('no ring of format 1 is made where the last sector is not whole', async () 
   expect(await Producer.create(await open(path), FORMAT_1)).toBe(true)
 })
 
-test('one that is there is neither used nor looked at, and nothing of it changes', async () => {
+test('an existing ring of format 1 there is neither used nor read, and nothing of it changes', async () => {
   const path = file(EVEN_BYTES)
   const even = await open(path)
   await Producer.create(even, FORMAT_1)
@@ -85,7 +85,7 @@ test('one that is there is neither used nor looked at, and nothing of it changes
   await consumer.close()
 })
 
-test('what is no ring is called that first', async () => {
+test('other content is reported first', async () => {
   const blank = await open(file(EVEN_BYTES + 1))
   await expect(Producer.attach(blank)).rejects.toMatchObject({ code: 'RING_NOT_INITIALISED' })
   const small = await open(file(600))

@@ -27,7 +27,7 @@ async function attached(device: MemoryBlockDevice) {
 }
 
 describe('positions as text', () => {
-  test('of format 2 are epoch and item, and come back', () => {
+  test('of format 2 are epoch and item, and are parsed back', () => {
     expect(formatPosition(toPosition(1, 42), 2)).toBe('1:42')
     expect(formatPosition(2n ** 53n * (2n ** 60n + 1n) + 42n, 2)).toBe(`${2n ** 60n + 1n}:42`)
     const part = fc.integer({ min: 0, max: SAFE })
@@ -40,7 +40,7 @@ describe('positions as text', () => {
     )
   })
 
-  test('of format 1 are offsets in bytes, and come back', () => {
+  test('of format 1 are offsets in bytes, and are parsed back', () => {
     fc.assert(
       fc.property(fc.bigInt({ min: 0n, max: 2n ** 62n }), (offset) => {
         const text = formatPosition(offset, 1)
@@ -61,15 +61,15 @@ describe('positions as text', () => {
     '0x10',
     `1:${SAFE + 1}`,
     '9'.repeat(20),
-  ])('there is none in %j', (text) => expect(() => parsePosition(text)).toThrow(RangeError))
+  ])('%j is refused', (text) => expect(() => parsePosition(text)).toThrow(RangeError))
 
-  test.each([5n, 5, null, undefined, Symbol('1:1')])('there is none in %s', (text) => {
+  test.each([5n, 5, null, undefined, Symbol('1:1')])('%s is refused', (text) => {
     expect(() => parsePosition(text as never)).toThrow('expected a position')
   })
 })
 
 test.each([1, 2] as const)(
-  'what is no position leaves a producer of format %i as it is',
+  'an invalid position leaves a producer of format %i as it is',
   async (format) => {
     const { producer } = await attached(await ring(format))
     // The position of a push that answered `retry`, for example.
@@ -79,7 +79,7 @@ test.each([1, 2] as const)(
   },
 )
 
-describe('every message shows them so', () => {
+describe('every message shows positions as text', () => {
   test.each([
     [1, /position 8 lies beyond .* ends at 0$/],
     [2, /position 2:1 lies beyond .* ends at 2:0$/],

@@ -51,7 +51,7 @@ const step = fc.oneof(
   { weight: 2, arbitrary: fc.constant({ room: Number.POSITIVE_INFINITY }) },
 )
 
-test('whatever is added, pushed in part and aborted: items go in once, in order, and each call learns its own end', async () => {
+test('items are pushed once, in order, and each call gets its own result, whatever is added, pushed in part and aborted', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
       const queue = new PushQueue({ items: 1 << 20, bytes: 1 << 30 }, 'test')

@@ -3,7 +3,7 @@ import { asPosition } from '../../src/position.ts'
 import { PushQueue } from '../../src/ring/queue/push-queue.ts'
 
 test.each([0, 1, 2])(
-  'a call that is aborted while its commit is under way, which takes %i of its 3 items, ends with that',
+  'a call that is aborted during a commit of %i of its 3 items ends with that commit',
   async (taken) => {
     const queue = new PushQueue({ items: 100, bytes: 1000 }, 'test')
     const stop = new AbortController()

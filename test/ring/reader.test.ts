@@ -24,7 +24,7 @@ async function lookInVain(device: HookedDevice, clock: FakeClock): Promise<void>
 }
 
 describe('a reader', () => {
-  test('waits for what comes, and repeats what was not acknowledged', async () => {
+  test('waits for items, and delivers unacknowledged ones again', async () => {
     const device = await smallRing()
     const producer = await attachProducer(device)
     const reader = await RingReader.open(device, { codec: text })
@@ -60,7 +60,7 @@ describe('a reader', () => {
     expect((await reader.receive()).item).toBe('c')
   })
 
-  test('a loop ends quietly when it is told to stop, or the reader is closed', async () => {
+  test('ends a loop without an error when its signal aborts, or it is closed', async () => {
     const device = new HookedDevice(await smallRing())
     await append(await attachProducer(device), Buffer.from('a'))
     const clock = new FakeClock()
@@ -89,7 +89,7 @@ describe('a reader', () => {
     expect(rest.map((entry) => entry.item[0])).toEqual(Array.from({ length: 14 }, (_, n) => n + 6))
   })
 
-  test('stops waiting when told, also behind another that waits, and loses nothing by it', async () => {
+  test('stops waiting when told, even after another call that waits, and loses nothing', async () => {
     const device = await smallRing()
     await using reader = await RingReader.open(device)
     const first = reader.receive({ signal: new AbortController().signal })
@@ -102,7 +102,7 @@ describe('a reader', () => {
     expect((await first).item[0]).toBe(7)
   })
 
-  test('closing ends the waiting', async () => {
+  test('stops waiting when it is closed', async () => {
     const device = new HookedDevice(await smallRing())
     const clock = new FakeClock()
     const reader = await RingReader.open(device, { clock })
@@ -114,7 +114,7 @@ describe('a reader', () => {
     await (await RingReader.open(device)).close()
   })
 
-  test('what does not decode is an error to step over', async () => {
+  test('throws for an item that does not decode, and continues after it', async () => {
     const device = await smallRing()
     const producer = await attachProducer(device)
     for (const stored of ['1', '{', '3']) await append(producer, Buffer.from(stored))
@@ -132,7 +132,7 @@ describe('a reader', () => {
     expect((await reader.receive()).item).toBe(3)
   })
 
-  test('acknowledgements that wait at the same time share a write; what was not delivered is refused', async () => {
+  test('writes simultaneous acknowledgements once, and refuses those of undelivered items', async () => {
     const device = new HookedDevice(await smallRing(61 * 512))
     await using writer = await RingWriter.open(device)
     await writer.pushMany(Array.from({ length: 50 }, (_, n) => item(n, 20)))
@@ -147,7 +147,7 @@ describe('a reader', () => {
     await (await reader.receive()).ack()
   })
 
-  test('advancing after going back does not end the reader', async () => {
+  test('survives an advance after a rewind', async () => {
     const device = await smallRing()
     await using writer = await RingWriter.open(device)
     await writer.pushMany([1, 2, 3].map((n) => item(n)))
@@ -162,7 +162,7 @@ describe('a reader', () => {
     expect(await reader.tryReceive()).toBeUndefined()
   })
 
-  test('a codec that never ends holds up neither signals nor closing', async () => {
+  test('obeys signals and closes while a codec never ends', async () => {
     let decoding = deferred<void>()
     const stuck: Codec<string> = {
       ...text,
@@ -187,7 +187,7 @@ describe('a reader', () => {
     await rejected
   })
 
-  test('bounds that cannot be are refused', async () => {
+  test('invalid bounds are refused', async () => {
     await using reader = await RingReader.open(await smallRing())
     await expect(reader.receiveMany({ maxItems: 0 })).rejects.toThrow(RangeError)
     await expect(reader.receiveMany({ maxBytes: Number.NaN })).rejects.toThrow(RangeError)

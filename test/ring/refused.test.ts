@@ -131,7 +131,7 @@ test('a position to which advancing was refused is not acknowledged', async () =
   expect((await next.popMany()).map(({ item }) => item[0])).toEqual([2])
 })
 
-test('a wish to suspend that was refused is not there, and can be made again', async () => {
+test('a suspend request whose write was refused is not there, and can be repeated', async () => {
   const device = await refusing()
   await using producer = await attachProducer(device, EAGER)
   await using consumer = await Consumer.attach(device, EAGER)
@@ -153,7 +153,7 @@ test('a wish to suspend that was refused is not there, and can be made again', a
   }
 })
 
-test('a wish that could not be acknowledged is acknowledged later, and nothing else is said meanwhile', async () => {
+test('a suspend request that could not be acknowledged is acknowledged later, and the ring counts as running until then', async () => {
   const device = await refusing()
   await using producer = await attachProducer(device, EAGER)
   await using consumer = await Consumer.attach(device, EAGER)

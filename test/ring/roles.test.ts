@@ -41,7 +41,7 @@ describe('what a push costs', () => {
     }
   })
 
-  test('many items are one write, and two with a flush where the ring wraps', async () => {
+  test('many items are one write, or two with a flush where the ring wraps', async () => {
     const device = new HookedDevice(await ringDevice(16))
     const producer = await attachProducer(device, RARELY)
     const consumer = await Consumer.attach(device, RARELY)
@@ -103,7 +103,7 @@ describe('what a push costs', () => {
     expect(hex(after.subarray(1536, 1552))).toBe(hex(before.subarray(1536, 1552)))
   })
 
-  test('a wish to suspend is noticed within the look interval', async () => {
+  test('a suspend request is noticed within the refresh interval', async () => {
     const device = new HookedDevice(await ringDevice())
     let now = 0
     const clock = { now: () => now, time: () => 0, sleep: () => Promise.resolve() }
@@ -159,7 +159,7 @@ describe('one role, two handles', () => {
     expect(await consumer.state()).toBe('suspended')
   })
 
-  test('where nothing keeps a second handle away, it cannot bring back an old pointer', async () => {
+  test('a second handle cannot bring back an old pointer, even if nothing excludes it', async () => {
     const inner = await ringDevice()
     const device = new HookedDevice(inner, { claims: false })
     const [producer, rival] = [await attachProducer(device), await attachProducer(device)]
@@ -233,7 +233,7 @@ describe('pointer sectors that are read while they are written', () => {
     })
   })
 
-  test('one that never comes to rest is given up', async () => {
+  test('a pointer sector that keeps changing is an error', async () => {
     let n = 0
     const device = await torn(1e9, (sector) => {
       sector[0] = 4 * (n++ % 50)
@@ -242,7 +242,7 @@ describe('pointer sectors that are read while they are written', () => {
     expect(device.take().length).toBeLessThan(100)
   })
 
-  test('one sector that has no text is not confirmed by the other', async () => {
+  test('a sector without a text is not confirmed by the other one', async () => {
     const device = new HookedDevice(await ringDevice(), { claims: false })
     await append(await attachProducer(device), new Uint8Array(996))
     let torn = true
@@ -254,7 +254,7 @@ describe('pointer sectors that are read while they are written', () => {
     expect((await inspectRing(device)).consumer.position).toBe(0n)
   })
 
-  test('without a text that confirms, two reads have to agree', async () => {
+  test('two reads have to agree if no text confirms them', async () => {
     const device = new HookedDevice(await ringDevice(), { claims: false })
     const long = { queue: 'q'.repeat(500), client: 'c' }
     await append(await attachProducer(device, long), new Uint8Array(996))
@@ -348,7 +348,7 @@ describe('a device that fails', () => {
     await expect(producer.state()).rejects.toMatchObject({ code: 'RING_POISONED' })
   })
 
-  test('that loses what the other side wrote is found out', async () => {
+  test('that loses what the other side wrote is detected', async () => {
     const memory = await ringDevice()
     const fresh = (await deviceBytes(memory)).slice(1024, 1536)
     const producer = await attachProducer(memory, RARELY)
@@ -365,7 +365,7 @@ describe('a device that fails', () => {
     })
   })
 
-  test('goes on after a read that failed', async () => {
+  test('continues after a read that failed', async () => {
     const device = new HookedDevice(await ringDevice())
     await append(await attachProducer(device), Buffer.from('kept'))
     const consumer = await Consumer.attach(device)
@@ -375,7 +375,7 @@ describe('a device that fails', () => {
     expect((await consumer.pop()).status).toBe('item')
   })
 
-  test('that is read-only takes no producer, and a consumer that only looks', async () => {
+  test('that is read-only refuses a producer, and lets a consumer read', async () => {
     const ring = await ringDevice()
     await append(await attachProducer(ring), Buffer.from('kept'))
     const device = await MemoryBlockDevice.from(await deviceBytes(ring), { readOnly: true })
@@ -412,7 +412,7 @@ describe('misuse', () => {
     expect(device.take().filter(({ operation }) => operation === 'write')).toEqual([])
   })
 
-  test('a position inside an item is no place to advance to', async () => {
+  test('advancing to a position inside an item is an error', async () => {
     const producer = await attachProducer(await ringDevice())
     await producer.push(new Uint8Array(100))
     await producer.push(new Uint8Array(100))
@@ -421,7 +421,7 @@ describe('misuse', () => {
     expect(producer.position).toBe(208n)
   })
 
-  test('a closed handle is of no use, and closing again does nothing', async () => {
+  test('a closed handle refuses every call, and closing again does nothing', async () => {
     const device = await ringDevice()
     const producer = await attachProducer(device)
     await producer.close()
@@ -448,7 +448,7 @@ test.each([512, 4096])(
 test.each([
   [512, 4096],
   [4096, 512],
-])('a ring of %i-byte sectors opened with %i is told so', async (made, opened) => {
+])('a ring of %i-byte sectors opened with %i is an error that says so', async (made, opened) => {
   const ring = await ringDevice(16, made)
   const names = { queue: 'q', client: 'c' }
   for (const state of ['fresh', 'used']) {
@@ -461,7 +461,7 @@ test.each([
   }
 })
 
-test('a ring of format 2 whose blocks are smaller than the sectors is sound, and told so', async () => {
+test('a ring of format 2 whose blocks are smaller than the sectors is sound, and reported as such', async () => {
   const ring = new MemoryBlockDevice({ sizeSectors: 256 })
   await Producer.create(ring, { format: 2, blockSize: 512 })
   const device = await MemoryBlockDevice.from(await deviceBytes(ring), { sectorSize: 4096 })

@@ -73,7 +73,7 @@ describe('suspending', () => {
     expect(await writer.tryPush(item(1))).toMatchObject({ status: 'ok' })
   })
 
-  test('from outside gives up when told, and leaves the wish', async () => {
+  test('from outside stops waiting when its signal says so, and the request stays', async () => {
     const device = await smallRing()
     const clock = new FakeClock()
     const stop = new AbortController()
@@ -95,7 +95,7 @@ describe('suspending', () => {
     })
   })
 
-  test('is acknowledged by an idle writer also when one of its reads has failed', async () => {
+  test('is acknowledged by an idle writer even after one of its reads failed', async () => {
     const device = new HookedDevice(await smallRing())
     const clock = new FakeClock()
     await using _writer = await RingWriter.open(device, { idleRefreshIntervalMs: 5, clock })
@@ -113,7 +113,7 @@ describe('suspending', () => {
     await suspending
   })
 
-  test('many that suspend and resume at once do not get in their own way', async () => {
+  test('many times at once, and resuming, leaves the ring running', async () => {
     const device = await smallRing()
     await using writer = await RingWriter.open(device, { idleRefreshIntervalMs: 2 })
     const all = Array.from({ length: 4 }, async () => {
@@ -124,7 +124,7 @@ describe('suspending', () => {
     expect(await writer.tryPush(item(1))).toMatchObject({ status: 'ok' })
   })
 
-  test('with a signal that is aborted already leaves the wish unmade', async () => {
+  test('with a signal that is already aborted makes no request', async () => {
     const device = await smallRing()
     await using reader = await RingReader.open(device)
     await expect(reader.suspend({ signal: OVER })).rejects.toThrow('no more patience')
@@ -135,13 +135,13 @@ describe('suspending', () => {
     expect((await inspectRing(device)).consumer.suspend).toBe(false)
   })
 
-  test('by who does not wait makes the wish first', async () => {
+  test('without waiting makes the request first', async () => {
     const device = await smallRing()
     await expect(suspendRing(device, { waitSignal: OVER })).rejects.toThrow('no more patience')
     expect((await inspectRing(device)).consumer.suspend).toBe(true)
   })
 
-  test('by who waits no longer ends in the middle of a pause', async () => {
+  test('from outside ends in the middle of a pause when its signal aborts', async () => {
     const clock = new FakeClock()
     const patience = new AbortController()
     const suspending = suspendRing(await smallRing(), { clock, waitSignal: patience.signal })

@@ -40,7 +40,7 @@ describe('format 1, as the original wrote it', () => {
     expect(device.take().every(({ operation }) => operation === 'read')).toBe(true)
   })
 
-  test.each(goldens(true))('$name is damaged, and told where', async (golden) => {
+  test.each(goldens(true))('$name is damaged, and the place is reported', async (golden) => {
     const device = await goldenDevice(golden)
     const before = hex(await deviceBytes(device))
     const expected = DAMAGED[golden.name]
@@ -77,7 +77,7 @@ describe('format 1', () => {
     return device
   }
 
-  test('a text that contradicts its sector is found, and so is a length in the middle', async () => {
+  test('has damage reported of a text that contradicts its sector, and of a length in the middle', async () => {
     const device = await ring()
     const bytes = await deviceBytes(device)
     const text = Buffer.from(bytes).indexOf('producer = ') + 'producer = '.length
@@ -94,7 +94,7 @@ describe('format 1', () => {
     }
   })
 
-  test('is dumped', async () => {
+  test('is dumped by byte offset', async () => {
     const device = await ring()
     const at = async (offset: number): Promise<readonly unknown[]> => {
       const { structure, start, length } = await dumpAt(device, offset)
@@ -117,7 +117,7 @@ describe('format 1', () => {
     ])
   })
 
-  test('data without a recognisable record is reported', async () => {
+  test('has data without a recognisable record reported', async () => {
     const bytes = await deviceBytes(await ring())
     bytes[1536 + 1020 + 3] = 1
     const device = await MemoryBlockDevice.from(bytes)
@@ -128,7 +128,7 @@ describe('format 1', () => {
     expect((await dumpAt(other, 1024)).problem).toContain('unmarshal a bool')
   })
 
-  test('a record above what roles take is walked over, and not held', async () => {
+  test('has a record above the limit of roles skipped, and not read into memory', async () => {
     const MIB = 1 << 20
     const large = 20 * MIB
     const device = await ringDevice((24 * MIB) / 512)
@@ -160,7 +160,7 @@ describe('format 1', () => {
     await expect(verifyRing(read, { signal: abort.signal })).rejects.toThrow('enough')
   })
 
-  test('works on a ring at work', async () => {
+  test('is verified while it is at work', async () => {
     const device = await ringDevice(6)
     const producer = await attachProducer(device, { refreshIntervalMs: 0 })
     const consumer = await Consumer.attach(device, { refreshIntervalMs: 0 })

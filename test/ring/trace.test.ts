@@ -67,7 +67,7 @@ test('every get and set of the four fields is published, in format 1', async ({ 
   ])
 })
 
-test('and in format 2', async ({ seen }) => {
+test('every get and set of the four fields is published, in format 2', async ({ seen }) => {
   const device = new MemoryBlockDevice({ sizeSectors: 512 })
   await Producer.create(device)
   const made = toPosition(1, 0)
@@ -86,7 +86,7 @@ test('and in format 2', async ({ seen }) => {
   ])
 })
 
-test('in format 2, an append sets where the producer is, and each look gets what the slots say', async ({
+test('an append of format 2 publishes the new state of the producer, and each refresh what the slots say', async ({
   seen,
 }) => {
   const device = new MemoryBlockDevice({ sizeSectors: 512 })

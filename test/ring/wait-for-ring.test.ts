@@ -26,7 +26,7 @@ test('a reader waits for another program to create the ring', async () => {
   expect((await reader.receive()).item).toBe('hello')
 })
 
-test('a ring that is being created is waited for, write by write; one that stays damaged is not', async () => {
+test('a reader waits while a ring is being created, but not if it stays damaged', async () => {
   const memory = blank()
   const made = new HookedDevice(memory)
   const images: Uint8Array[] = []
@@ -57,7 +57,7 @@ test('a ring that is being created is waited for, write by write; one that stays
   await refused
 })
 
-test('its signal ends the waiting', async () => {
+test('a signal ends the wait for a ring', async () => {
   const stop = new AbortController()
   const clock = new FakeClock()
   const opening = RingReader.open(blank(), { waitForRing: true, signal: stop.signal, clock })
@@ -68,7 +68,7 @@ test('its signal ends the waiting', async () => {
   await expect(opening).rejects.toBe(reason)
 })
 
-test('it does not wait where something else is', async () => {
+test('a reader does not wait on a device with other content', async () => {
   const device = blank()
   await device.write(0, [new Uint8Array(512).fill(7)])
   await expect(RingReader.open(device, { waitForRing: true })).rejects.toMatchObject({

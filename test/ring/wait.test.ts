@@ -17,7 +17,7 @@ async function pauses(waiter: Waiter, clock: FakeClock, count: number): Promise<
   return all
 }
 
-test('pauses grow to a bound, and begin anew when something came', async () => {
+test('pauses grow to a bound, and begin again when something came', async () => {
   const clock = new FakeClock()
   const waiter = new Waiter(await smallRing(), clock, { maxPollMs: 6 })
   expect(await pauses(waiter, clock, 6)).toEqual([1, 2, 4, 6, 6, 6])
@@ -25,7 +25,7 @@ test('pauses grow to a bound, and begin anew when something came', async () => {
   expect(await pauses(waiter, clock, 2)).toEqual([1, 2])
 })
 
-test('where it is seen at once that nothing has come, the next pause follows', async () => {
+test('the next pause follows if a look shows at once that nothing has come', async () => {
   const clock = new FakeClock()
   let looks = 0
   const waiter = new Waiter(await smallRing(), clock, { maxPollMs: 6 })
@@ -35,7 +35,7 @@ test('where it is seen at once that nothing has come, the next pause follows', a
   expect(looks).toBe(4)
 })
 
-test('a report of which that is seen neither ends a pause nor puts it off', async () => {
+test('a report that such a look finds empty neither ends a pause nor extends it', async () => {
   const device = await smallRing()
   const clock = new FakeClock()
   const stop = new AbortController()
@@ -55,7 +55,7 @@ test('a report of which that is seen neither ends a pause nor puts it off', asyn
   waiter.close()
 })
 
-test('a signal ends such pauses, and nobody sleeps then', async () => {
+test('a signal ends such pauses, and leaves no timer', async () => {
   const clock = new FakeClock()
   const stop = new AbortController()
   const waiter = new Waiter(await smallRing(), clock)
@@ -102,7 +102,7 @@ test('a change ends a pause, also one that has not begun', async () => {
   waiter.close()
 })
 
-test('without news the pauses get longer only when it has been quiet for long', async () => {
+test('pauses get longer only after a long quiet time', async () => {
   const clock = new FakeClock()
   const device = new HookedDevice(await smallRing(), { watch: false })
   const all = await pauses(new Waiter(device, clock), clock, 60)
@@ -129,7 +129,7 @@ test('a watch that stops working is not waited for', async () => {
   expect(Math.max(...(await pauses(waiter, clock, 20)))).toBeLessThanOrEqual(51)
 })
 
-test('what came unreported has it look more often', async () => {
+test('an unreported change makes it look more often', async () => {
   const clock = new FakeClock()
   const waiter = new Waiter(await smallRing(), clock)
   expect(Math.max(...(await pauses(waiter, clock, 20)))).toBe(1000)

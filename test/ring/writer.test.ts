@@ -31,7 +31,7 @@ function failOnce(device: HookedDevice, which: (request: Request) => boolean): v
 }
 
 describe('a writer', () => {
-  test('pushes what is durable and visible when it resolves', async () => {
+  test('pushes items that are durable and visible when push resolves', async () => {
     const device = new MemoryBlockDevice({ sizeSectors: sectorsFor(6656) })
     await using writer = await RingWriter.open(device, { codec: text, createIfMissing: SMALL })
     const visible = async (): Promise<bigint> => (await inspectRing(device)).producer.position
@@ -75,7 +75,7 @@ describe('a writer', () => {
     expect(items.map((entry) => entry.item)).toEqual(['one', 'two', 'three'])
   })
 
-  test('nothing overtakes a push whose codec takes its time', async () => {
+  test('lets nothing overtake a push whose codec takes its time', async () => {
     const device = await smallRing()
     const slow = new Map<string, (encoded: Uint8Array) => void>()
     const codec: Codec<string> = {
@@ -115,7 +115,7 @@ describe('a writer', () => {
     expect(await visible()).toEqual(order)
   })
 
-  test('waits for room, and goes on when the consumer gives it', async () => {
+  test('waits for room, and continues when the consumer gives it', async () => {
     const device = await tiny()
     let looks = 0
     const clock = new FakeClock()
@@ -135,7 +135,7 @@ describe('a writer', () => {
     for (const n of [3, 4]) expect((await reader.receive()).item[0]).toBe(n)
   })
 
-  test('what waits is rejected with what `onBlocked` throws, and the writer goes on', async () => {
+  test('waiting pushes reject with what `onBlocked` throws, and the writer continues', async () => {
     const device = await tiny()
     const onBlocked = (): void => {
       throw new Error('not now')
@@ -151,7 +151,7 @@ describe('a writer', () => {
     for (const n of [2, 5]) expect((await reader.receive()).item[0]).toBe(n)
   })
 
-  test('pushes what is larger than the free space bit by bit', async () => {
+  test('pushes more than the free space holds in several batches', async () => {
     const device = await tiny()
     await using writer = await RingWriter.open(device)
     await using reader = await RingReader.open(device)
@@ -164,7 +164,7 @@ describe('a writer', () => {
     expect(await all).toBe(reader.consumer.position)
   })
 
-  test('an aborted push is not in the ring, and those behind it go on', async () => {
+  test('an aborted push is not in the ring, and those behind it continue', async () => {
     const device = await tiny()
     const blocked = deferred<void>()
     await using writer = await RingWriter.open(device, { onBlocked: blocked.resolve })
@@ -183,7 +183,7 @@ describe('a writer', () => {
     expect((await reader.receive()).item[0]).toBe(4)
   })
 
-  test('what did not fit of a push is aborted once the rest is written', async () => {
+  test('aborts the part of a push that did not fit once the rest is written', async () => {
     const device = new HookedDevice(await tiny())
     await using writer = await RingWriter.open(device)
     const stop = new AbortController()
@@ -195,7 +195,7 @@ describe('a writer', () => {
     expect(await collect((await inspectRing(device)).items())).toHaveLength(2)
   })
 
-  test('aborted pushes do not count any more', async () => {
+  test('aborted pushes do not count towards its bounds', async () => {
     const device = await tiny()
     await using writer = await RingWriter.open(device, { maxQueuedItems: 2 })
     await writer.pushMany([item(1), item(2)])
@@ -225,7 +225,7 @@ describe('a writer', () => {
     await waiting
   })
 
-  test('a push that is being written is not aborted any more', async () => {
+  test('does not abort a push that is being written', async () => {
     const device = new HookedDevice(await smallRing())
     await using writer = await RingWriter.open(device)
     const stop = new AbortController()
@@ -248,7 +248,7 @@ describe('a writer', () => {
     expect((await outcomes).map(({ status }) => status)).toEqual(Array(3).fill('rejected'))
   })
 
-  test('tells what does not encode or can never fit, and goes on', async () => {
+  test('refuses an item that does not encode or can never fit, and continues', async () => {
     const device = await tiny()
     await using writer = await RingWriter.open(device, { codec: json() })
     await expect(writer.push(1n)).rejects.toMatchObject({ code: 'CODEC_ENCODE' })
@@ -262,7 +262,7 @@ describe('a writer', () => {
     expect(await collect((await inspectRing(device)).items())).toHaveLength(1)
   })
 
-  test('closing settles what waits, promptly, and releases the role', async () => {
+  test('settles waiting pushes promptly when it is closed, and releases the role', async () => {
     const device = await tiny()
     const writer = await RingWriter.open(device)
     await writer.pushMany([item(1), item(2)])
@@ -275,7 +275,7 @@ describe('a writer', () => {
     await (await RingWriter.open(device)).close()
   })
 
-  test('a failed write fails all that it concerned, and every later push', async () => {
+  test('fails all pushes of a failed write, and every later one', async () => {
     const device = new HookedDevice(await smallRing())
     await using writer = await RingWriter.open(device)
     device.before = ({ operation }) => {
@@ -329,7 +329,7 @@ describe('a writer', () => {
 
   // A push of format 2 reads nothing that it writes.
   test.runIf(FORMAT === 1)(
-    'a push that failed for a read is not shown by the next one',
+    'a push that failed in a read is not committed by the next one',
     async () => {
       const device = new HookedDevice(await smallRing(1024))
       await using writer = await RingWriter.open(device, NEVER)
@@ -350,7 +350,7 @@ describe('a writer', () => {
 
   // In format 2 nothing is between them: it is one write.
   test.runIf(FORMAT === 1)(
-    'a push that failed between push and advance is not shown by the next one, so that it may be pushed again',
+    'a push that failed between push and advance is not committed by the next one, so it can be pushed again',
     async () => {
       const device = new HookedDevice(await smallRing(), { claims: false })
       await using writer = await RingWriter.open(device, { ...NEVER, refreshIntervalMs: 1e9 })
@@ -363,7 +363,7 @@ describe('a writer', () => {
     },
   )
 
-  test('an item that loses its memory while it waits is pushed as it was', async () => {
+  test('pushes an item as it was, even if it loses its memory while it waits', async () => {
     const device = await smallRing()
     await using writer = await RingWriter.open(device, NEVER)
     const lost = item(7, 100)
@@ -380,7 +380,7 @@ describe('a writer', () => {
     expect(await reader.tryReceive()).toBeUndefined()
   })
 
-  test('a codec that never ends holds up neither signals nor closing', async () => {
+  test('obeys signals and closes while a codec never ends', async () => {
     const stuck: Codec<string> = {
       ...text,
       encode: (value) => (value === 'stuck' ? new Promise(() => undefined) : Buffer.from(value)),
@@ -398,7 +398,7 @@ describe('a writer', () => {
     expect(await outcomes).toMatchObject(Array(2).fill({ reason: { code: 'RING_CLOSED' } }))
   })
 
-  test('a codec that fails in two ways at once leaves no rejection behind', async () => {
+  test('leaves no rejection behind if a codec fails in two ways at once', async () => {
     const odd: Codec<number> = {
       name: 'odd',
       encode: (n) => {
@@ -427,7 +427,7 @@ describe('a writer', () => {
     await expect(inspectRing(blank)).rejects.toMatchObject({ code: 'RING_NOT_INITIALISED' })
   })
 
-  test('options that cannot be are refused', async () => {
+  test('invalid options are refused', async () => {
     const device = await smallRing()
     const open = (options: object): Promise<unknown> => RingWriter.open(device, options)
     await expect(open({ idleRefreshIntervalMs: Number.NaN })).rejects.toThrow(RangeError)

@@ -49,7 +49,7 @@ describe('the simulated disk', () => {
     expect(tried.visible[0]).toBe(1)
   })
 
-  test('cannot read a spoiled sector before it is written', () => {
+  test('cannot read an unreadable sector before it is written', () => {
     const tried = disk()
     tried.spoil(1)
     expect(tried.readable(0, 512)).toBe(true)

@@ -48,7 +48,7 @@ describe('format 2 keeps its promises', () => {
   })
 
   test.each(['none', 'kill', 'power', 'storm', 'eio', 'reset', 'flip'])(
-    'and overwrites the oldest, under random faults: %s',
+    'while it overwrites the oldest items, under random faults: %s',
     async (mix) => {
       const counts = await explored(simulatedRing(format2Overwrite), { mix, from: SEED, seeds: 20 })
       expect(counts.delivered).toBeGreaterThan(100)

@@ -69,7 +69,7 @@ test.each([
     'the oracle took an overwriting for done that was only in a cache, and went with it',
   ],
   ['eio', 1673, 'acknowledging was ignored behind a cursor right before what was given up'],
-])('overwriting, %s, seed %i: %s', async (mix, seed) => {
+])('a ring that overwrites, %s, seed %i: %s', async (mix, seed) => {
   const outcome = await runSeed(format2Overwrite, seed, { mix })
   expect(outcome.broken).toBeUndefined()
 })
@@ -82,7 +82,7 @@ test.each([
     9134,
     'what was acknowledged behind an entry that was overwritten was not written with its acknowledgement',
   ],
-])('handling what may be overwritten, %s, seed %i: %s', async (mix, seed) => {
+])('handlers of items that may be overwritten, %s, seed %i: %s', async (mix, seed) => {
   const outcome = await runSeed(ringNamed('2-overwrite-work'), seed, { mix })
   expect(outcome.broken).toBeUndefined()
 })

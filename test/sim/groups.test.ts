@@ -7,7 +7,7 @@ import { groups, simulatedNamed } from '../../src/sim/index.ts'
 import { explored } from './explored.ts'
 
 describe('a group keeps what it promises, whatever befalls its members', () => {
-  test('9 seeds', { timeout: 120_000 }, async () => {
+  test('in 9 seeds', { timeout: 120_000 }, async () => {
     const counts = await explored(groups, { mix: 'each', seeds: 9 })
     // What was to be seen has happened.
     expect(counts.moves).toBeGreaterThan(60)
@@ -20,7 +20,7 @@ describe('a group keeps what it promises, whatever befalls its members', () => {
     }
   })
 
-  test('and all of it is drawn', () => {
+  test('draws every kind of fault and change', () => {
     const plans = Array.from({ length: 100 }, (_, seed) => groupsPlanOf(seed, 'each'))
     const moments = plans.flatMap(({ events }) => events)
     expect(new Set(moments.map(({ kind, amid }) => `${kind} ${amid}`)).size).toBe(14)
@@ -31,7 +31,7 @@ describe('a group keeps what it promises, whatever befalls its members', () => {
   })
 })
 
-test.each(['hosts', 'honest'])('a run does the same again: %s', async (mix) => {
+test.each(['hosts', 'honest'])('a run repeats exactly: %s', async (mix) => {
   const drawn = groupsPlanOf(3, mix)
   const plan = { ...drawn, troubleMs: drawn.troubleMs / 4 }
   const once = await simulateGroups(plan, true)
@@ -40,12 +40,12 @@ test.each(['hosts', 'honest'])('a run does the same again: %s', async (mix) => {
   expect(again.trace).toEqual(once.trace)
 })
 
-test('there is no mix without a name', () => {
+test('an unknown mix is an error', () => {
   expect(() => groupsPlanOf(1, 'any')).toThrow(RangeError)
   expect(simulatedNamed('groups')).toBe(groups)
 })
 
-describe('the oracle sees', () => {
+describe('the oracle detects', () => {
   const [anna, ben] = ['anna', 'ben'].map((name) => ({ name, number: 1, ended: false }))
   if (anna === undefined || ben === undefined) throw new Error('two members')
 
@@ -56,19 +56,19 @@ describe('the oracle sees', () => {
     return made
   }
 
-  test('two that have one ring, and one that begins what it has not', () => {
+  test('two members with one ring, and one that handles an item of a ring that it has not', () => {
     expect(() => oracle().take(ben, 0)).toThrow('anna has it too')
     expect(() => oracle().begin(ben, 'key:0')).toThrow('which it has not')
   })
 
-  test('items of a key out of their order, or at once', () => {
+  test('items of one key out of order, or at the same time', () => {
     expect(() => oracle().begin(anna, 'key:1')).toThrow('key:0 is not finished')
     const again = oracle()
     again.begin(anna, 'key:0')
     expect(() => again.begin(anna, 'key:1')).toThrow('while key:0 is in a handler')
   })
 
-  test('a ring that moves with what was begun, unless its holder died', () => {
+  test('a ring that moves with unacknowledged items, unless its member died', () => {
     const moving = oracle()
     moving.begin(anna, 'key:0')
     expect(() => moving.release(anna, 0)).toThrow('key:0 in a handler')
@@ -77,7 +77,7 @@ describe('the oracle sees', () => {
     expect(moving.begin(ben, 'key:0').running).toBe(true)
   })
 
-  test('what comes again in peace', () => {
+  test('an item that is delivered again without a failure', () => {
     const peaceful = oracle()
     const handling = peaceful.begin(anna, 'key:0')
     peaceful.finish(handling)
@@ -93,7 +93,7 @@ describe('the oracle sees', () => {
   })
 })
 
-test('a run that breaks a promise is found, shrunk to what it takes, and told with one command', {
+test('a run that breaks a promise is found, shrunk, and reported with one command', {
   timeout: 120_000,
 }, async () => {
   // Writes that are acknowledged and never happen.

@@ -15,7 +15,7 @@ test.each([
   expect(counts.lost).toBeGreaterThan(10)
 })
 
-test('forged records, 40 seeds: no stranger is fenced, no two hold the role, and work goes on once they are broken', async () => {
+test('forged records, 40 seeds: no stranger is fenced, no two hold the role, and work continues once they are broken', async () => {
   const counts = await explored(leases, { mix: 'hostile', from: SEED, seeds: 40 })
   expect(counts.acknowledged).toBeGreaterThan(300)
   expect(counts.lost).toBeGreaterThan(16)

@@ -10,7 +10,7 @@ import {
 import { explored } from './explored.ts'
 
 describe('hosts never hold a role together, whatever befalls them', () => {
-  test('8 seeds', async () => {
+  test('in 8 seeds', async () => {
     const counts = await explored(leases, { seeds: 8 })
     // What was to be seen has happened.
     expect(counts.acknowledged).toBeGreaterThan(80)
@@ -18,7 +18,7 @@ describe('hosts never hold a role together, whatever befalls them', () => {
     expect(counts.lost).toBeGreaterThan(4)
   })
 
-  test('and everything befalls them', () => {
+  test('draws every kind of fault', () => {
     const kinds = new Set<string>()
     for (let seed = 1; seed <= 100; seed++) {
       for (const { what } of hostsPlanOf(seed, 'any').mishaps) kinds.add(what)
@@ -27,7 +27,7 @@ describe('hosts never hold a role together, whatever befalls them', () => {
     expect([...kinds].sort()).toEqual(all.sort())
   })
 
-  test('also that what a holder reads to renew its lease is there only when that is over', async () => {
+  test('draws a read to renew a lease that is answered only after the lease has ended', async () => {
     const isReadLate = (seed: number): boolean =>
       hostsPlanOf(seed, 'drift').mishaps.some(({ amid }) => amid === 'renewal')
     const [seed = 0] = Array.from({ length: 100 }, (_, at) => at).filter(isReadLate)
@@ -45,7 +45,7 @@ describe('hosts never hold a role together, whatever befalls them', () => {
   })
 })
 
-test('forged records, 4 seeds: no stranger is fenced, no two hold the role, and work goes on once they are broken', async () => {
+test('forged records, 4 seeds: no stranger is fenced, no two hold the role, and work continues once they are broken', async () => {
   const counts = await explored(leases, { mix: 'hostile', seeds: 4 })
   expect(counts.acknowledged).toBeGreaterThan(30)
   expect(counts.lost).toBeGreaterThan(1)
@@ -56,14 +56,14 @@ test('forged records, 4 seeds: no stranger is fenced, no two hold the role, and 
   expect(new Set(forged.flat().map(({ what }) => what)).size).toBe(6)
 })
 
-test.each(Object.keys(HOSTS_MIXES))('a run does the same again: %s', async (mix) => {
+test.each(Object.keys(HOSTS_MIXES))('a run repeats exactly: %s', async (mix) => {
   const once = await simulateHosts(hostsPlanOf(3, mix), true)
   const again = await simulateHosts(hostsPlanOf(3, mix), true)
   expect(once.trace.length).toBeGreaterThan(50)
   expect(again.trace).toEqual(once.trace)
 })
 
-test('there is no mix without a name', () => {
+test('an unknown mix is an error', () => {
   expect(() => hostsPlanOf(1, 'none')).toThrow(RangeError)
 })
 
@@ -73,7 +73,7 @@ describe('a run that breaks a promise', () => {
   const hosts = plan.hosts.map((host, at) => ({ ...host, ...(at > 0 && { rate: 1.6 }) }))
   const needless: Mishap = { atMs: 1000, host: 1, what: 'forward', ms: 1000, lateMs: 0 }
 
-  test('is found, shrunk to what it takes, and told with one command', {
+  test('is found, shrunk, and reported with one command', {
     timeout: 120_000,
   }, async () => {
     const failing = await simulateHosts({ ...plan, hosts, mishaps: [needless, ...plan.mishaps] })

@@ -23,27 +23,27 @@ describe('a ring on an NBD server', () => {
     await kept(ring, 'honest', 1)
   })
 
-  test('does the same again for the same seed', async () => {
+  test('repeats exactly for the same seed', async () => {
     const once = await runSeed(format2, 4, { device, mix: 'honest', traced: true })
     const again = await runSeed(format2, 4, { device, mix: 'honest', traced: true })
     expect(once.trace.length).toBeGreaterThan(100)
     expect(again.trace).toEqual(once.trace)
   })
 
-  test('keeps them whatever happens between it and its disk, and everything does', async () => {
+  test('keeps its promises whatever happens between it and its disk, and every fault happens', async () => {
     const counts = noCounts()
     for (const mix of ['servers', 'links']) addCounts(counts, await kept(format2, mix, 11))
     const missing = DEVICE_FAULTS.filter((kind) => kind !== 'refuse' && !counts.faults[kind])
     expect(missing).toEqual([])
   })
 
-  test('is replayed with its device', () => {
+  test('is replayed by a command that names its device', () => {
     expect(replayCommand(format2, 7, { device, mix: 'links', steps: 5 })).toBe(
       'npm run sim -- --seed 7 --format 2 --device nbd --mix links --steps 5',
     )
   })
 })
 
-test('there is no device without a name', () => {
+test('an unknown device is an error', () => {
   expect(() => storageNamed('tape')).toThrow('no device tape; known are disk, nbd')
 })

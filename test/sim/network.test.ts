@@ -30,7 +30,7 @@ function pipe(traits = TRAITS) {
 }
 
 describe('a pipe', () => {
-  test('brings all bytes in order, in pieces, and then says that it is over', async () => {
+  test('delivers all bytes in order, in pieces, and then ends', async () => {
     const { came, told, way, idle } = pipe()
     way.write([bytesFrom(0, 25), bytesFrom(25, 60)])
     way.finish()
@@ -55,7 +55,7 @@ describe('a pipe', () => {
     expect(scheduler.now).toBeLessThan(14)
   })
 
-  test('brings nothing while it stalls, or its receiver holds it', async () => {
+  test('delivers nothing while it stalls, or its receiver pauses it', async () => {
     const { came, way, idle, scheduler } = pipe()
     way.stall(50)
     way.write([bytesFrom(0, 5)])
@@ -72,7 +72,7 @@ describe('a pipe', () => {
     expect(came).toHaveLength(6)
   })
 
-  test('heals at once', async () => {
+  test('delivers again as soon as it heals', async () => {
     const { came, way, idle, scheduler } = pipe()
     way.stall(5000)
     way.write([bytesFrom(0, 5)])
@@ -83,7 +83,7 @@ describe('a pipe', () => {
     await idle()
   })
 
-  test('brings what it had taken of a sender that is gone, and no more', async () => {
+  test('delivers what it had accepted from a sender that is gone, and no more', async () => {
     const { came, told, way, idle } = pipe()
     way.write([bytesFrom(0, 90)])
     way.abandon()
@@ -155,7 +155,7 @@ describe('a connection', () => {
     expect(connected).toBe(true)
   })
 
-  test('is given up with the reason of the signal', async () => {
+  test('ends with the signal’s reason', async () => {
     const { net, caller } = network()
     net.put('there', { silent: true })
     const giveUp = new AbortController()
@@ -215,7 +215,7 @@ describe('a connection', () => {
     expect(server.ends).toHaveLength(1)
   })
 
-  test('that its server leaves brings what the server had sent', async () => {
+  test('that its server closes delivers what the server had sent', async () => {
     const { connect, idle } = network()
     const { client, heard, server } = await connect()
     const got: number[] = []

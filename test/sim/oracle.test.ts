@@ -47,29 +47,29 @@ function deliver(...order: readonly number[]): () => void {
 }
 
 describe('the oracle', () => {
-  test('accepts what may be: the item that was not acknowledged is there, or is not', () => {
+  test('accepts both outcomes of an unacknowledged item: it is there, or not', () => {
     expect(deliver(0, 1, 2, 3)).not.toThrow()
     expect(deliver(0, 1, 3)).not.toThrow()
     expect(deliver(0)).not.toThrow()
   })
 
-  test('finds what is lost', () => {
+  test('detects loss', () => {
     expect(deliver(1)).toThrow(/item 0 was acknowledged, but item 1 came/)
     expect(deliver(0, 2)).toThrow(/item 1 was acknowledged/)
     const { oracle } = history()
     expect(() => oracle.empty(new ConsumerSession(START), oracle.lastAcknowledged)).toThrow(/empty/)
   })
 
-  test('finds what is repeated or reordered', () => {
+  test('detects repetition and reordering', () => {
     expect(deliver(0, 0)).toThrow(/delivered again/)
     expect(deliver(0, 1, 0)).toThrow(/delivered again/)
   })
 
-  test('finds what was not to be seen yet', () => {
+  test('detects uncommitted items', () => {
     expect(deliver(0, 1, 2, 3, 4)).toThrow(/item 4 was delivered, but it was not advanced/)
   })
 
-  test('finds what was skipped once and comes later', () => {
+  test('detects items that were skipped once and are delivered later', () => {
     const { oracle, items } = history()
     oracle.popped(
       new ConsumerSession(START),
@@ -80,7 +80,7 @@ describe('the oracle', () => {
     expect(() => oracle.popped(new ConsumerSession(START), later, HERE)).toThrow(/dropped before/)
   })
 
-  test('finds what was acknowledged and comes again, but not what may have been', () => {
+  test('detects items that are delivered again after their acknowledgement, but not after one in doubt', () => {
     const { oracle, items } = history()
     const session = new ConsumerSession(START)
     oracle.popped(session, popped(items[0] as Uint8Array, items[1] as Uint8Array), HERE)
@@ -93,7 +93,7 @@ describe('the oracle', () => {
     expect(again(1)).not.toThrow()
   })
 
-  test('finds bytes that nobody pushed', () => {
+  test('detects bytes that nobody pushed', () => {
     const { oracle, items } = history()
     const wrong = Uint8Array.from(items[1] as Uint8Array)
     wrong[5] = (wrong[5] ?? 0) ^ 1
@@ -103,13 +103,13 @@ describe('the oracle', () => {
     expect(() => oracle.popped(new ConsumerSession(START), popped(itemOf(99, 4)), HERE)).toThrow()
   })
 
-  test('finds positions that differ', () => {
+  test('detects positions that differ', () => {
     const { oracle, items } = history()
     const item = { item: items[0] as Uint8Array, position: asPosition(99n) }
     expect(() => oracle.popped(new ConsumerSession(START), [item], HERE)).toThrow(/ended at 10/)
   })
 
-  test('finds a count of missed items that is wrong, also where the ring went back to where a producer began', () => {
+  test('detects a wrong count of missed items, even where the ring went back to where a producer began', () => {
     const LAP = 1000n
     const count = (position: bigint): number => Number(position % LAP)
     const overwrites = { ...PROMISES, losses: { overwritten: true, damaged: false } }
@@ -134,7 +134,7 @@ describe('the oracle', () => {
     expect(told(1)).not.toThrow()
   })
 
-  test('takes what a ring says was overwritten for undone only if the disk lost its cache since, and it was not acknowledged', () => {
+  test('accepts that an overwrite was undone only if the disk lost its cache since, and it was not acknowledged', () => {
     const overwritten = (after: (oracle: Oracle, session: ConsumerSession) => void) => () => {
       const oracle = new Oracle({ ...PROMISES, losses: { overwritten: true, damaged: false } })
       const producer = oracle.producerSession(START)
@@ -164,7 +164,7 @@ describe('the oracle', () => {
     expect(overwritten(tellsNothing)).toThrow(/item 0 was acknowledged, but item 1 came/)
   })
 
-  test('does not take what was damaged for undone when the disk lost its cache', () => {
+  test('does not accept that damage was undone because the disk lost its cache', () => {
     const oracle = new Oracle({ ...PROMISES, losses: { overwritten: false, damaged: true } })
     const producer = oracle.producerSession(START)
     const items = oracle.pushing(producer, [3, 3])

@@ -6,7 +6,7 @@ import { simulatePools } from '../../src/sim/pools/simulation.ts'
 import { explored } from './explored.ts'
 
 describe('a pool keeps what it promises, whatever befalls the programs that change it', () => {
-  test('9 seeds', async () => {
+  test('in 9 seeds', async () => {
     const counts = await explored(pools, { mix: 'each', seeds: 9 })
     // What was to be seen has happened.
     expect(counts.changes).toBeGreaterThan(40)
@@ -16,7 +16,7 @@ describe('a pool keeps what it promises, whatever befalls the programs that chan
     }
   })
 
-  test('and all of it is drawn', () => {
+  test('draws every kind of fault and change', () => {
     const plans = Array.from({ length: 100 }, (_, seed) => poolsPlanOf(seed, 'each'))
     const steps = plans.flatMap(({ programs }) => programs.flat())
     expect(new Set(steps.map(({ kind }) => kind)).size).toBe(10)
@@ -30,7 +30,7 @@ describe('a pool keeps what it promises, whatever befalls the programs that chan
   })
 })
 
-test.each(['hosts', 'honest'])('a run does the same again: %s', async (mix) => {
+test.each(['hosts', 'honest'])('a run repeats exactly: %s', async (mix) => {
   const plan = { ...poolsPlanOf(3, mix, 4), usedBefore: false }
   const once = await simulatePools(plan, true)
   const again = await simulatePools(plan, true)
@@ -38,14 +38,14 @@ test.each(['hosts', 'honest'])('a run does the same again: %s', async (mix) => {
   expect(again.trace).toEqual(once.trace)
 })
 
-test('there is no mix without a name', () => {
+test('an unknown mix is an error', () => {
   expect(() => poolsPlanOf(1, 'any')).toThrow(RangeError)
   expect(simulatedNamed('pools')).toBe(pools)
   expect(() => simulatedNamed('ponds')).toThrow('no format ponds; known are 1, 2, ')
 })
 
 describe('a run that breaks a promise', () => {
-  test('is found, shrunk to what it takes, and told with one command', {
+  test('is found, shrunk, and reported with one command', {
     timeout: 120_000,
   }, async () => {
     // Writes that are acknowledged and never happen.

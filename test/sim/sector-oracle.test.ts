@@ -13,7 +13,7 @@ function scene(late = false) {
 }
 
 describe('what a sector may hold', () => {
-  test('is what was acknowledged last, or a later write under way', () => {
+  test('is the last acknowledged write, or a later one in flight', () => {
     const { oracle, write, zeroes } = scene()
     const first = write()
     oracle.read(1, zeroes)
@@ -26,7 +26,7 @@ describe('what a sector may hold', () => {
     oracle.read(1, oracle.bytesOf(first))
   })
 
-  test('is its own pattern, and of no other sector', () => {
+  test('is its own pattern, not that of another sector', () => {
     const { oracle, write } = scene()
     const both = write(0, 2)
     oracle.wrote(both, true)
@@ -47,7 +47,7 @@ describe('what a sector may hold', () => {
     expect(() => oracle.read(1, zeroes)).toThrow('none of its writes')
   })
 
-  test('is what a flush of the same handle covered, though the cache was lost meanwhile', () => {
+  test('is what a flush of the same handle covered, even if the cache was lost meanwhile', () => {
     const { oracle, handle, write, zeroes } = scene()
     oracle.wrote(write(1), false)
     oracle.wrote(oracle.writing({}, 2, 1, 'pattern'), false)
@@ -58,7 +58,7 @@ describe('what a sector may hold', () => {
     oracle.read(2, zeroes)
   })
 
-  test('is what a later flush of the same handle covered, though the cache was lost before it', () => {
+  test('is what a later flush of the same handle covered, even if the cache was lost before it', () => {
     const { oracle, handle, write, zeroes } = scene()
     oracle.wrote(write(1), false)
     oracle.cacheLost()
@@ -89,7 +89,7 @@ describe('what a sector may hold', () => {
     }
   })
 
-  test('is nobody’s business after a discard, until it is written again', () => {
+  test('is anything after a discard, until it is written again', () => {
     const { oracle, handle, write, zeroes } = scene()
     const discard = oracle.writing(handle, 1, 1, 'undefined')
     oracle.wrote(discard, false)

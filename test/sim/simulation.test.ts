@@ -8,7 +8,7 @@ import { addCounts } from '../../src/sim/simulated.ts'
 import { noCounts, type SimCounts } from '../../src/sim/world.ts'
 
 describe('a simulation', () => {
-  test.each(['honest', 'all'])('does the same again for the same seed: %s', async (mix) => {
+  test.each(['honest', 'all'])('repeats exactly for the same seed: %s', async (mix) => {
     for (const seed of [1, 2, 3]) {
       const once = await runSeed(format1, seed, { mix, traced: true })
       const again = await runSeed(format1, seed, { mix, traced: true })
@@ -17,13 +17,13 @@ describe('a simulation', () => {
     }
   })
 
-  test('does something else for another seed', async () => {
+  test('differs for another seed', async () => {
     const one = await runSeed(format1, 1, { mix: 'none', traced: true })
     const other = await runSeed(format1, 2, { mix: 'none', traced: true })
     expect(one.trace).not.toEqual(other.trace)
   })
 
-  test('injects every fault that there is', async () => {
+  test('injects every kind of fault', async () => {
     const counts: SimCounts = noCounts()
     const settings = ['lateWrite', 'secondHandle'] as const
     const expected: FaultKind[] = [...REQUEST_FAULTS, ...EVENT_FAULTS, 'refuse', ...settings]
@@ -35,7 +35,7 @@ describe('a simulation', () => {
     expect(counts.crashes).toBeGreaterThan(100)
   })
 
-  test('knows that a device which takes no writes is refused, whoever has claimed the role', async () => {
+  test('knows that a read-only device is refused, whoever has claimed the role', async () => {
     const { broken, counts } = await runSeed(format1, 60_940, { mix: 'honest' })
     expect(broken).toBeUndefined()
     expect(counts.faults).toMatchObject({ refuse: expect.any(Number) })

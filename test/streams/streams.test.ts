@@ -17,7 +17,7 @@ import { smallRing } from '../helpers/ring.ts'
 const lines = Array.from({ length: 3000 }, (_, n) => `line ${n}`)
 
 describe('web streams', () => {
-  test('what is written is durable when the stream is closed, in few commits', async () => {
+  test('make items durable by the time they are closed, in few commits', async () => {
     // In format 2 each commit takes a block.
     const device = new HookedDevice(await smallRing(lines.length * 512))
     await using writer = await RingWriter.open(device, { codec: text })
@@ -45,7 +45,7 @@ describe('web streams', () => {
     expect(left).toHaveLength(lines.length - 10)
   })
 
-  test('a push that fails errors the stream', async () => {
+  test('error when a push fails', async () => {
     const device = await smallRing(512)
     await using writer = await RingWriter.open(device, { codec: text })
     const sink = toWritableStream(writer).getWriter()
@@ -54,7 +54,7 @@ describe('web streams', () => {
     await expect(sink.close()).rejects.toMatchObject({ code: 'RING_ITEM_TOO_LARGE' })
   })
 
-  test('an aborted stream drops what was not pushed', async () => {
+  test('drop unpushed items when they are aborted', async () => {
     const device = await smallRing(512)
     await using writer = await RingWriter.open(device, { codec: text })
     const sink = toWritableStream(writer).getWriter()
@@ -68,7 +68,7 @@ describe('web streams', () => {
     expect(await reader.tryReceive()).toBeUndefined()
   })
 
-  test('pipeTo acknowledges what the stream took, and nothing else', async () => {
+  test('acknowledge what the sink of pipeTo took, and nothing else', async () => {
     const device = await smallRing(61 * 512)
     await using writer = await RingWriter.open(device, { codec: text })
     await using reader = await RingReader.open(device, { codec: text })
@@ -87,7 +87,7 @@ describe('web streams', () => {
     expect((await reader.receive()).item).toBe('bad')
   })
 
-  test('aborting one that waits for room ends it at once', async () => {
+  test('end at once when they are aborted while they wait for room', async () => {
     for (const closing of [false, true]) {
       const device = await smallRing(512)
       await using writer = await RingWriter.open(device, { codec: text })
@@ -102,7 +102,7 @@ describe('web streams', () => {
     }
   })
 
-  test('large items hold the source back', async () => {
+  test('apply backpressure to large items', async () => {
     const device = await smallRing(61 * 512)
     await using writer = await RingWriter.open(device, { maxQueuedBytes: 40 << 20 })
     await using reader = await RingReader.open(device)
@@ -122,7 +122,7 @@ describe('web streams', () => {
     await written
   })
 
-  test('cancelling one while it reads leaves the item to the next reader', async () => {
+  test('leave the item to the next reader when they are cancelled during a read', async () => {
     const device = new HookedDevice(await smallRing())
     await using writer = await RingWriter.open(device, { codec: text })
     await writer.pushMany(['a', 'b'])
@@ -165,7 +165,7 @@ describe('Node streams', () => {
     expect((await inspectRing(device)).used).toBe(0)
   })
 
-  test('a failure destroys the stream with it', async () => {
+  test('are destroyed by a failure', async () => {
     const device = await smallRing(512)
     await using writer = await RingWriter.open(device, { codec: text })
     const failing = pipeline(Readable.from(['x'.repeat(5000)]), toWritable(writer))
@@ -178,7 +178,7 @@ describe('Node streams', () => {
     expect(await failed).toMatchObject({ code: 'RING_CLOSED' })
   })
 
-  test('destroying one leaves the ring open', async () => {
+  test('leave the ring open when they are destroyed', async () => {
     const device = await smallRing()
     await using writer = await RingWriter.open(device, { codec: text })
     await using reader = await RingReader.open(device, { codec: text })

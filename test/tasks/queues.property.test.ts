@@ -38,7 +38,7 @@ const step = fc.oneof(
 test.each([
   ['Fifo', fifo],
   ['Arrivals', (): Queue => new Arrivals<number>()],
-] as const)('%s is what an array is', (_, make) => {
+] as const)('%s behaves like an array', (_, make) => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
       const queue = make()

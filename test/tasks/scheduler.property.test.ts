@@ -50,7 +50,7 @@ function schedulerOf<T extends ScheduledTask>(parts: Parts<T>): Scheduler<T> {
   return new Scheduler({ taskOf: (task: T) => task, ...parts }, parts.clock, parts)
 }
 
-test('jobs are attempted in the order of their keys, within all bounds, and none after it stops', async () => {
+test('tasks are attempted in the order of their keys, within all bounds, and none after the scheduler stops', async () => {
   await fc.assert(
     fc.asyncProperty(plan, async ({ jobs, concurrency, maxHeld, maxHeldBytes, stopMs }) => {
       const clock = new FakeClock()
@@ -116,7 +116,7 @@ test('jobs are attempted in the order of their keys, within all bounds, and none
   )
 })
 
-test('what an attempt throws ends it, once the others have ended', async () => {
+test('an attempt that throws ends the scheduler, once the others have ended', async () => {
   const clock = new FakeClock()
   const tasks = ['slow', 'bad', 'never'].map((name) => ({ name, key: undefined, storedBytes: 1 }))
   const attempted: string[] = []
@@ -145,7 +145,7 @@ test('what an attempt throws ends it, once the others have ended', async () => {
   expect(attempted).toEqual(['slow', 'bad'])
 })
 
-test('what was taken before no more can be is attempted, also if it has to wait for a turn', async () => {
+test('tasks taken before the end are attempted, even if they have to wait for a turn', async () => {
   const turns = new Turns(1)
   turns.take(() => undefined)
   const tasks = ['one', 'other', 'third'].map((name) => ({ name, key: undefined, storedBytes: 1 }))
@@ -220,7 +220,7 @@ test('attempts that end at once are made in bursts, between which others have th
   expect(hops).toBeLessThan(200)
 })
 
-test('many schedulers hand one turn around without a deep stack', async () => {
+test('many schedulers pass one turn around without a deep stack', async () => {
   const turns = new Turns(1)
   let attempts = 0
   const all = Array.from({ length: 1000 }, () =>
@@ -231,7 +231,7 @@ test('many schedulers hand one turn around without a deep stack', async () => {
   expect(turns.take(() => undefined)).toBe(true)
 })
 
-test('an answer is waited for, whatever can be waited for', async () => {
+test('any thenable that an attempt returns is awaited', async () => {
   const answers: unknown[] = []
   const thenable = (target: object, value: unknown): object => {
     Reflect.set(target, 'then', (resolve: (value: unknown) => void) => void resolve(value))
@@ -251,7 +251,7 @@ test('an answer is waited for, whatever can be waited for', async () => {
   ])
 })
 
-test('a failure at once and one that comes later are the same', async () => {
+test('a synchronous failure and a later one have the same effect', async () => {
   const failures: unknown[] = []
   await schedulerOf({
     ...counting(4, (number) => {
@@ -264,7 +264,7 @@ test('a failure at once and one that comes later are the same', async () => {
   expect(failures.map(String).sort()).toEqual(['Error: 0', 'Error: 1', 'Error: 2', 'Error: 3'])
 })
 
-test('nothing begins after an attempt stopped it, not even in the same burst', async () => {
+test('no attempt starts after one stopped the scheduler, not even in the same burst', async () => {
   let attempts = 0
   const scheduler: Scheduler<Numbered> = schedulerOf(
     counting(100, () => {
@@ -275,7 +275,7 @@ test('nothing begins after an attempt stopped it, not even in the same burst', a
   expect(attempts).toBe(10)
 })
 
-test('a turn that was given when it stopped goes to the next', async () => {
+test('a turn that was given to a stopped scheduler goes to the next one', async () => {
   const turns = new Turns(1)
   turns.take(() => undefined)
   let attempts = 0
@@ -292,7 +292,7 @@ test('a turn that was given when it stopped goes to the next', async () => {
   expect([attempts, hasTurn]).toEqual([0, true])
 })
 
-test('no attempt begins at a task whose making stopped it; its turn goes on', async () => {
+test('a task whose making stopped the scheduler is not attempted, and its turn is passed on', async () => {
   const turns = new Turns(1)
   let attempts = 0
   const parts = { ...counting(9, () => void attempts++), turns }
@@ -313,7 +313,7 @@ test('no attempt begins at a task whose making stopped it; its turn goes on', as
   expect(turns.take(() => undefined)).toBe(true)
 })
 
-test('as many are taken as have room, and more before the last of them has its turn', async () => {
+test('as many tasks are taken as have room, and more before the last of them has its turn', async () => {
   const asked: { most: number; begun: number }[] = []
   let begun = 0
   const parts = counting(300, () => void begun++)
@@ -349,7 +349,7 @@ test('tasks of one key that arrive together wait for each other, and let those o
   expect(order).toEqual(['a0', 'b3', 'a1', 'a2'])
 })
 
-test('tasks that fail again and again do not keep those that arrived from their turn, nor the other way round', async () => {
+test('tasks that keep failing and tasks that arrive do not starve each other', async () => {
   const clock = new FakeClock()
   const attempts: number[] = []
   const scheduler: Scheduler<Numbered> = schedulerOf({

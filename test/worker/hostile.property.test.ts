@@ -66,7 +66,7 @@ function post(port: Pick<MessagePort, 'postMessage'>, messages: readonly unknown
   }
 }
 
-test('whatever a page says, the worker goes on serving others, and loses no item', async () => {
+test('whatever a page says, the worker continues serving others, and loses no item', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.oneof(request, anything), { maxLength: 12 }), async (messages) => {
       await using worker = new TestWorker()
@@ -120,7 +120,7 @@ test('whatever a worker says, a page ends with an error of its own', async () =>
   )
 })
 
-test('a port that a worker closes is told as the end of the worker', async () => {
+test('a port that a worker closes counts as the end of the worker', async () => {
   await using worker = new TestWorker()
   const page = await worker.page()
   await page.push(item('a'))

@@ -34,7 +34,7 @@ class Tabs implements AsyncDisposable {
   }
 }
 
-test('all tabs use the ring that the first one’s worker has', async () => {
+test('all tabs use the ring of the first one’s worker', async () => {
   await using tabs = new Tabs()
   const workers = ['one', 'two', 'three'].map((tab) => tabs.worker(tab))
   const pages = await Promise.all(
@@ -49,7 +49,7 @@ test('all tabs use the ring that the first one’s worker has', async () => {
   expect(await pages[1]?.stats()).toMatchObject({ waitingItems: 0 })
 })
 
-test('what a page of another tab did not acknowledge goes to the others, when it crashes or is closed', async () => {
+test('unacknowledged items of another tab’s page go to the others when it crashes or is closed', async () => {
   await using tabs = new Tabs()
   const one = await tabs.page(tabs.worker('one'), 'one')
   const two = await tabs.page(tabs.worker('two'), 'two')
@@ -67,7 +67,7 @@ test('what a page of another tab did not acknowledge goes to the others, when it
 })
 
 test.each(['crashes', 'is closed'] as const)(
-  'when the tab with the ring %s, what waits is rejected, and another one has it',
+  'waiting calls reject when the tab with the ring %s, and another tab gets the ring',
   async (how) => {
     await using tabs = new Tabs()
     const first = tabs.worker('one')
@@ -120,7 +120,7 @@ test('a page whose own worker is closed is not told that its push is not in the 
   goOn()
 })
 
-test('what a page says after its end is heard by nobody, also once its worker is closed', async () => {
+test('messages of a page after its end are ignored, even once its worker is closed', async () => {
   await using tabs = new Tabs()
   await tabs.page(tabs.worker('one'), 'one')
   const second = tabs.worker('two')
@@ -135,7 +135,7 @@ test('what a page says after its end is heard by nobody, also once its worker is
   expect((await results).map(({ status }) => status)).toEqual(['rejected', 'rejected'])
 })
 
-test('a page that is one too many is told so', async () => {
+test('a page that is one too many is refused', async () => {
   await using tabs = new Tabs()
   await tabs.page(tabs.worker('one'), 'one')
   using channel = new DisposableChannel(`shared-block-ring:serves:${tabs.name}`)
@@ -144,7 +144,7 @@ test('a page that is one too many is told so', async () => {
   await expect(connecting).rejects.toMatchObject({ code: 'RING_WORKER_LOST' })
 })
 
-test('a page that asks while nobody has the ring is served by who has it next', async () => {
+test('a page that asks while no tab has the ring is served by the next one that has it', async () => {
   await using tabs = new Tabs()
   let release = (): void => undefined
   const held = new Promise<void>((resolve) => {
@@ -162,7 +162,7 @@ test('a page that asks while nobody has the ring is served by who has it next', 
   expect(await pages[0]?.stats()).toMatchObject({ waitingItems: 2 })
 })
 
-test('whatever any script of the origin says to the workers, they go on', async () => {
+test('the workers survive any message of a script of the origin', async () => {
   await using tabs = new Tabs()
   const one = await tabs.page(tabs.worker('one'), 'one')
   const two = await tabs.page(tabs.worker('two'), 'two')

@@ -190,7 +190,7 @@ test('errors cross with their type, code and details', async () => {
   })
 })
 
-test('a writer that is over is replaced, and what it had not written is rejected', async () => {
+test('a writer that failed is replaced, and its unwritten pushes reject', async () => {
   await using worker = new TestWorker()
   const page = await worker.page()
   await page.push(item('a'))
@@ -204,7 +204,7 @@ test('a writer that is over is replaced, and what it had not written is rejected
   expect(texts(await page.receiveMany())).toEqual(['a', 'd'])
 })
 
-test('a reader that is over is replaced, also for a page with as many entries as it may have', async () => {
+test('a reader that failed is replaced, even for a page with as many entries as it may have', async () => {
   await using worker = new TestWorker({ maxUnacked: 2 })
   const page = await worker.page()
   await page.pushMany(['a', 'b', 'c'].map(item))
@@ -251,7 +251,7 @@ test('a role that takes time to be released is not taken before', async () => {
 })
 
 test.each(['is closed', 'crashes'] as const)(
-  'what a page that %s did not acknowledge goes to another one, which waits for it',
+  'unacknowledged items of a page that %s go to another one that waits',
   async (how) => {
     const locks = new FakeLocks()
     await using worker = new TestWorker({ locks: locks.of('worker') })
@@ -272,7 +272,7 @@ test.each(['is closed', 'crashes'] as const)(
   },
 )
 
-test('what waits is rejected when the worker ends without a word, and later calls too', async () => {
+test('waiting calls reject when the worker ends without a word, and so do later ones', async () => {
   const locks = new FakeLocks()
   const device = new LastingDevice()
   const worker = new TestWorker({ locks: locks.of('worker') }, device)
@@ -381,7 +381,7 @@ test('a signal ends the waiting: then nothing was pushed, and no entry is lost',
   expect(texts([await page.receive()])).toEqual(['kept'])
 })
 
-test('closing rejects what waits, which is then not in the ring', async () => {
+test('closing rejects waiting pushes, which are then not in the ring', async () => {
   const worker = new TestWorker({}, new LastingDevice(128))
   const page = await worker.page()
   const pushes = Array.from({ length: 40 }, () => page.push(new Uint8Array(3000)))
@@ -401,7 +401,7 @@ test('closing rejects what waits, which is then not in the ring', async () => {
   await worker[Symbol.asyncDispose]()
 })
 
-test('what waits is bounded on both sides', async () => {
+test('waiting calls are bounded on both sides', async () => {
   await using worker = new TestWorker({ maxUnacked: 2 })
   const page = await worker.page({ maxQueuedItems: 3, maxQueuedBytes: 100 })
   const three = page.pushMany(['a', 'b', 'c'].map(item))

@@ -58,7 +58,7 @@ describe('two processes', () => {
     expect(await child.said()).toEqual({ claimed: true })
   })
 
-  test('ask and answer', async () => {
+  test('ask each other and answer', async () => {
     expect(await device.ask('producer', 'nobody there?')).toBe(undefined)
     await using child = startChild('claim', path, { role: 'producer', holder: 'the first' })
     await child.said()

@@ -84,8 +84,8 @@ const SPELLINGS: readonly Spelling[] =
 const mute = (): void => undefined
 const talkative = (socket: net.Socket): void => void socket.write('HTTP/1.1 400 Bad Request\n')
 
-describe('who occupies the name of a role', () => {
-  test('holds it, namelessly, if nothing tells that it does not', async () => {
+describe('a process that occupies the name of a role', () => {
+  test('holds the role, without a name, unless something shows otherwise', async () => {
     await impostor(address('producer'), mute)
     const refused = await device.claim('producer', { holder: 'me' }).catch((e: unknown) => e)
     expect(refused).toMatchObject({
@@ -96,7 +96,7 @@ describe('who occupies the name of a role', () => {
     expect(events).toEqual([])
   })
 
-  test('is told and passed over by who has the lock, if it says what no holder says', async () => {
+  test('is reported and passed over by the owner of the lock if it says what no holder says', async () => {
     await impostor(address('producer'), talkative)
     const claim = await device.claim('producer', { holder: 'me' })
     expect(events).toEqual([
@@ -115,7 +115,7 @@ describe('who occupies the name of a role', () => {
     await claim.release()
   })
 
-  test('holds it to who has no lock, whatever it says', async () => {
+  test('holds the role, whatever it says, for a program without a lock', async () => {
     await impostor(address('producer'), talkative)
     for (const spelling of SPELLINGS) {
       const claim = acquireClaim(withoutLock(spelling), 'producer', { holder: 'me' })
@@ -128,7 +128,7 @@ describe('who occupies the name of a role', () => {
   })
 })
 
-test('what lies on something else, all of it, is claimed with that', async () => {
+test('a device that covers all of another one is claimed with it', async () => {
   const below = withoutLock(spellingOf(process.versions))
   const above = { ...below, identity: `${below.identity}-above`, aliases: [below.identity] }
   const beside = { ...above, identity: `${below.identity}-beside` }
@@ -162,7 +162,7 @@ describe('runtimes that spell a name in different ways', () => {
     await (await acquireClaim(withoutLock(second), 'producer', { holder: 'second' })).release()
   })
 
-  test('are told by their version', () => {
+  test('are known by their version', () => {
     expect(spellingOf({ node: '20.20.2' })).toBe('padded')
     expect(spellingOf({ node: '22.12.0' })).toBe('both')
     expect(spellingOf({ node: '26.0.0' })).toBe('both')
@@ -181,7 +181,7 @@ describe('runtimes that spell a name in different ways', () => {
     expect(await isListening(name, join(directory, 'no-list'))).toBe(undefined)
   })
 
-  test('a socket that is bound or connected, and does not listen, is nobody', async () => {
+  test('a socket that is bound or connected, and does not listen, holds no role', async () => {
     const list = join(directory, 'unix')
     fs.writeFileSync(
       list,
@@ -196,7 +196,7 @@ describe('runtimes that spell a name in different ways', () => {
   })
 })
 
-describe('whom others pass over', () => {
+describe('a program that others pass over', () => {
   const file = { uid: 1000, gid: 100, mode: 0o100_640, hasAcl: false }
   const user = { pid: 1, uid: 1001, groups: [1001] as readonly number[] | undefined }
 
@@ -215,7 +215,7 @@ describe('whom others pass over', () => {
     expect(cannotWrite(peer, access)).toBe(expected)
   })
 
-  test('a user without a number in this namespace may be anybody', () => {
+  test('a user without a number in this namespace counts as any user', () => {
     expect(isForeign(1000, () => '0 100000 65536')).toBe(false)
     expect(isForeign(65_534, () => '         0          0 4294967295\n')).toBe(false)
     expect(isForeign(65_534, () => '         0     100000      65536\n')).toBe(true)
@@ -227,7 +227,7 @@ describe('whom others pass over', () => {
 })
 
 describe('without a lock', () => {
-  test('a role is given only where all names are seen, or to who sees to it', async () => {
+  test('a role is given only if all names can be listed, or the caller takes care of that', async () => {
     // Without the kernel's list, as where there is no /proc: it is looked for in a folder that has none.
     const target = withoutLock('plain', { names: join(directory, 'no-list') })
     const refused = acquireClaim(target, 'producer', { holder: 'me' })
@@ -294,7 +294,7 @@ describe('addresses', () => {
     ])
   })
 
-  test('where a socket is a file, that of a dead process is replaced, and of a live one not', async () => {
+  test('a socket that is a file is replaced if its process is dead, and left alone if it is alive', async () => {
     const target: ClaimTarget = {
       device: 'ring',
       identity: `test-${process.pid}`,

@@ -112,7 +112,7 @@ describe.each([
     return converse(path, { name: 'ring/consumer', readKey: reading(key), native: calls, ...rest })
   }
 
-  test('a holder answers who has its key, and says who it is', async () => {
+  test('a holder answers a caller that has its key, and says who it is', async () => {
     const path = await holder('ring/consumer', { onRequest: async (said) => `${said}!` })
     const answered = await ask(path, { request: 'suspend' })
     expect(answered).toMatchObject({ kind: 'holder', answer: 'suspend!' })
@@ -120,7 +120,7 @@ describe.each([
     expect(await ask(path)).toMatchObject({ kind: 'holder', answer: undefined })
   })
 
-  test('a holder answers although the process stands still meanwhile', async () => {
+  test('a holder answers even after its process was stopped meanwhile', async () => {
     const asked = ask(await holder('ring/consumer'))
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1500)
     expect((await asked).kind).toBe('holder')
@@ -131,7 +131,7 @@ describe.each([
     ['no key', { readKey: undefined }],
     ['the key, but means another role', { name: 'ring/producer' }],
     ['the key of a copy of the device', { name: 'copy/consumer' }],
-  ])('a holder does nothing for who has %s, and tells nothing', async (_what, how) => {
+  ])('a holder does nothing for a caller with %s, and tells it nothing', async (_what, how) => {
     const heard: string[] = []
     const onRequest = async (said: string): Promise<string> => {
       heard.push(said)
@@ -142,7 +142,7 @@ describe.each([
     expect(heard).toEqual([])
   })
 
-  test('where there is no key on either side, everybody is believed', async () => {
+  test('any holder is believed if neither side has a key', async () => {
     const path = await holder('ring/consumer', { key: undefined, onRequest: async () => 'done' })
     expect(await ask(path, { readKey: undefined, request: 'x' })).toMatchObject({ answer: 'done' })
     expect(await ask(path)).toMatchObject({ kind: 'silent' })
@@ -166,7 +166,7 @@ describe.each([
     expect((await ask(path)).kind).not.toBe('holder')
   })
 
-  test('one in the middle cannot put other words into a request, or into an answer', async () => {
+  test('a man in the middle cannot change a request, or an answer', async () => {
     const heard: string[] = []
     const real = await holder('ring/consumer', {
       onRequest: async (said) => {
@@ -227,15 +227,15 @@ describe.each([
         socket.once('data', () => flood(socket))
       },
     ],
-  ] as const)('one that %s is %s', async (_what, kind, serve) => {
+  ] as const)('a holder that %s counts as %s', async (_what, kind, serve) => {
     expect(await ask(await impostor((socket) => void serve(socket)))).toMatchObject({ kind })
   })
 
-  test('nobody is absent', async () => {
+  test('a role that nobody holds counts as absent', async () => {
     expect(await ask(newPath())).toEqual({ kind: 'absent' })
   })
 
-  test('words of a holder are made fit for a message', async () => {
+  test('what a holder says is made safe to show in a message', async () => {
     const path = await impostor((socket) => {
       const challenge = newNonce()
       const next = lines(socket)
@@ -342,7 +342,7 @@ describe('a holder', () => {
     expect((await converse(path, conversation)).kind).toBe('holder')
   })
 
-  test('hands on only so many requests, also of those who have its key', async () => {
+  test('hands on requests at a limited rate, even from callers that have its key', async () => {
     let heard = 0
     const onRequest = async (): Promise<string> => {
       heard++
@@ -363,7 +363,7 @@ describe('a holder', () => {
   })
 })
 
-test('a rate is a burst, and then so many a second', () => {
+test('a rate allows a burst, and then a number of requests a second', () => {
   let now = 0
   const limit = new RateLimit({ burst: 3, perSecond: 2 }, () => now)
   const taken = (): number => {
@@ -380,6 +380,6 @@ test('a rate is a burst, and then so many a second', () => {
   expect(taken()).toBe(3)
 })
 
-test('what another process says is shown without what a terminal would act on, or would not show', () => {
+test('what another process says is shown without control and invisible characters', () => {
   expect(shown('a\u3164b\u2028c\u034f\u202ed\u001b[31m ')).toBe('a b c d [31m')
 })

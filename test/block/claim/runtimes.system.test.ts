@@ -46,7 +46,7 @@ afterAll(async () => {
 })
 
 describe('Node, Bun and Deno, with koffi and without', () => {
-  test('exclude each other in any order, and tell who holds the role', async (context) => {
+  test('exclude each other in any order, and name the holder', async (context) => {
     needs(context, problem)
     for (const first of contenders) {
       expect(await first.do('take'), first.name).toBe('taken')
@@ -67,7 +67,7 @@ describe('Node, Bun and Deno, with koffi and without', () => {
     }
   })
 
-  test('never get it two at a time when all go for it at once', async (context) => {
+  test('never hold the role two at a time when all claim it at once', async (context) => {
     needs(context, problem)
     for (let round = 0; round < ROUNDS; round++) {
       const outcomes = await Promise.all(contenders.map((contender) => contender.do('take')))

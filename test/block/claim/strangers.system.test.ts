@@ -93,7 +93,7 @@ describe('another user, who cannot read the ring,', () => {
     }
   })
 
-  test('has a consumer do nothing, and learns nothing of it', async (context) => {
+  test('makes a consumer do nothing, and learns nothing from it', async (context) => {
     needs(context, userProblem())
     await using consumer = own()
     expect(await consumer.do('take', { role: 'consumer' })).toBe('taken')
@@ -115,7 +115,7 @@ describe('another user, who cannot read the ring,', () => {
 describe('another user, who can only read the ring,', () => {
   beforeEach(() => chmodSync(ring, 0o644))
 
-  test('keeps no role by its names, although it proves that', async (context) => {
+  test('keeps no role by its names, although it proves that it can read', async (context) => {
     needs(context, userProblem())
     await using reader = stranger()
     expect(await reader.do('claimReadOnly')).toBe('claimed')
@@ -177,7 +177,7 @@ describe('in another network namespace', () => {
     expect(await second.do('take')).toBe('taken')
   })
 
-  test('who may not write to the ring keeps no role of it', async (context) => {
+  test('a user who may not write to the ring keeps no role of it', async (context) => {
     needs(context, userProblem() ?? namespaceProblem())
     chmodSync(ring, 0o644)
     const command = [...APART, 'setpriv', `--reuid=${NOBODY}`, '--clear-groups', process.execPath]
@@ -237,7 +237,7 @@ describe('a raw device with two nodes', () => {
     }
   })
 
-  test('is passed to who has the lock where a user who cannot read it squats', async (context) => {
+  test('is given to the owner of the lock although a user who cannot read it occupies its name', async (context) => {
     needs(context, userProblem() ?? loopProblem())
     using loop = attachLoop(ring)
     await twoNodes(loop)

@@ -10,7 +10,7 @@ const PATIENT = { timeout: 30_000 }
 test.each([
   [0x01ed, 3],
   [0x00ed, 1],
-])('with flags %i there are %i connections', async (flags, expected) => {
+])('flags %i allow %i connections', async (flags, expected) => {
   const path = scene.file('fake.sock')
   const writers = new Set<number>()
   const fake = scene.keep(

@@ -4,7 +4,7 @@ import { fc, runs } from '../../helpers/property.ts'
 
 const LENGTH = 24
 
-test('each byte is taken once, in any order of pieces', () => {
+test('each byte is accepted once, in any order of pieces', () => {
   const piece = fc.tuple(fc.integer({ min: -2, max: LENGTH }), fc.integer({ min: 1, max: LENGTH }))
   fc.assert(
     fc.property(fc.array(piece, { maxLength: 30 }), (pieces) => {

@@ -58,7 +58,7 @@ describe('a slow, steady link is alive', () => {
     [100_000, 4 * MiB],
     [10_000, MiB],
     [KiB + 100, 300 * KiB],
-  ])('at %i bytes a second', async (bytesPerSecond, length) => {
+  ])('if it moves %i bytes a second', async (bytesPerSecond, length) => {
     const { clock, server, device } = await behindLink({ bytesPerSecond })
     const least = (length / bytesPerSecond) * 1000
     const write = device.write(0, bytes(length, 7), { durable: true })
@@ -70,7 +70,7 @@ describe('a slow, steady link is alive', () => {
     expect(server.connections).toBe(1)
   })
 
-  test('also if it only became slow while much was in flight', async () => {
+  test('even if it became slow only while much was in flight', async () => {
     const pace = { bytesPerSecond: 100 * MiB }
     const { clock, server, device } = await behindLink(pace)
     for (let i = 0; i < 4; i++) await timed(clock, device.write(0, bytes(16 * MiB)), 10_000)
@@ -191,7 +191,7 @@ describe('a read that was on its way when a connection was lost', () => {
     }
   }
 
-  test('goes on over the next one, however long the first was alive', async () => {
+  test('continues over the next one, however long the first was alive', async () => {
     let clock = new FakeClock()
     const made = await answeredBy(losing(() => clock, 2, 45_000))
     clock = made.clock
@@ -201,7 +201,7 @@ describe('a read that was on its way when a connection was lost', () => {
     expect(made.server.connections).toBe(2)
   })
 
-  test('does not go on for ever', async () => {
+  test('does not continue forever', async () => {
     let clock = new FakeClock()
     const made = await answeredBy(losing(() => clock, Number.POSITIVE_INFINITY, 20_000))
     clock = made.clock

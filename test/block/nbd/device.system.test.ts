@@ -23,7 +23,7 @@ test('exports are listed, and each is a device of its own', async (context) => {
   await expect(scene.connect(server.uri('third'))).rejects.toMatchObject({ code: 'BLOCK_OPEN' })
 })
 
-test('an export that was connected exclusively', async (context) => {
+test('an export can be connected exclusively', async (context) => {
   const server = await scene.nbdkit(context, 'memory', '1M')
   const first = await scene.connect(server, { exclusive: true })
   await scene.connect(server)
@@ -34,7 +34,7 @@ test('an export that was connected exclusively', async (context) => {
   await scene.connect(server, { exclusive: true })
 })
 
-test('over TCP, by a name or an address', async (context) => {
+test('an export is reached over TCP, by a name or an address', async (context) => {
   const server = await scene.nbdkit(context, 'memory', '1M')
   const { port } = scene.keep(await startForwarder(server.socket))
   const device = await scene.connect(`nbd://localhost:${port}`)
@@ -45,7 +45,7 @@ test('over TCP, by a name or an address', async (context) => {
   expect(found[0]).toBe(4)
 })
 
-test('an nbd-server whose export is read-only', async (context) => {
+test('a read-only export of nbd-server is a read-only device', async (context) => {
   const file = scene.file('disk')
   writeFileSync(file, new Uint8Array(1 << 16).fill(5))
   const server = await scene.nbdServer(context, file, ['readonly = true'])

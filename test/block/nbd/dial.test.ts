@@ -6,7 +6,7 @@ import { bytes } from './scene.ts'
 
 const URI = 'nbd://memory/'
 
-test('a client whose stream and clock are given uses no others', async () => {
+test('a client with a given stream and clock uses no others', async () => {
   const clock = new FakeClock()
   const server = memoryNbd(async (peer, connection) => {
     await peer.agree()

@@ -67,7 +67,7 @@ test('an error for some requests leaves the connection as it is', async (context
   expect(found[0]).toBe(3)
 })
 
-test('a flush that failed fails for ever, because the server may have forgotten the data', async (context) => {
+test('a flush that failed fails forever, because the server may have lost the data', async (context) => {
   const server = await scene.nbdkit(
     context,
     'eval',
@@ -86,7 +86,7 @@ test('a flush that failed fails for ever, because the server may have forgotten 
   await device.read(0, bytes(512))
 })
 
-test('a write that was done in part', async (context) => {
+test('a write that was done in part is an error', async (context) => {
   const file = scene.file('disk')
   writeFileSync(file, new Uint8Array(1 << 16))
   const server = await scene.nbdkit(
@@ -107,7 +107,7 @@ test('a write that was done in part', async (context) => {
   expect([found[0], found[511], found[512]]).toEqual([9, 9, 0])
 })
 
-test('a request without an answer ends in time, and a read on another connection goes on', async (context) => {
+test('a request without an answer ends in time, and a read on another connection continues', async (context) => {
   const device = await filtered(context, ['delay'], [`delay-write=${NEVER}`], {
     requestTimeoutMs: 3000,
   })
@@ -123,13 +123,13 @@ test('a read without an answer ends in time', async (context) => {
   await expect(device.read(0, bytes(512))).rejects.toEqual(failure('BLOCK_TIMEOUT'))
 })
 
-test('sectors that the server protects', async (context) => {
+test('a write to sectors that the server protects is an error', async (context) => {
   const device = await filtered(context, ['protect'], ['protect=0-4095'])
   await expect(device.write(0, bytes(4096, 1))).rejects.toEqual(failure('BLOCK_IO', 'EPERM'))
   await device.write(8, bytes(4096, 1))
 })
 
-test('a read-only export', async (context) => {
+test('a read-only export is a read-only device', async (context) => {
   const server = await scene.nbdkit(context, '-r', 'memory', '1M')
   const device = await scene.connect(server)
   expect((await device.getInfo()).readWrite).toBe(false)
@@ -140,7 +140,7 @@ test('a read-only export', async (context) => {
   )
 })
 
-test('a server of blocks of 4096 bytes is obeyed, and other sectors are refused', async (context) => {
+test('a server with blocks of 4096 bytes gets whole ones, and smaller sectors are refused', async (context) => {
   const log = scene.file('log')
   const server = await scene.nbdkit(
     context,
@@ -206,7 +206,7 @@ test('a server without flush is refused, unless durability does not matter', asy
   await scratch.flush()
 })
 
-test('a server that lets nobody else in', async (context) => {
+test('a server that takes one client only is reported', async (context) => {
   const server = await scene.nbdkit(context, '--filter=limit', 'memory', '1M', 'limit=1')
   await scene.connect(server)
   await expect(scene.connect(server)).rejects.toEqual(failure('BLOCK_OPEN'))

@@ -66,7 +66,7 @@ describe.each(OF_NBDKIT)('%s', (kind, _error, delay) => {
   })
 })
 
-test('a server that never opens the export', async (context) => {
+test('a server that never opens the export ends in a timeout', async (context) => {
   const server = await scene.nbdkit(
     context,
     '--filter=delay',
@@ -77,7 +77,7 @@ test('a server that never opens the export', async (context) => {
   await expect(scene.connect(server, { connectTimeoutMs: 300 })).rejects.toEqual(OPEN)
 })
 
-test('a server that never closes the export', async (context) => {
+test('a server that never closes the export does not hang disconnect', async (context) => {
   const device = await scene.connect(
     await scene.nbdkit(context, '--filter=delay', 'memory', '1M', `delay-close=${NEVER}`),
   )
@@ -86,7 +86,7 @@ test('a server that never closes the export', async (context) => {
 })
 
 test.for(['retry', 'retry-request'])(
-  'a server that tries again by itself, with %s',
+  'a server that retries by itself works, with %s',
   async (filter, context) => {
     const trigger = scene.file('trigger')
     const log = scene.file('log')
@@ -135,7 +135,7 @@ test('a server that ends lets its clients finish, and nobody else in', async (co
   await server.kill()
 })
 
-test('a server that ends with its last client', async (context) => {
+test('a server that exits with its last client is no error', async (context) => {
   const server = await scene.nbdkit(context, '--filter=exitlast', 'memory', '1M')
   const device = await scene.connect(server)
   const other = await scene.connect(server)
@@ -153,12 +153,12 @@ test('a server that ends with its last client', async (context) => {
   await server.kill()
 })
 
-test('a server that takes no clients from here', async (context) => {
+test('a server that refuses this client is reported', async (context) => {
   const server = await scene.nbdkit(context, '--filter=ip', 'memory', '1M', 'deny=all')
   await expect(scene.connect(server)).rejects.toEqual(OPEN)
 })
 
-test('a full disk', async (context) => {
+test('a full disk is reported', async (context) => {
   const device = await scene.connect(await scene.nbdkit(context, 'full', '1M'), {
     durability: 'none',
   })
@@ -170,7 +170,7 @@ test('a full disk', async (context) => {
 })
 
 test.for(['emulate', 'native', 'force'])(
-  'a durable write with FUA of mode %s',
+  'a durable write works with FUA of mode %s',
   async (mode, context) => {
     const log = scene.file('log')
     const server = await scene.nbdkit(
@@ -231,7 +231,7 @@ test('zeroes keep their space, what is discarded does not, and both in pieces th
   expect(trace).not.toMatch(/ Extents .*count=0x[2-9]00000 /)
 })
 
-test('sectors that are larger than any request are refused', async (context) => {
+test('sectors larger than any request are refused', async (context) => {
   const server = await scene.nbdkit(
     context,
     '--filter=blocksize-policy',

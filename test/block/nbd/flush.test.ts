@@ -58,10 +58,10 @@ describe.each([
     ['at most 1 request', 3, { maxInFlight: 1 }],
     ['at most 4 requests', 6, { maxInFlight: 4 }],
     ['as many requests as it likes', 66, {}],
-  ])('with %s on their way', (_, calls, options) => {
+  ])('with %s in flight', (_, calls, options) => {
     const server = (): CachingNbd => new CachingNbd({ size: calls * CALL, maximum: PIECE })
 
-    test('and no durable write is acknowledged that is not there', async () => {
+    test('no durable write is acknowledged that a crash loses', async () => {
       const caching = server()
       const device = await connect(caching, options)
       const state = crashBetweenPieces(caching, calls)
@@ -78,7 +78,7 @@ describe.each([
       }
     })
 
-    test('and no flush succeeds over what is gone', async () => {
+    test('no flush succeeds over writes that a crash lost', async () => {
       const caching = server()
       const device = await connect(caching, options)
       const state = crashBetweenPieces(caching, calls)
@@ -98,7 +98,7 @@ describe.each([
   ['zeroes', (device: NbdBlockDevice) => device.writeZeroes(0, 8)],
   ['a discard', (device: NbdBlockDevice) => device.discard(0, 8)],
 ])('%s that was not flushed', (_, change) => {
-  test('when the connection was lost can never be flushed', async () => {
+  test('can never be flushed if the connection was lost', async () => {
     const server = new CachingNbd()
     const device = await connect(server)
     await change(device)
@@ -108,7 +108,7 @@ describe.each([
     await (await connect(server)).flush()
   })
 
-  test('when a connection made anew was lost can never be flushed', async () => {
+  test('can never be flushed if the next connection was lost too', async () => {
     const server = new CachingNbd()
     const device = await connect(server)
     server.cut(1)
@@ -231,7 +231,7 @@ describe('with two connections', () => {
   )
 
   test.each([1, 2])(
-    'a flush fails for ever when %i was lost while it was on its way over the other',
+    'a flush fails forever when %i was lost while it was on its way over the other',
     async (lost) => {
       const { server, device } = await withChanges([3 - lost])
       server.onRequest = async ({ request, connection }) => {
@@ -245,7 +245,7 @@ describe('with two connections', () => {
     },
   )
 
-  test('a loss without anything to flush is none', async () => {
+  test('a connection lost with nothing to flush does no harm', async () => {
     const { server, device } = await withChanges([1, 2])
     await device.flush()
     server.cut(2)

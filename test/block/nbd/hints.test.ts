@@ -48,7 +48,7 @@ async function served(
 
 const HINTS: readonly number[] = [TYPE.trim, TYPE.zeroes, TYPE.status]
 
-describe.each(Object.entries(ERRORS))('hints that are answered %s', (_, errno) => {
+describe.each(Object.entries(ERRORS))('operations that are only hints, answered %s', (_, errno) => {
   const refusing = () =>
     served((peer, request) => {
       if (HINTS.includes(request.type)) peer.simple(request, errno)
@@ -65,13 +65,13 @@ describe.each(Object.entries(ERRORS))('hints that are answered %s', (_, errno) =
     expect(content.subarray(0, 24 * 512).every((byte) => byte === 0)).toBe(true)
   })
 
-  test('what nobody tells of may be data', async () => {
+  test('extents of unknown kind count as data', async () => {
     const { device } = await refusing()
     expect(await device.seekMapped(5)).toBe(5)
     expect(await device.seekUnmapped(5)).toBe(MIB / 512)
   })
 
-  test('a copy and an erasure do without', async () => {
+  test('a copy and an erasure work without them', async () => {
     const { device, content } = await refusing()
     const source = new MemoryBlockDevice({ sizeSectors: MIB / 512 })
     await source.write(1000, bytes(512, 2))
@@ -126,7 +126,7 @@ test('a permit that is taken away ends zeroes before they are written plainly', 
   expect(log).not.toContain(TYPE.write)
 })
 
-test('several descriptions where one was asked for are taken', async () => {
+test('several descriptions are accepted where one was asked for', async () => {
   const { device } = await served((peer, request) => {
     if (request.type !== TYPE.status) return false
     const runs = Array.from({ length: 2000 }, (_, index) => {
@@ -139,12 +139,12 @@ test('several descriptions where one was asked for are taken', async () => {
   expect(await device.seekUnmapped(8)).toBe(16)
 })
 
-describe('questions', () => {
+describe('questions about extents', () => {
   const most = 2 ** 32 - 2 ** 16
   const limits = { rangeBytes: 32 * MIB, minimumBytes: 4096, questionBytes: most }
   const TIB = 2 ** 40
 
-  test('are about as much as can be named', async () => {
+  test('cover as much as a request can', async () => {
     const asked: number[] = []
     const questions = new StatusQuestions(limits, async (_, length) => {
       asked.push(length)
@@ -156,7 +156,7 @@ describe('questions', () => {
     expect(Math.max(...asked)).toBeLessThan(2 ** 32)
   })
 
-  test('get smaller for a server that does not take that, and stay so', async () => {
+  test('get smaller for a server that refuses that, and stay so', async () => {
     const asked: number[] = []
     const questions = new StatusQuestions(limits, async (_, length) => {
       asked.push(length)
@@ -192,7 +192,7 @@ describe('questions', () => {
     ])
   })
 
-  test('of one search are on their way together in a large hole, and only there', async () => {
+  test('are sent ahead in a large hole, and only there', async () => {
     let inFlight = 0
     let together = 0
     const asked: number[] = []
@@ -223,7 +223,7 @@ describe('questions', () => {
     expect(asked.length).toBeLessThan(1000 + 32)
   })
 
-  test('that fail otherwise are told', async () => {
+  test('fail with any other error as it is', async () => {
     const lost = new NbdFault('lost', 'gone')
     const questions = new StatusQuestions(limits, () => Promise.reject(lost))
     await expect(questions.ask(0, TIB)).rejects.toBe(lost)

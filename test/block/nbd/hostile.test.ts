@@ -36,7 +36,7 @@ async function connected(
 const PROTOCOL = expect.objectContaining({ name: 'BlockError', code: 'BLOCK_PROTOCOL' })
 const OPEN = expect.objectContaining({ name: 'BlockError', code: 'BLOCK_OPEN' })
 
-describe('while client and server haggle', () => {
+describe('a server that misbehaves in the handshake', () => {
   const scripts: readonly (readonly [string, (peer: Peer) => Promise<void>, unknown])[] = [
     [
       'another protocol',
@@ -198,7 +198,7 @@ describe('while client and server haggle', () => {
     await (await scene.connect(uri)).flush()
   })
 
-  test('an export that is not there', async () => {
+  test('a missing export is reported', async () => {
     const uri = await fake(async (peer) => {
       await peer.greet()
       for (;;) {
@@ -211,7 +211,7 @@ describe('while client and server haggle', () => {
     )
   })
 
-  test('a list of exports that is not one', async () => {
+  test('an invalid list of exports is refused', async () => {
     const uri = await fake(async (peer) => {
       await peer.greet()
       const { option } = await peer.option()
@@ -236,7 +236,7 @@ describe('while client and server haggle', () => {
     expect([[5], [5, 2]]).toContainEqual(seen)
   })
 
-  test('plain text behind the agreement to TLS is not taken for the server’s', async () => {
+  test('plain text after the agreement to TLS is not taken for the server’s', async () => {
     const uri = await fake(async (peer) => {
       await peer.greet()
       const { option } = await peer.option()
@@ -320,7 +320,7 @@ describe('answers to a read', () => {
     expect([found[0][0], found[1][0], found[1][512], found[1][1535]]).toEqual([1, 0, 3, 4])
   })
 
-  test('thousands of pieces apart from each other take no memory', async () => {
+  test('thousands of separate pieces take no memory', async () => {
     const device = await connected((peer, request) => {
       for (let at = 0; at < 4000; at += 2) peer.data(request, at, 1, 1, false)
     })
@@ -348,21 +348,21 @@ describe('answers to a read', () => {
     expect(found[0]).toBe(8)
   })
 
-  test('an error that is no number of the protocol counts as EINVAL', async () => {
+  test('an error number outside the protocol counts as EINVAL', async () => {
     const device = await connected((peer, request) => peer.simple(request, 4711), {
       structured: false,
     })
     await expect(device.read(0, bytes(512))).rejects.toMatchObject({ cause: { code: 'EINVAL' } })
   })
 
-  test('chunks where they were not agreed to', async () => {
+  test('chunks are refused where they were not negotiated', async () => {
     const device = await connected((peer, request) => peer.data(request, 0, 512, 1), {
       structured: false,
     })
     await expect(device.read(0, bytes(512))).rejects.toEqual(PROTOCOL)
   })
 
-  test('half of the data, and then silence', async () => {
+  test('half of the data, and then silence, end in a timeout', async () => {
     const half = async (peer: Peer, request: FakeRequest): Promise<void> => {
       peer.send('668e33ef', [2, 1], [2, 1], request.cookie, [4, 8 + request.length], [8, 0])
       peer.send(Buffer.alloc(request.length / 2, 5))
@@ -372,7 +372,7 @@ describe('answers to a read', () => {
     await expect(device.read(0, buffers)).rejects.toMatchObject({ code: 'BLOCK_TIMEOUT' })
   })
 
-  test('each byte comes alone', async () => {
+  test('data is read that comes byte by byte', async () => {
     const device = await connected(async (peer, request) => {
       const whole: Buffer[] = []
       const { socket } = peer
@@ -391,7 +391,7 @@ describe('answers to a read', () => {
 })
 
 describe('answers to other requests', () => {
-  test('a second reply to a write', async () => {
+  test('a second reply to a write is refused', async () => {
     const device = await connected((peer, request) => {
       peer.simple(request)
       peer.simple(request)
@@ -401,7 +401,7 @@ describe('answers to other requests', () => {
     expect((await outcome).map(({ status }) => status)).toContain('rejected')
   })
 
-  test('data for a write', async () => {
+  test('data in a reply to a write is refused', async () => {
     const device = await connected((peer, request) => peer.data(request, 0, 512, 1))
     await expect(device.write(0, bytes(512))).rejects.toEqual(PROTOCOL)
   })
@@ -412,7 +412,7 @@ describe('answers to other requests', () => {
     ['that is cut short', pack([4, 7], [4, 512])],
     ['of which the second is cut short', pack([4, 7], [4, 512], [4, 0], [4, 512])],
     ['of none', pack([4, 7])],
-  ])('a description of bytes %s', async (_, data) => {
+  ])('a description of bytes %s is refused', async (_, data) => {
     const device = await connected((peer, request) => peer.chunk(request, 5, data))
     await expect(device.seekMapped(0)).rejects.toEqual(PROTOCOL)
   })

@@ -26,7 +26,7 @@ async function fake(
   return { clock, device, requests }
 }
 
-test('a request that is late ends its connection: younger reads go on with the next one, writes do not', async () => {
+test('a request that is late ends its connection: younger reads continue with the next one, writes do not', async () => {
   const { clock, device, requests } = await fake((peer, request, connection) => {
     if (connection > 1) peer.data(request, 0, request.length, 6)
   })
@@ -47,7 +47,7 @@ test('a request that is late ends its connection: younger reads go on with the n
   ])
 })
 
-test('a flush without an answer leaves open what was written before it', async () => {
+test('a flush without an answer leaves the writes before it in doubt', async () => {
   const { clock, device, requests } = await fake((peer, request) => {
     if (request.type === 1) peer.simple(request)
   })
@@ -60,7 +60,7 @@ test('a flush without an answer leaves open what was written before it', async (
   expect(requests.filter((request) => request.includes('type 3'))).toHaveLength(1)
 })
 
-test('a flush that was answered covers what was written before it, and a loss after it is none', async () => {
+test('a flush that was answered covers the writes before it, and a later loss of the connection does no harm', async () => {
   let cut = false
   const { device } = await fake((peer, request, connection) => {
     if (connection === 1 && cut) peer.socket.destroy()
@@ -74,7 +74,7 @@ test('a flush that was answered covers what was written before it, and a loss af
   await device.flush()
 })
 
-test('a flush waits for the answers to nothing that was asked after it', async () => {
+test('a flush does not wait for answers to later requests', async () => {
   const held: (() => void)[] = []
   const { device } = await fake((peer, request) => {
     if (request.type === 1 && request.offset > 0) held.push(() => peer.simple(request))
@@ -87,7 +87,7 @@ test('a flush waits for the answers to nothing that was asked after it', async (
   await later
 })
 
-test('what was answered while a flush was under way is not covered by it', async () => {
+test('a flush does not cover a write that was answered while it was in flight', async () => {
   const held: (() => void)[] = []
   let cut = false
   const { device } = await fake((peer, request, connection) => {

@@ -18,7 +18,7 @@ function disk(): string {
   return file
 }
 
-test('a write in flight when the server is killed is of unknown fate; later ones work', async (context) => {
+test('a write in flight when the server is killed is of unknown outcome; later ones work', async (context) => {
   const file = disk()
   const server = await scene.nbdkit(context, '--filter=delay', 'file', file, `delay-write=${NEVER}`)
   const device = await scene.connect(server)

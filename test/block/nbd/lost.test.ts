@@ -74,7 +74,7 @@ describe('a read whose connection is lost again and again', () => {
     expect(times.slice(0, 6)).toEqual([0, 0, 10, 30, 70, 150])
   })
 
-  test('says why there was no connection', async () => {
+  test('fails with the reason why there was no connection', async () => {
     const { times, read } = await connectionTimes(1, true)
     expect(times.length).toBeGreaterThan(5)
     await expect(read).rejects.toMatchObject({

@@ -107,7 +107,7 @@ test('a write that stalls is of unknown outcome: it may still be done later', as
   expect(stalling.log().match(/ Write /g)).toHaveLength(2)
 })
 
-test('a write that stalls leaves open what became of those before it that were not flushed', async (context) => {
+test('a write that stalls leaves earlier unflushed ones in doubt', async (context) => {
   const stalling = await pausable(context)
   const device = await scene.connect(stalling.server, SHORT)
   await device.write(0, bytes(512, 1))
@@ -126,7 +126,7 @@ const NEVER_LOOKS = {
 }
 
 for (const format of [1, 2] as const) {
-  test(`format ${format}: a push that stalls ends the writer, and attaching anew goes on`, async (context) => {
+  test(`format ${format}: a push that stalls ends the writer, and attaching again continues`, async (context) => {
     const stalling = await pausable(context)
     const device = await scene.connect(stalling.server, SHORT)
     await Producer.create(device, { format })
@@ -162,7 +162,7 @@ for (const format of [1, 2] as const) {
     expect((await reader.receive()).item).toBe('second')
   })
 
-  test(`format ${format}: a consumer that was told of a stall goes on after it`, async (context) => {
+  test(`format ${format}: a consumer that was told of a stall continues after it`, async (context) => {
     const stalling = await pausable(context)
     const device = await scene.connect(stalling.server, SHORT)
     await Producer.create(device, { format })

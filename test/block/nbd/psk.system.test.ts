@@ -37,7 +37,7 @@ describe.each([
   ['nbdkit', nbdkit, ''],
   ['qemu-nbd', qemu, 'exp'],
 ] as const)('%s, and a key that both sides know', (_, serve, name) => {
-  test('from a file, or from the program', async (context) => {
+  test('connect, with the key from a file or the program', async (context) => {
     const psk = keys()
     const uri = (await serve(context, psk)).uri(name, SECURE)
     const device = await scene.connect(`${uri}&tls-psk-file=${psk}&tls-username=alice`)
@@ -50,7 +50,7 @@ describe.each([
     expect(await listNbdExports(uri, given)).toEqual([{ name, description: '' }])
   })
 
-  test('over TCP nothing is in the clear but the wish for TLS', async (context) => {
+  test('send nothing in the clear over TCP except the request for TLS', async (context) => {
     const psk = keys()
     const server = await serve(context, psk)
     const network = scene.keep(await startForwarder(server.socket))
@@ -62,7 +62,7 @@ describe.each([
     expectEncrypted(sent ?? Buffer.alloc(0))
   })
 
-  test('without the right key nobody comes in', async (context) => {
+  test('refuse a client without the right key', async (context) => {
     const server = await serve(context, keys())
     const uri = server.uri(name, SECURE)
     const wrong = { username: 'alice', key: Buffer.alloc(32, 1) }
@@ -76,7 +76,7 @@ describe.each([
   })
 })
 
-test('a key that is not there is told as such', async (context) => {
+test('a missing key is reported as such', async (context) => {
   const psk = keys()
   const uri = (await nbdkit(context, psk)).uri('', SECURE)
   await expect(scene.connect(`${uri}&tls-psk-file=${psk}&tls-username=carol`)).rejects.toThrow(
@@ -85,7 +85,7 @@ test('a key that is not there is told as such', async (context) => {
   await expect(scene.connect(`${uri}&tls-type=psk`)).rejects.toThrow(/needs a key/)
 })
 
-test('nbdkit that would serve anybody a text in the clear serves who has the key', async (context) => {
+test('nbdkit, which would serve anybody in the clear, serves clients with the key', async (context) => {
   const psk = keys()
   const server = await scene.nbdkit(
     context,
@@ -104,7 +104,7 @@ test('nbdkit that would serve anybody a text in the clear serves who has the key
   await expect(scene.connect(uri, { tls: { psk: wrong } })).rejects.toEqual(OPEN)
 })
 
-test('the command line takes a device with TLS', async (context) => {
+test('the command line opens a device with TLS', async (context) => {
   const psk = keys()
   const server = await nbdkit(context, psk)
   const network = scene.keep(await startForwarder(server.socket))

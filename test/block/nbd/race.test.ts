@@ -59,14 +59,14 @@ test('the next address is tried at once when one fails, and the first that answe
   expect(begun).toEqual(['a', 'b', 'c'])
 })
 
-test('when all fail the reason of each is told', async () => {
+test('the reason of each address is reported if all fail', async () => {
   const { winner, fail } = scene(['::1', '127.0.0.1'])
   await fail('::1', 'refused')
   await fail('127.0.0.1', 'no way there')
   await expect(winner).rejects.toThrow('::1: refused; 127.0.0.1: no way there')
 })
 
-test('the failure of the only one is told as it is', async () => {
+test('the failure of a single address is thrown as it is', async () => {
   const { winner, fail } = scene(['::1'])
   await fail('::1', 'refused')
   await expect(winner).rejects.toThrow(/^refused$/)
@@ -76,7 +76,7 @@ test('a host without an address fails with a reason', async () => {
   await expect(scene([]).winner).rejects.toThrow('the host has no address')
 })
 
-test('it ends with the reason of the signal, and gives up what it began', async () => {
+test('connecting ends with the signal’s reason, and drops the attempts that it began', async () => {
   const { clock, givenUp, giveUp, winner } = scene(['a', 'b'])
   await clock.advance(250)
   giveUp.abort(new Error('too late'))

@@ -47,7 +47,7 @@ function watch(promise: Promise<unknown>): { settled: boolean } {
 }
 
 describe('a large read that is rejected leaves the memory alone from then on', () => {
-  test.each([1, 2])('when one piece is refused, over %i connections', async (connections) => {
+  test.each([1, 2])('if one piece is refused, over %i connections', async (connections) => {
     const held: (() => void)[] = []
     const { clock, device } = await answeredBy(
       (peer, request) => {
@@ -72,7 +72,7 @@ describe('a large read that is rejected leaves the memory alone from then on', (
     expect(memory.every((byte) => byte === 1)).toBe(true)
   })
 
-  test('when the answers come too late', async () => {
+  test('if the answers come too late', async () => {
     const held: (() => void)[] = []
     const { clock, device } = await answeredBy((peer, request) => {
       held.push(() => peer.data(request, 0, request.length, 7))
@@ -96,7 +96,7 @@ const CALLS: readonly (readonly [string, number, (device: NbdBlockDevice) => Pro
   ['discard', TYPE.trim, (device) => device.discard(0, (8 * PIECE) / 512)],
 ]
 
-describe.each(CALLS)('no piece of a %s that is rejected is still sent', (_, type, call) => {
+describe.each(CALLS)('a %s that is rejected sends no further piece', (_, type, call) => {
   test.each([
     { maxInFlight: 1, sent: 1 },
     { maxInFlight: 64, sent: 4 },
@@ -120,7 +120,7 @@ describe.each(CALLS)('no piece of a %s that is rejected is still sent', (_, type
     expect(seen.map((request) => request.type)).toEqual([...Array(sent).fill(type), TYPE.read])
   })
 
-  test('over the connection that is made after the one was lost', async () => {
+  test('over the connection that replaces a lost one', async () => {
     const seen: { connection: number; type: number }[] = []
     const { clock, device } = await answeredBy(
       (peer, request, connection) => {
@@ -140,7 +140,7 @@ describe.each(CALLS)('no piece of a %s that is rejected is still sent', (_, type
   })
 })
 
-describe('when disconnect has resolved nothing more is sent', () => {
+describe('once disconnect has resolved, nothing more is sent', () => {
   test('of large calls that were under way', async () => {
     let sent = 0
     const { clock, device } = await answeredBy((peer, request) => {
@@ -187,7 +187,7 @@ describe('when disconnect has resolved nothing more is sent', () => {
     expect(server.connections).toBe(4)
   })
 
-  test('over a connection that is being made, however far that is', async () => {
+  test('over a connection that is being made, at any stage', async () => {
     const CHUNKS = 12
     const MICROTASKS = 12
     let cut = 0

@@ -65,7 +65,7 @@ test('large data is read into the memory of whoever asked for it', () => {
   expect(parts.every((part) => part.every((byte) => byte === 3))).toBe(true)
 })
 
-test('in pieces of any size it comes where it belongs, and the parser keeps little of it', () => {
+test('data in pieces of any size ends up where it belongs, and the parser keeps little of it', () => {
   const data = Uint8Array.from({ length: LENGTH }, (_, at) => (at * 31) >> 3)
   for (const size of [1000, 16_384, 65_536, 100_001]) {
     const whole = new Uint8Array(LENGTH)

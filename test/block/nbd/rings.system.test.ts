@@ -115,7 +115,7 @@ for (const format of [1, 2] as const) {
     expect(acknowledged).toBeGreaterThanOrEqual(3)
   })
 
-  test(`format ${format}: a write without an answer ends the writer, and attaching anew finds what was acknowledged`, async (context) => {
+  test(`format ${format}: a write without an answer ends the writer, and attaching again finds what was acknowledged`, async (context) => {
     const file = disk()
     const good = await scene.nbdkit(context, 'file', file)
     const device = await scene.connect(good)

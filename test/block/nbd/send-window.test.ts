@@ -74,7 +74,7 @@ describe('bulk data', () => {
     expect(scene.sent.slice(4)).toEqual(['bulk 4', 'bulk 5'])
   })
 
-  test('does not go before what has waited longer, though there were room for it', async () => {
+  test('does not overtake data that has waited longer, even if it would fit', async () => {
     const scene = new Scene(64)
     await scene.begin('first', request(192 * KiB))
     await scene.begin('second', request(128 * KiB))
@@ -94,7 +94,7 @@ describe('bulk data', () => {
     expect(scene.sent).toEqual(['large', 'small', 'larger'])
   })
 
-  test.each([2, 3, 64])('leaves one of %i places to small requests', async (places) => {
+  test.each([2, 3, 64])('leaves one of %i places for small requests', async (places) => {
     const scene = new Scene(places)
     // Zeroes take no room in the window, but keep the server busy.
     for (let at = 0; at < 100; at++) {
@@ -105,7 +105,7 @@ describe('bulk data', () => {
     expect(scene.sent.at(-1)).toBe('small')
   })
 
-  test('goes where there is only one place', async () => {
+  test('is sent even if there is only one place', async () => {
     const scene = new Scene(1)
     await scene.begin('first', request(MiB))
     await scene.begin('second', request(MiB))
@@ -115,7 +115,7 @@ describe('bulk data', () => {
   })
 })
 
-test('small requests go before bulk data that waits', async () => {
+test('small requests overtake waiting bulk data', async () => {
   const scene = new Scene(1)
   await scene.begin('first', request(MiB))
   await scene.begin('bulk', request(MiB))
@@ -126,7 +126,7 @@ test('small requests go before bulk data that waits', async () => {
   expect(scene.sent).toEqual(['first', 'look', 'flush', 'status', 'bulk'])
 })
 
-test('bulk data that waits has its turn after sixteen small requests', async () => {
+test('waiting bulk data gets its turn after sixteen small requests', async () => {
   const scene = new Scene(1)
   await scene.begin('first', request(MiB))
   for (let at = 0; at < 3; at++) await scene.begin(`bulk ${at}`, request(MiB))
@@ -156,7 +156,7 @@ describe('the window', () => {
     expect(scene.window.pieceBytes).toBe(64 * KiB)
   })
 
-  test('is halved once for all that is slow together, and no smaller than 64 KiB', async () => {
+  test('is halved once for requests that are slow together, down to 64 KiB', async () => {
     const scene = new Scene(64)
     for (let round = 0; round < 40; round++) await scene.fill(100)
     expect(scene.window.pieceBytes).toBe(4 * MiB)
@@ -176,13 +176,13 @@ describe('the window', () => {
     expect(scene.sent.at(-1)).toBe('another')
   })
 
-  test('is not halved where every answer takes its time', async () => {
+  test('is not halved if every answer is equally slow', async () => {
     const scene = new Scene(64)
     for (let round = 0; round < 40; round++) await scene.fill(3000)
     expect(scene.window.pieceBytes).toBe(4 * MiB)
   })
 
-  test('starts anew over another connection', async () => {
+  test('starts again over another connection', async () => {
     const scene = new Scene(64)
     for (let round = 0; round < 40; round++) await scene.fill(100)
     scene.window.reset()

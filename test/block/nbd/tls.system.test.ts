@@ -83,13 +83,13 @@ describe.each([
     expect(await listNbdExports(uri)).toHaveLength(1)
   })
 
-  test('a client without a certificate is let in nowhere', async (context) => {
+  test('a client without a certificate is refused', async (context) => {
     const uri = (await serve(context, true)).uri(name, SECURE)
     const ca = readFileSync(join(pki(context), 'ca-cert.pem'))
     await expect(scene.connect(uri, { tls: { ca } })).rejects.toEqual(OPEN)
   })
 
-  test('nobody is trusted who is not, and nothing goes in the clear instead', async (context) => {
+  test('an untrusted server is refused, and nothing is sent in the clear instead', async (context) => {
     const server = await serve(context, true)
     await expect(scene.connect(server.uri(name, SECURE))).rejects.toThrow(/TLS failed/)
     const network = scene.keep(await startForwarder(server.socket))
@@ -108,7 +108,7 @@ describe.each([
   })
 
   test.for(['localhost', '127.0.0.1'])(
-    'over TCP to %s nothing is in the clear but the wish for TLS',
+    'nothing is sent in the clear over TCP to %s except the request for TLS',
     async (host, context) => {
       const server = await serve(context, true)
       const network = scene.keep(await startForwarder(server.socket))
@@ -121,7 +121,7 @@ describe.each([
     },
   )
 
-  test('a client without TLS is told', async (context) => {
+  test('a client without TLS is told to use it', async (context) => {
     const server = await serve(context, false)
     await expect(scene.connect(server.uri(name))).rejects.toThrow(/it demands TLS: use nbds/)
     await expect(listNbdExports(server.uri(name))).rejects.toThrow(/it demands TLS: use nbds/)
@@ -132,7 +132,7 @@ describe.each([
   ['nbdkit', nbdkit, ''],
   ['qemu-nbd', qemu, 'exp'],
 ] as const)('%s that asks for no certificate', (_, serve, name) => {
-  test('an authority that is trusted is enough', async (context) => {
+  test('a trusted authority is enough', async (context) => {
     const uri = (await serve(context, false)).uri(name, SECURE)
     const ca = readFileSync(join(pki(context), 'ca-cert.pem'))
     const device = await scene.connect(uri, { tls: { ca } })
@@ -140,7 +140,7 @@ describe.each([
     expect(await listNbdExports(uri, { tls: { ca } })).toHaveLength(1)
   })
 
-  test('who does not care gets any', async (context) => {
+  test('any certificate will do if checking is off', async (context) => {
     const uri = (await serve(context, false)).uri(name, SECURE)
     const device = await scene.connect(`${uri}&tls-verify-peer=false`)
     await device.read(0, bytes(512))
@@ -170,7 +170,7 @@ describe('a server that has no TLS', () => {
   })
 })
 
-test('a connection that is made anew is encrypted again, and never less than before', async (context) => {
+test('a connection that is made again is encrypted again, and never less than before', async (context) => {
   const server = await nbdkit(context, true)
   const network = scene.keep(await startForwarder(server.socket))
   const uri = `nbds://localhost:${network.port}/?tls-certificates=${pki(context)}`
@@ -191,7 +191,7 @@ test('a connection that is made anew is encrypted again, and never less than bef
   for (const sent of clear) expectOnlyTheWish(sent)
 })
 
-test('a folder without certificates', async (context) => {
+test('a folder without certificates is reported', async (context) => {
   const server = await scene.nbdkit(context, 'memory', '1M')
   const uri = `${server.uri('', SECURE)}&tls-certificates=${scene.folder}`
   await expect(scene.connect(uri)).rejects.toThrow(/ca-cert.pem: no such file or directory/)

@@ -33,7 +33,7 @@ test('a ring in one handle reaches a reader in another', async () => {
   await expect(RingWriter.open(other)).rejects.toMatchObject({ code: 'BLOCK_CLAIMED' })
 })
 
-test('a file that is there keeps its size, and one is filled once by those who open it at the same time', async () => {
+test('an existing file keeps its size, and a new one is filled once, however many open it at once', async () => {
   const platform = new FakeBrowser()
   const sent: string[] = []
   platform.onSend = (operation) => sent.push(operation)
@@ -90,7 +90,7 @@ test.each([
   await expect(OpfsBlockDevice.open(path, { platform: new FakeBrowser() })).rejects.toThrow(error)
 })
 
-test('a file that is missing, and a place without files, are told', async () => {
+test('a missing file, and a runtime without OPFS, are reported', async () => {
   const missing = OpfsBlockDevice.open('r', { platform: new FakeBrowser() })
   await expect(missing).rejects.toMatchObject({ code: 'BLOCK_OPEN', message: /no such file/ })
   await expect(OpfsBlockDevice.open('r')).rejects.toMatchObject({
@@ -99,7 +99,7 @@ test('a file that is missing, and a place without files, are told', async () => 
   })
 })
 
-test('what other scripts say on the channel is ignored if it is none of ours', async () => {
+test('other messages on the channel are ignored', async () => {
   const platform = new FakeBrowser()
   await using device = await OpfsBlockDevice.openOrCreate('r', { sizeBytes: 65_536, platform })
   const onRequest = async (request: string): Promise<string> => request

@@ -60,7 +60,7 @@ async function all(consumer: Consumer): Promise<number[]> {
   return popped.accumulator
 }
 
-test('damage is stepped over where epochs were merged', async () => {
+test('damage is skipped where epochs were merged', async () => {
   // More epochs than the slot holds, after the one that the consumer has seen.
   await using consumer = await Consumer.attach(device, options)
   for (let epoch = 0; epoch < 14; epoch++) await append(epoch)

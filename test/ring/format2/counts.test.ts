@@ -150,7 +150,7 @@ describe('format 2 asks the device for no more than', () => {
     })
   })
 
-  test('one read for each look, into the memory of the one before', async () => {
+  test('one read for each refresh, into the memory of the one before', async () => {
     await using producer = (await openWriter()).producer
     await producer.state()
     device.counts()
@@ -158,7 +158,7 @@ describe('format 2 asks the device for no more than', () => {
     expect(device.counts()).toEqual({ ...NOTHING, reads: 3, readBytes: 3 * SLOTS_BYTES })
   })
 
-  test('one slot for each 4 MiB of the log, as long as that does not wrap', async () => {
+  test('one slot for each 4 MiB of the log, until it wraps', async () => {
     const writer = await openWriter()
     for (const item of items(3000)) await writer.push(item)
     const { reads, writes, writtenBytes, waits } = device.counts()
@@ -186,7 +186,7 @@ describe('format 2 asks the device for no more than', () => {
     }
   })
 
-  test('two reads for finding that there is nothing', async () => {
+  test('two reads to find that there is nothing', async () => {
     await using consumer = await Consumer.attach(device, QUIET)
     await consumer.pop()
     device.counts()
@@ -210,7 +210,7 @@ describe('format 2 asks the device for no more than', () => {
     }
   })
 
-  test('ten reads for 4 MiB of batches that wait, however few items at a time', async () => {
+  test('ten reads for 4 MiB of waiting batches, however few items at a time', async () => {
     const writer = await openWriter()
     for (let pushed = 0; pushed < 40; pushed++) await writer.pushMany(items(1000))
     await using consumer = await Consumer.attach(device, QUIET)
@@ -225,7 +225,7 @@ describe('format 2 asks the device for no more than', () => {
     expectAtMost(device.counts(), { reads: 10, readBytes: 1.5 * bytes })
   })
 
-  test('a read for 512 KiB of single items that wait', async () => {
+  test('a read for 512 KiB of waiting single items', async () => {
     const writer = await openWriter()
     for (const item of items(1000)) await writer.push(item)
     await using consumer = await Consumer.attach(device, QUIET)

@@ -223,7 +223,7 @@ describe('fields have the names and values that were written', () => {
   })
 })
 
-describe('damage is told', () => {
+describe('damage is reported', () => {
   test.each([
     [100, 0, 'guard'],
     [12_300, 12_288, 'superblock 1'],
@@ -240,14 +240,14 @@ describe('damage is told', () => {
     expect(found.problem).toBeTypeOf('string')
   })
 
-  test('without slots, what a batch is shows by its header alone', async () => {
+  test('a batch is recognised by its header alone, without slots', async () => {
     const device = await damagedCopy(ring, 20_481, 24_577, 28_673, 32_769)
     expect((await dumpAt(device, batch(3))).structure).toMatch(/^item 0 of the batch at LSN 2/)
     expect((await dumpAt(device, batch(9))).structure).toBe('free')
   })
 })
 
-test('what is not on the device is refused, and its end is respected', async () => {
+test('an offset outside the device is refused, and its end is respected', async () => {
   const end = DATA + 16 * BLOCK + 4096
   expect((await dumpAt(ring, end - 10)).bytes).toHaveLength(10)
   await expect(dumpAt(ring, end)).rejects.toThrow(RangeError)

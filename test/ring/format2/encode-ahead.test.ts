@@ -115,7 +115,7 @@ test('what was encoded ahead is dropped when the write before it fails', async (
   expect(await found(device)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 99])
 })
 
-test('what was encoded ahead is dropped when the write before it is refused, and the handle goes on', async () => {
+test('what was encoded ahead is dropped when the write before it is refused, and the handle continues', async () => {
   const device = await slowRing()
   const producer = await attachProducer(device)
   device.isSlow = true
@@ -141,7 +141,7 @@ test('what lacks room is not encoded ahead', async () => {
   expect(await found(device)).toHaveLength(32)
 })
 
-test('without memory for it, a batch is encoded when its turn comes', async () => {
+test('a batch is encoded when its turn comes if there is no memory to do so ahead', async () => {
   const device = await slowRing()
   const producer = await attachProducer(device)
   const allocate = device.allocate.bind(device)
@@ -184,7 +184,7 @@ test('long batches of one append are about equally long', async () => {
   await producer.close()
 })
 
-test('of large items, as many go into each batch as into any other', async () => {
+test('large items are spread evenly over batches', async () => {
   const device = await slowRing(40 * MIB, 4096)
   const producer = await attachProducer(device)
   device.take()

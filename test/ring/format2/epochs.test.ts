@@ -19,7 +19,7 @@ function epochsUpTo(n: number, seen: readonly number[], keepFrom: number, limit:
 }
 
 describe('the list of epochs', () => {
-  test('tells which epoch a batch may be of', () => {
+  test('knows which epoch a batch may belong to', () => {
     const epochs = epochsUpTo(3, [0, 0], 0, 6)
     expect(allowsEpoch(epochs, 10, 1)).toBe(true)
     expect(allowsEpoch(epochs, 19, 1)).toBe(true)
@@ -35,7 +35,7 @@ describe('the list of epochs', () => {
     expect(epochsUpTo(5, [9, 9], 45, 6).map(({ epoch }) => epoch)).toEqual([4, 5])
   })
 
-  test('merges what is too many, but never across what a consumer has seen', () => {
+  test('merges epochs if there are too many, but never across what a consumer has seen', () => {
     for (const seen of [
       [0, 0],
       [1, 1],

@@ -81,7 +81,7 @@ describe.each([
     expect(hex(await deviceBytes(device))).toBe(before)
   })
 
-  test('is no place for another ring, also if that may be made over what is there', async () => {
+  test('is not overwritten by another ring, even if that may replace other content', async () => {
     const device = await withFeature(kind, bit)
     const before = hex(await deviceBytes(device))
     expect(await Producer.create(device, { blockSize: 512, eraseOther: true })).toBe(false)
@@ -89,7 +89,7 @@ describe.each([
   })
 })
 
-test('a compatible feature that is not known does not matter', async () => {
+test('an unknown compatible feature does not matter', async () => {
   const device = await withFeature('compatible', 31)
   await using consumer = await Consumer.attach(device)
   expect(await consumer.popMany()).toHaveLength(2)

@@ -48,7 +48,7 @@ const BATCHES = [
 describe.each(BATCHES)('a flipped bit in the batch at LSN $lsn', ({ lsn, records }) => {
   const from = DATA + lsn * BLOCK
 
-  test('costs nothing in its header or its table, and is told', async () => {
+  test('costs nothing in its header or its table, and is reported', async () => {
     const told: unknown[] = []
     const listen = (message: unknown): void => void told.push(message)
     subscribe('shared-block-ring:correction', listen)
@@ -83,7 +83,7 @@ describe.each(BATCHES)('a flipped bit in the batch at LSN $lsn', ({ lsn, records
   })
 })
 
-test('two flipped bits in a table are no single one: all of its items are told at once', async () => {
+test('two flipped bits in a table are not corrected: all of its items are reported at once', async () => {
   const copy = new Uint8Array(image)
   for (const at of [DATA + HEADER, DATA + HEADER + 9]) copy[at] = (copy[at] ?? 0) ^ 1
   const device = await MemoryBlockDevice.from(copy)
@@ -93,7 +93,7 @@ test('two flipped bits in a table are no single one: all of its items are told a
   expect(await delivered(MemoryBlockDevice.from(copy))).toEqual(EXPECTED.slice(3))
 })
 
-test('what is corrected is confirmed: a wrong guess is not delivered', async () => {
+test('a correction is confirmed: a wrong guess is not delivered', async () => {
   // A table whose checksum says one flipped bit, though the item after it says otherwise.
   const copy = new Uint8Array(image)
   const view = new DataView(copy.buffer, DATA)

@@ -21,7 +21,7 @@ async function ring(sectorSize: number): Promise<MemoryBlockDevice> {
  * `create` does nothing where it finds the magic, and so does its journal where `attach` fails but the magic is there.
  */
 describe.each([512, 1024, 2048, 4096])('older code, at sector size %i', (sectorSize) => {
-  test('finds its magic, and no bool where it looks for one', async () => {
+  test('finds its magic, and no bool where it expects one', async () => {
     const bytes = await deviceBytes(await ring(sectorSize))
     const magic = Buffer.from(bytes.subarray(0, 30)).toString('latin1')
     expect(magic).toBe('mirage shared-block-device 1.0')
@@ -44,7 +44,7 @@ describe.each([512, 1024, 2048, 4096])('older code, at sector size %i', (sectorS
 })
 
 describe('a ring of one format', () => {
-  test('stays as it is when one of another format is to be created', async () => {
+  test('is left alone when one of another format is created', async () => {
     const device = await ring(512)
     expect(await Producer.create(device, { format: 1 })).toBe(false)
     expect(await Producer.create(device, { format: 2 })).toBe(false)
@@ -108,14 +108,14 @@ describe('superblocks of several rings', () => {
   const OWN = [12_288, 16_384, (1 << 20) - 4096] as const
 
   test.each<[readonly number[]]>([[[]], [[OWN[0]]], [[OWN[0], OWN[1]]], [[OWN[1], OWN[2]]]])(
-    'one that lies in the data area of another does not count, with %j damaged',
+    'do not count in the data area of another ring, with %j damaged',
     async (lost) => {
       const device = await buried(lost.map((at) => at + 100))
       expect((await inspectRing(device)).ring?.blockSize).toBe(4096)
     },
   )
 
-  test('at the places of one ring: roles refuse, and tools tell', async () => {
+  test('at the places of one ring: roles refuse, and tools report them', async () => {
     const device = await ring(4096)
     const other = await ring(4096)
     const block = new Uint8Array(4096)
@@ -131,7 +131,7 @@ describe('superblocks of several rings', () => {
     expect(await deviceBytes(device)).toEqual(before)
   })
 
-  test('behind the old end of a device that has grown: they decide nothing', async () => {
+  test('after the old end of a device that has grown do not count', async () => {
     const small = await ring(4096)
     await pushBatches(small, [[Uint8Array.of(1)]])
     const other = new MemoryBlockDevice({ sizeSectors: 4096 })

@@ -75,7 +75,7 @@ async function leased(
   return attached.producer
 }
 
-describe('when a lease is over', () => {
+describe('a lease that is over', () => {
   for (const [what, operation, nth] of [
     ['no further piece of a write is sent', 'write', 3],
     ['no flush is sent for the pieces that were', 'write', 17],
@@ -99,7 +99,7 @@ describe('when a lease is over', () => {
     })
   }
 
-  test('no further piece of a read is sent', async () => {
+  test('lets no further piece of a read be sent', async () => {
     const clock = new FakeClock()
     const gate = await gated()
     await append(await attachProducer(gate.device, { clock }), LARGE)
@@ -200,7 +200,7 @@ describe('a device gets another ring while a host waits for the lease of the old
   })
 })
 
-test('what a consumer reads ahead is not read on when it is detached', async () => {
+test('a consumer stops reading ahead when it is closed', async () => {
   const clock = new FakeClock()
   const gate = await gated()
   const producer = await attachProducer(gate.device, { clock })

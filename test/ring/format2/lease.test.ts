@@ -89,13 +89,13 @@ describe('the record', () => {
     ['owner', { owner: 'h\u00f6st' }],
     ['owner', { owner: '\ufeffhost' }],
     ['owner', { owner: 'ho\u200bst' }],
-  ])('whose %s nobody writes is damaged: %o', (field, wrong) => {
+  ])('with a %s that no program writes is damaged: %o', (field, wrong) => {
     const block = new Uint8Array(512)
     encodeLease(block, 40_960, UUID, { ...RECORD, ...wrong })
     expect(parseLease(block, 40_960, UUID)).toMatchObject({ status: 'damaged', field })
   })
 
-  test('tells of an owner that it cannot have in characters that can be shown', () => {
+  test('shows an invalid owner in printable characters', () => {
     const block = new Uint8Array(512)
     encodeLease(block, 40_960, UUID, RECORD)
     const owner = Uint8Array.from({ length: 160 }, (_, at) => 0x60 + at)
@@ -190,7 +190,7 @@ describe('a role that is leased', () => {
     expect((await readLeases(two)).producer).toMatchObject({ owner: 'one' })
   })
 
-  test('is taken at once by who may reclaim it', async () => {
+  test('is taken at once by a host that may reclaim it', async () => {
     const clock = new FakeClock()
     const [one, two] = await shared()
     await attach(one, clock, { owner: 'one' })
@@ -199,7 +199,7 @@ describe('a role that is leased', () => {
     expect((await readLeases(two)).producer).toMatchObject({ epoch: 2 })
   })
 
-  test('is not taken if a clock says that it took too long, and tells which', async () => {
+  test('is not taken if a clock says that it took too long, and the error names the clock', async () => {
     for (const { leapMs, took, why } of [
       { leapMs: 0, took: 2100, why: 'the storage took more than 2 s' },
       { leapMs: 5000, took: 0, why: 'the wall clock of this host went 5.0 s forward' },
@@ -225,7 +225,7 @@ describe('a role that is leased', () => {
     }
   })
 
-  test('is waited for by who may reclaim it, if the earlier run may have been too late', async () => {
+  test('is waited for by a host that may reclaim it, if the earlier run may have been too late', async () => {
     const clock = new FakeClock()
     const [one, two] = await shared()
     await attach(one, clock, { owner: 'one', timeoutMs: 10_000 })
@@ -256,7 +256,7 @@ describe('a role that is leased', () => {
 })
 
 describe('a holder', () => {
-  test('goes on as long as it can renew', async () => {
+  test('continues as long as it can renew', async () => {
     const clock = new FakeClock()
     const [one] = await shared()
     const producer = await attach(one, clock, { owner: 'one', timeoutMs: 5000 })
@@ -268,7 +268,7 @@ describe('a holder', () => {
     expect((counters[1] ?? 0) - (counters[0] ?? 0)).toBeGreaterThan(30)
   })
 
-  test('gives up a write that hangs when its time is over, and ends there', async () => {
+  test('gives up a write that hangs when its time is over, and ends', async () => {
     const clock = new FakeClock()
     const [one] = await shared()
     const producer = await attach(one, clock, { owner: 'one', timeoutMs: 10_000 })
@@ -348,7 +348,7 @@ describe('a holder', () => {
   })
 })
 
-test('a damaged record is a held one until it is broken', async () => {
+test('a damaged record counts as held until it is broken', async () => {
   const clock = new FakeClock()
   const [one] = await shared()
   await one.write(LEASE_SECTOR, [new Uint8Array(512).fill(7)])
@@ -367,7 +367,7 @@ test('breaking is refused while the role is held on this machine', async () => {
   await expect(breakLease(device, 'producer')).rejects.toMatchObject({ code: 'BLOCK_CLAIMED' })
 })
 
-test('what cannot be wanted is refused before anything is done', async () => {
+test('invalid options are refused before anything is done', async () => {
   const [one] = await shared()
   const fence = async (): Promise<void> => undefined
   for (const lease of [

@@ -63,7 +63,7 @@ test('counts that come to their end are refused before anything is written, and 
   expect((await take(device, 10)).map((popped) => popped.item[0])).toEqual([1, 2])
 })
 
-test('so are places in the log', async () => {
+test('log positions that come to their end are refused before anything is written', async () => {
   const device = await advancedRing(5, 2 ** 52 - 20)
   await using producer = await attachProducer(device, { clock: new FakeClock() })
   let pushed = 0
@@ -80,7 +80,7 @@ test('so are places in the log', async () => {
   expect(await take(device, 100)).toHaveLength(pushed)
 })
 
-test('a generation that comes to its end is not written on', async () => {
+test('a slot whose generation is at its end is not written any more', async () => {
   const device = await smallRing(16)
   const disk = await Disk.open(device)
   const { slot } = newestProducer((await disk.readSlots()).producer, 'test')
@@ -184,7 +184,7 @@ test('a mark that counts more items than its blocks can hold is damage', async (
 })
 
 test.each(['producer', 'consumer'] as const)(
-  'slots of the %s that contradict each other: roles refuse, tools tell, a rebuild makes them anew',
+  'slots of the %s that contradict each other: roles refuse, tools tell, a rebuild makes them again',
   async (role) => {
     const device = await smallRing(16)
     await pushBatches(device, [[item(1, 1)], [item(1, 2)]])
@@ -217,7 +217,7 @@ test.each(['producer', 'consumer'] as const)(
   },
 )
 
-test('an item above a reader’s limit is told with its position, and can be stepped over', async () => {
+test('an item above a reader’s limit is reported with its position, and can be skipped', async () => {
   const device = new MemoryBlockDevice({ sizeSectors: (64 * MIB) / 512 })
   await Producer.create(device)
   const clock = new FakeClock()
@@ -268,7 +268,7 @@ test('damage in an item that is not held in memory is found all the same', async
   await expect(consumer.popMany()).rejects.toMatchObject(told)
 })
 
-test('the oldest item tells since when it waits, also where it is damaged; and not where nothing tells', async () => {
+test('the age of the oldest item is known even if it is damaged, and unknown if nothing records it', async () => {
   const clock = new FakeClock()
   const device = await smallRing(16)
   expect((await inspectRing(device)).stats).toMatchObject({ lagMs: 0 })

@@ -54,7 +54,7 @@ describe('dumping where sectors cannot be read', () => {
     expect(dump.bytes).toEqual(new Uint8Array(16))
   })
 
-  test('what is next to it is shown, and so is what can be read of the same', async () => {
+  test('shows the bytes around it, and the readable rest of its structure', async () => {
     const device = await spoiled(DATA + 2 * BLOCK)
     const dump = await dumpAt(device, DATA + 2 * BLOCK - 8, { length: 24 })
     expect(dump.bytes).toEqual(Uint8Array.from({ length: 24 }, (_, at) => (at < 8 ? 2 : 0)))
@@ -74,12 +74,12 @@ describe('dumping where sectors cannot be read', () => {
     expect(sound).toMatchObject({ unreadable: [] })
   })
 
-  test('without any superblock', async () => {
+  test('works without any superblock', async () => {
     const device = await spoiled(...SUPERBLOCKS, DATA + 16 * BLOCK)
     await expect(dumpAt(device, 0)).rejects.toMatchObject({ code: 'BLOCK_IO' })
   })
 
-  test('in format 1', async () => {
+  test('works in format 1', async () => {
     const device = new UnreadableBlockDevice(await ringDevice()).spoil(BLOCK)
     for (const at of [BLOCK, 5 * BLOCK]) {
       const dump = await dumpAt(device, at, { length: 4 })
@@ -128,7 +128,7 @@ describe('inspecting where sectors cannot be read', () => {
     await expect(inspected).rejects.toMatchObject({ code: 'BLOCK_IO' })
   })
 
-  test('in format 1', async () => {
+  test('works in format 1', async () => {
     const inner = await ringDevice()
     const producer = await attachProducer(inner)
     for (const number of [1, 2, 3]) await append(producer, item(number, 508))
@@ -139,22 +139,25 @@ describe('inspecting where sectors cannot be read', () => {
   })
 })
 
-describe('leases that cannot be read', () => {
-  test.each(['producer', 'consumer'] as const)("the %s's: the other one is told", async (role) => {
-    const offset = LEASES[role]
-    const other = role === 'producer' ? 'consumer' : 'producer'
-    expect(await readLeases(await spoiled(offset))).toEqual({
-      uuid: expect.any(String),
-      [role]: {
-        status: 'unreadable',
-        offset,
-        problem: `cannot be read: the device fails at ${BLOCK} bytes from byte ${offset} on`,
-      },
-      [other]: { status: 'never' },
-    })
-  })
+describe('inspecting leases that cannot be read', () => {
+  test.each(['producer', 'consumer'] as const)(
+    'shows the other one if it is that of the %s',
+    async (role) => {
+      const offset = LEASES[role]
+      const other = role === 'producer' ? 'consumer' : 'producer'
+      expect(await readLeases(await spoiled(offset))).toEqual({
+        uuid: expect.any(String),
+        [role]: {
+          status: 'unreadable',
+          offset,
+          problem: `cannot be read: the device fails at ${BLOCK} bytes from byte ${offset} on`,
+        },
+        [other]: { status: 'never' },
+      })
+    },
+  )
 
-  test('nothing else matters to them', async () => {
+  test('is not affected by other unreadable sectors', async () => {
     const device = await spoiled(SUPERBLOCKS[0], ...PRODUCER, ...CONSUMER)
     const never = { status: 'never' }
     expect(await readLeases(device)).toMatchObject({ producer: never, consumer: never })

@@ -62,7 +62,7 @@ describe.each(['committed', 'epoch'] as const)(
       ])
     })
 
-    test('a consumer is told the same, and goes on after it', async () => {
+    test('a consumer is told the same, and continues after it', async () => {
       const device = await contradictory(which)
       {
         await using consumer = await Consumer.attach(device)

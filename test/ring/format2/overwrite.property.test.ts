@@ -178,23 +178,23 @@ describe('a ring that overwrites its oldest items', () => {
     expect(checkMissed(again, 1)).toBe(BLOCKS)
   })
 
-  test('does not give up what is held back', async () => {
+  test('does not give up uncommitted items', async () => {
     const device = await ring()
     const producer = await attachProducer(device)
-    let held = 0
-    for (; held < 2 * BLOCKS; held++) {
-      const result = await producer.push(itemOf(held))
+    let pushed = 0
+    for (; pushed < 2 * BLOCKS; pushed++) {
+      const result = await producer.push(itemOf(pushed))
       if (result.status === 'retry') break
     }
-    expect(held).toBeGreaterThan(BLOCKS / 3)
-    expect(held).toBeLessThan(BLOCKS)
+    expect(pushed).toBeGreaterThan(BLOCKS / 3)
+    expect(pushed).toBeLessThan(BLOCKS)
     await producer.advance(producer.position)
     const consumer = await Consumer.attach(device)
-    expect((await consumer.popMany()).map(numberOf)).toEqual([...Array(held).keys()])
+    expect((await consumer.popMany()).map(numberOf)).toEqual([...Array(pushed).keys()])
   })
 
   test.each([0, 1, 31, 32, 33, 500, 992, 1000])(
-    'a large one that is filled with what is uncommitted, behind %i items, gives up no more than what is committed',
+    'a large one that is full of uncommitted items, after %i others, gives up committed items only',
     async (committed) => {
       const blocks = 1024
       const device = await ring(blocks)
@@ -294,7 +294,7 @@ describe('a ring that overwrites its oldest items', () => {
             for (const entry of popped) missed += entry.missed ?? 0
             next = checkMissed(popped, next)
             from = popped.at(-1)?.position ?? from
-            // What is held back may have taken the room of everything that was visible.
+            // Uncommitted items may have taken the room of all committed ones.
             if (popped.length === 0 && next < visible) {
               expect((await inspectRing(device)).waitingItems).toBe(0)
             }

@@ -29,8 +29,8 @@ async function seen(items: AsyncIterable<PoppedItem>): Promise<readonly (number 
   return found
 }
 
-describe('what was consumed', () => {
-  test('is shown newest first, also of the batch that the consumer is in', async () => {
+describe('consumed items', () => {
+  test('are read newest first, also those of the batch that the consumer is in', async () => {
     const ring = await smallRing(16)
     await pushBatches(ring, [[item(1)], [item(2, 700), item(3)], [item(4), item(5), item(6)]])
     const state = await inspectRing(ring)
@@ -45,7 +45,7 @@ describe('what was consumed', () => {
     expect(await seen((await inspectRing(ring)).newest())).toEqual([])
   })
 
-  test('is shown over epochs, and without what was never committed', async () => {
+  test('are read across epochs, without uncommitted ones', async () => {
     const ring = await smallRing(16)
     const clock = new FakeClock()
     const first = await attachProducer(ring, { clock })
@@ -68,7 +68,7 @@ describe('what was consumed', () => {
     expect(await seen((await inspectRing(ring)).consumed())).toEqual([4, 3, 1])
   })
 
-  test('ends where a later lap has overwritten it', async () => {
+  test('end where a later lap has overwritten them', async () => {
     const ring = await smallRing(16)
     const clock = new FakeClock()
     const producer = await attachProducer(ring, { clock })
@@ -89,7 +89,7 @@ describe('what was consumed', () => {
     ['header', 0],
     ['table', 80],
     ['item', 120],
-  ])('ends at a batch whose %s is not as it was written', async (_, at) => {
+  ])('end at a batch whose %s is not as it was written', async (_, at) => {
     const ring = await smallRing(16)
     await pushBatches(ring, [[item(1)], [item(2), item(3)], [item(4)], [item(5)]])
     await take(ring, 4)
@@ -100,7 +100,7 @@ describe('what was consumed', () => {
     expect((await collect(consumed())).length).toBe(1)
   })
 
-  test('is told to be damaged if the batch that the consumer is in is', async () => {
+  test('are reported as damaged if the batch that the consumer is in is damaged', async () => {
     const ring = await smallRing(16)
     await pushBatches(ring, [[item(1)], [item(2), item(3)]])
     await take(ring, 2)
@@ -108,7 +108,7 @@ describe('what was consumed', () => {
     expect(await seen((await inspectRing(torn)).consumed())).toEqual(['RING_CORRUPT'])
   })
 
-  test('is never what lies in its place without having led there', async () => {
+  test('are never leftovers that are not part of the log', async () => {
     const ring = await smallRing(16)
     await pushBatches(ring, [[item(1)], [item(2)], [item(3)], [item(4)]])
     await take(ring, 4)
@@ -148,7 +148,7 @@ describe('what was consumed', () => {
     }
   })
 
-  test('is never what an item holds, though it has every checksum', async () => {
+  test('are never taken from within an item, even if it holds valid checksums', async () => {
     const ring = await smallRing(32)
     const disk = await Disk.open(ring)
     const clock = new FakeClock()
@@ -202,7 +202,7 @@ describe('what was consumed', () => {
     expect(await seen((await inspectRing(ring)).consumed())).toEqual([])
   })
 
-  test('larger than what is taken is told', async () => {
+  test('that are larger than the limit are reported', async () => {
     const ring = await smallRing(64)
     await pushBatches(ring, [[item(1)], [item(2, 900)], [item(3)]])
     await take(ring, 3)
@@ -210,7 +210,7 @@ describe('what was consumed', () => {
     expect(await seen(consumed())).toEqual([3, 'RING_ITEM_TOO_LARGE'])
   })
 
-  test('ends by a signal', async () => {
+  test('end with the signal’s reason', async () => {
     const ring = await smallRing(16)
     await pushBatches(ring, [[item(1)]])
     await take(ring, 1)
@@ -220,7 +220,7 @@ describe('what was consumed', () => {
     await expect(collect(consumed())).rejects.toThrow('stop')
   })
 
-  test('of format 1 is not shown, and it says why', async () => {
+  test('of format 1 are refused, with the reason', async () => {
     const { consumed, newest } = await inspectRing(await ringDevice())
     await expect(collect(consumed())).rejects.toMatchObject({
       code: 'RING_UNSUPPORTED',
@@ -230,8 +230,8 @@ describe('what was consumed', () => {
   })
 })
 
-describe('what waits, from behind', () => {
-  test('is read no further than it is asked for', async () => {
+describe('waiting items, newest first', () => {
+  test('are read only as far as asked', async () => {
     const ring = await smallRing(4096)
     await pushBatches(
       ring,
@@ -249,14 +249,14 @@ describe('what waits, from behind', () => {
     ])
   })
 
-  test('ends with an error at damage, behind which more waits', async () => {
+  test('end with an error at damage, before which more wait', async () => {
     const ring = await smallRing(16)
     await pushBatches(ring, [[item(1)], [item(2), item(3)], [item(4)]])
     const torn = await damagedCopy(ring, DATA + BLOCK + 120)
     expect(await seen((await inspectRing(torn)).newest())).toEqual([4, 'RING_CORRUPT'])
   })
 
-  test('ends without one where the consumer has passed meanwhile', async () => {
+  test('end without an error where the consumer has passed meanwhile', async () => {
     const ring = await smallRing(16)
     await pushBatches(
       ring,
@@ -274,7 +274,7 @@ describe('what waits, from behind', () => {
   })
 })
 
-describe('what comes', () => {
+describe('following a ring', () => {
   async function followed(ring: MemoryBlockDevice) {
     const follower = (await inspectRing(ring)).follow()
     return async (): Promise<readonly (number | string)[]> => {
@@ -292,7 +292,7 @@ describe('what comes', () => {
     }
   }
 
-  test('is read as it is committed, over epochs, whether it is consumed or not', async () => {
+  test('reads items as they are committed, across epochs, whether consumed or not', async () => {
     const ring = await smallRing(64)
     await pushBatches(ring, [[item(1)], [item(2), item(3)]])
     const read = await followed(ring)
@@ -305,7 +305,7 @@ describe('what comes', () => {
     expect(await read()).toEqual([7])
   })
 
-  test('is what was pushed before, if that is committed now', async () => {
+  test('reads items that were pushed before and are committed now', async () => {
     const ring = await smallRing(64)
     const producer = await attachProducer(ring, { clock: new FakeClock() })
     const first = await producer.pushMany([item(1)])
@@ -321,7 +321,7 @@ describe('what comes', () => {
     await producer.close()
   })
 
-  test('goes on where the consumer is, and tells what was overwritten before it was read', async () => {
+  test('continues at the consumer, and reports items that were overwritten before it read them', async () => {
     const ring = await smallRing(16)
     await pushBatches(ring, [[item(0)]])
     await take(ring, 1)
@@ -339,7 +339,7 @@ describe('what comes', () => {
     expect(items).toEqual([33, 34, 35, 36, 37, 38, 39, 40])
   })
 
-  test('tells what was given up in a ring that overwrites', async () => {
+  test('reports items that were given up in a ring that overwrites', async () => {
     const ring = await smallRing(32, { onFull: 'overwrite' })
     const read = await followed(ring)
     await pushBatches(
@@ -352,7 +352,7 @@ describe('what comes', () => {
     expect(items).toEqual(Array.from({ length: 100 - count }, (_, index) => count + index))
   })
 
-  test('is told to be damaged once, and goes on behind that', async () => {
+  test('reports damage once, and continues after it', async () => {
     const ring = await smallRing(32)
     const read = await followed(ring)
     await pushBatches(ring, [[item(1)], [item(2), item(3)], [item(4)]])
@@ -366,7 +366,7 @@ describe('what comes', () => {
   })
 })
 
-test('a producer is not needed for any of it', async () => {
+test('needs no producer', async () => {
   const ring = new MemoryBlockDevice({ sizeSectors: 256 })
   await Producer.create(ring, { blockSize: 512 })
   const { newest, consumed, follow } = await inspectRing(ring)

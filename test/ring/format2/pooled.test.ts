@@ -25,7 +25,7 @@ test('released memory is handed out again', () => {
   expect(made()).toBe(8)
 })
 
-test('what nobody uses is bounded in bytes and in pieces', () => {
+test('unused memory is bounded in bytes and in pieces', () => {
   const large = counted()
   useAtOnce(large.memory, 8, 4 * MIB)
   useAtOnce(large.memory, 8, 4 * MIB)
@@ -36,7 +36,7 @@ test('what nobody uses is bounded in bytes and in pieces', () => {
   expect(small.made()).toBe(40 + 24)
 })
 
-test('where there is nothing to read, little is kept', () => {
+test('little memory is kept while there is nothing to read', () => {
   const { memory, made } = counted()
   useAtOnce(memory, 8, MIB)
   memory.trim()

@@ -39,7 +39,7 @@ describe('an item whose handler may have run is never said not to have been hand
   test.each([
     ['a damaged header hides it', 0],
     ['it is in a batch with a damaged item', undefined],
-  ])('where %s until the producer checkpoints', async (_, at) => {
+  ])('if %s until the producer checkpoints', async (_, at) => {
     const device = await smallRing(32)
     const clock = new FakeClock()
     const producer = await attachProducer(device, { clock })
@@ -72,7 +72,7 @@ describe('an item whose handler may have run is never said not to have been hand
   test.each([
     ['has read', 2],
     ['has read ahead', 1],
-  ])('where a header is damaged that the reader %s', async (_, maxItems) => {
+  ])('if a header is damaged that the reader %s', async (_, maxItems) => {
     const device = await smallRing(32)
     const clock = new FakeClock()
     const producer = await attachProducer(device, { clock })

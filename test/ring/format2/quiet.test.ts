@@ -122,7 +122,7 @@ test('an item is seen there at the next poll', async () => {
   expect((await received).item).toEqual(new Uint8Array([7]))
 })
 
-test('one that throws instead is read, and holds up no other reader', async () => {
+test('a device that throws instead is read, and holds up no other reader', async () => {
   const failing = await quietNow()
   const other = await quietNow(failing.clock)
   failing.device.fails = true
@@ -146,7 +146,7 @@ test('a device that cannot be read at once any more is read', async () => {
   expect((await received).item).toEqual(new Uint8Array([7]))
 })
 
-test('what another call learns of the slots is looked at', async () => {
+test('a poll uses what another call has read of the slots', async () => {
   const { below, clock, reader, received } = await quietNow()
   const writer = await RingWriter.open(below)
   // It knows the writer's epoch by now.
@@ -208,7 +208,7 @@ test('a report of something else takes a read too, which a later look does not g
   expect(isReceived).toBe(true)
 })
 
-test('so is the end of a batch whose header was read before', async () => {
+test('the end of a batch whose header was read before takes one read', async () => {
   const { below, clock, received } = await quiet()
   let isReceived = false
   void received.then(() => {
@@ -226,7 +226,7 @@ test('so is the end of a batch whose header was read before', async () => {
   expect((await received).item).toEqual(item)
 })
 
-test('and an item at a place that the reader has passed on its own', async () => {
+test('an item takes one read where the reader has already looked', async () => {
   const { below, clock, reader, received } = await quiet()
   await using writer = await RingWriter.open(below)
   await writer.push(new Uint8Array([7]))
@@ -239,7 +239,7 @@ test('and an item at a place that the reader has passed on its own', async () =>
 test.each([
   ['read', () => quiet()],
   ['read at once', () => quietNow()],
-] as const)('another ring at its place is seen within a second, %s', async (_, quietly) => {
+] as const)('a ring that replaces it is seen within a second, %s', async (_, quietly) => {
   const { below, clock, received } = await quietly()
   const other = new MemoryBlockDevice({ sizeSectors: 1024 })
   await Producer.create(other)
@@ -249,7 +249,7 @@ test.each([
   expect(isRingError(error) && error.code).toBe('RING_ROLE_CONFLICT')
 })
 
-test('going back ends the wait at the next poll', async () => {
+test('rewinding ends the wait at the next poll', async () => {
   const { below, clock, reader, received } = await quiet()
   await using writer = await RingWriter.open(below)
   await writer.push(new Uint8Array([7]))

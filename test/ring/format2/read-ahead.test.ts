@@ -46,7 +46,7 @@ async function drain(device: HookedDevice, state: { waits: boolean }): Promise<r
 
 const ALL = Array.from({ length: BATCHES }, (_, batch) => batch)
 
-test('while items are used, the device reads the next ones', async () => {
+test('the device reads the next items while the program uses the last ones', async () => {
   const device = await filled()
   const state = { waits: true }
   let ahead = 0
@@ -188,7 +188,7 @@ test.each([
 })
 
 test.each([100_000, 3_000_000])(
-  'who takes each item of %i bytes as it comes reads little behind it',
+  'a consumer that takes each item of %i bytes as it comes reads little after it',
   async (itemBytes) => {
     const device = new HookedDevice(new MemoryBlockDevice({ sizeSectors: 100_000 }))
     await Producer.create(device, { format: 2 })
@@ -214,25 +214,28 @@ test.each([100_000, 3_000_000])(
 test.each([
   ['backwards', (step: number) => 600 - step],
   ['here and there', (step: number, batches: number) => (step * 1009) % batches],
-])('who pops again what was not acknowledged, %s, reads no more than that', async (_, at) => {
-  // More than a consumer keeps.
-  const [batches, itemBytes, steps] = [3000, 4000, 500]
-  const device = await filled(batches, itemBytes)
-  await using consumer = await Consumer.attach(device, { refreshIntervalMs: 1e9 })
-  const places = [consumer.position]
-  for (let batch = 0; batch < batches; batch++) {
-    const popped = await consumer.pop(places[batch])
-    if (popped.status !== 'item') throw new Error(popped.status)
-    places.push(popped.position)
-  }
-  let read = 0
-  device.before = ({ operation, bytes }) => {
-    if (operation === 'read') read += bytes
-  }
-  for (let step = 0; step < steps; step++) {
-    const batch = at(step, batches)
-    const popped = await consumer.pop(places[batch])
-    expect(popped.status === 'item' && popped.item[0]).toBe(batch % 256)
-  }
-  expect(read).toBeLessThan(steps * 5 * itemBytes)
-})
+])(
+  'a consumer that pops unacknowledged items again, %s, reads no more than those',
+  async (_, at) => {
+    // More than a consumer keeps.
+    const [batches, itemBytes, steps] = [3000, 4000, 500]
+    const device = await filled(batches, itemBytes)
+    await using consumer = await Consumer.attach(device, { refreshIntervalMs: 1e9 })
+    const places = [consumer.position]
+    for (let batch = 0; batch < batches; batch++) {
+      const popped = await consumer.pop(places[batch])
+      if (popped.status !== 'item') throw new Error(popped.status)
+      places.push(popped.position)
+    }
+    let read = 0
+    device.before = ({ operation, bytes }) => {
+      if (operation === 'read') read += bytes
+    }
+    for (let step = 0; step < steps; step++) {
+      const batch = at(step, batches)
+      const popped = await consumer.pop(places[batch])
+      expect(popped.status === 'item' && popped.item[0]).toBe(batch % 256)
+    }
+    expect(read).toBeLessThan(steps * 5 * itemBytes)
+  },
+)

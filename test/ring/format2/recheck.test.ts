@@ -88,32 +88,26 @@ test.each([
 test.each([
   ['header', IN_HEADER],
   ['item', IN_ITEM],
-] as const)(
-  'a batch that is not committed, and whose %s is not as it was written, ends the log',
-  async (_, at) => {
-    const { device, disk, said } = await ring()
-    await spoil(device, at)
-    const { next, refreshes } = await ask(disk, committedAt(said, ORIGIN))
-    expect(next).toEqual({ status: 'nothing' })
-    expect(refreshes).toBe(0)
-  },
-)
+] as const)('an uncommitted batch whose %s is not as written ends the log', async (_, at) => {
+  const { device, disk, said } = await ring()
+  await spoil(device, at)
+  const { next, refreshes } = await ask(disk, committedAt(said, ORIGIN))
+  expect(next).toEqual({ status: 'nothing' })
+  expect(refreshes).toBe(0)
+})
 
 test.each([
   ['header', IN_HEADER],
   ['item', IN_ITEM],
-] as const)(
-  'a batch that is committed, and whose %s is not as it was written, is read again',
-  async (_, at) => {
-    const { device, disk, said, end } = await ring()
-    const mend = await spoil(device, at)
-    const { next, refreshes } = await ask(disk, committedAt(said, end), mend)
-    expect(next).toMatchObject({ status: 'item', item: item(1) })
-    expect(refreshes).toBe(1)
-  },
-)
+] as const)('a committed batch whose %s is not as written is read again', async (_, at) => {
+  const { device, disk, said, end } = await ring()
+  const mend = await spoil(device, at)
+  const { next, refreshes } = await ask(disk, committedAt(said, end), mend)
+  expect(next).toMatchObject({ status: 'item', item: item(1) })
+  expect(refreshes).toBe(1)
+})
 
-test('if it is the same then, it is damage of that batch where its header holds', async () => {
+test('what is unchanged when read again is damage of that batch if its header is intact', async () => {
   const { device, disk, said, end } = await ring()
   await spoil(device, IN_ITEM)
   const { next, refreshes } = await ask(disk, committedAt(said, end))
@@ -121,7 +115,7 @@ test('if it is the same then, it is damage of that batch where its header holds'
   expect(refreshes).toBe(1)
 })
 
-test('and a gap where it does not', async () => {
+test('what is unchanged when read again is a gap if the header is damaged', async () => {
   const { device, disk, said, end } = await ring()
   await spoil(device, IN_HEADER)
   const { next, refreshes } = await ask(disk, committedAt(said, end))

@@ -36,7 +36,7 @@ async function makeRing(): Promise<MemoryBlockDevice> {
 
 const WAITING = [6, 7, 8, 9, 10, 11, 12]
 
-describe('what is there twice and damaged once', () => {
+describe('a structure with one damaged copy', () => {
   test.each([
     ['guard', [0]],
     ['guard', [8000]],
@@ -67,7 +67,7 @@ describe('what is there twice and damaged once', () => {
     expect(numbers(await take(damaged, 100))).toEqual(WAITING)
   })
 
-  test('all but one copy of everything: whatever write is the last one, another run ends it', async () => {
+  test('all but one copy of everything: another run completes a repair that was cut short at any write', async () => {
     const ring = await makeRing()
     const places = [700, SUPERBLOCKS[0], SUPERBLOCKS[1], PRODUCER[1], CONSUMER[0]]
     const damaged = await damagedCopy(ring, ...places.map((offset) => offset + 1))
@@ -102,7 +102,7 @@ describe('what is there twice and damaged once', () => {
     ])
   })
 
-  test('what this version does not know of a superblock is kept', async () => {
+  test('unknown fields of a superblock are kept', async () => {
     const ring = await makeRing()
     const before = await deviceBytes(ring)
     const device = await damagedCopy(ring, SUPERBLOCKS[1] + 3)
@@ -160,7 +160,7 @@ describe('both slots of a role', () => {
   }
 
   test.each(['producer', 'consumer'] as const)(
-    'of the %s: nothing is done unasked',
+    'of the %s are left alone unless asked',
     async (role) => {
       const device = await damagedCopy(await makeRing(), ...lost[role])
       const report = await repairRing(device, { write: true })
@@ -192,21 +192,21 @@ describe('both slots of a role', () => {
     return popped
   }
 
-  test('of the producer: everything that waits is there, and the ring goes on', async () => {
+  test('of the producer are rebuilt: all waiting items are there, and the ring works', async () => {
     const device = await damagedCopy(await makeRing(), ...lost.producer)
     expect(await rebuilt(device)).toEqual(WAITING)
     await pushBatches(device, [[item(13)]])
     expect(numbers(await take(device, 100))).toEqual([...WAITING, 13])
   })
 
-  test('of the consumer: everything that is still there is delivered again', async () => {
+  test('of the consumer are rebuilt: all items that still exist are delivered again', async () => {
     const device = await damagedCopy(await makeRing(), ...lost.consumer)
     const popped = await rebuilt(device)
     expect(popped.slice(-WAITING.length)).toEqual(WAITING)
     expect(popped).toEqual(Array.from({ length: popped.length }, (_, n) => 13 - popped.length + n))
   })
 
-  test('of both', async () => {
+  test('of both are rebuilt', async () => {
     const device = await damagedCopy(await makeRing(), ...lost.both)
     expect((await rebuilt(device)).slice(-WAITING.length)).toEqual(WAITING)
     await pushBatches(device, [[item(13)]])
@@ -214,7 +214,7 @@ describe('both slots of a role', () => {
   })
 
   test.each(['producer', 'consumer', 'both'] as const)(
-    'of the %s: what else is damaged is told, before it is written and after',
+    'of the %s are rebuilt: other damage is reported before and after',
     async (role) => {
       const places = [...lost[role], ...lease(LEASES[0]), DATA + 5 * BLOCK + 100]
       const device = await damagedCopy(await makeRing(), ...places)
@@ -227,7 +227,7 @@ describe('both slots of a role', () => {
     },
   )
 
-  test('of the producer: an incomplete last batch is reported', async () => {
+  test('of the producer are rebuilt: an incomplete last batch is reported', async () => {
     const ring = await makeRing()
     const { actions } = await repairRing(await damagedCopy(ring, ...lost.producer), {
       rebuild: true,
@@ -242,12 +242,15 @@ describe('both slots of a role', () => {
     expect(torn.actions[0]?.action).toMatch(/a batch of 2 items at LSN \d+ that is incomplete/)
   })
 
-  test.each(['producer', 'consumer', 'both'] as const)('of a new ring: %s', async (role) => {
-    const device = await damagedCopy(await smallRing(BLOCKS), ...lost[role])
-    expect(await rebuilt(device)).toEqual([])
-    await pushBatches(device, [[item(1)]])
-    expect(numbers(await take(device, 100))).toEqual([1])
-  })
+  test.each(['producer', 'consumer', 'both'] as const)(
+    'of a new ring are rebuilt: %s',
+    async (role) => {
+      const device = await damagedCopy(await smallRing(BLOCKS), ...lost[role])
+      expect(await rebuilt(device)).toEqual([])
+      await pushBatches(device, [[item(1)]])
+      expect(numbers(await take(device, 100))).toEqual([1])
+    },
+  )
 
   test('a suspended ring stays suspended', async () => {
     const ring = await makeRing()
@@ -262,7 +265,7 @@ describe('both slots of a role', () => {
     }
   })
 
-  test('items that were pushed and never shown stay hidden; a torn batch at the end is left out', async () => {
+  test('uncommitted items stay uncommitted; a torn batch at the end is left out', async () => {
     const ring = await makeRing()
     const producer = await attachProducer(ring, { clock: new FakeClock() })
     await producer.append([item(13)])
@@ -280,7 +283,7 @@ describe('both slots of a role', () => {
     expect(await rebuilt(torn)).toEqual([...WAITING, 13, 14])
   })
 
-  test('what an epoch left behind the beginning of the next one is no part of the log', async () => {
+  test('what an epoch left after the beginning of the next one is no part of the log', async () => {
     const device = await smallRing(BLOCKS)
     await pushBatches(device, [[item(1)]])
     const producer = await attachProducer(device, { clock: new FakeClock() })
@@ -293,7 +296,7 @@ describe('both slots of a role', () => {
     expect(await rebuilt(await damagedCopy(cut, ...lost.both))).toEqual([1, 4])
   })
 
-  test('a log with a hole larger than an attaching producer looks behind goes on after it', async () => {
+  test('a log with a hole larger than an attaching producer looks behind continues after it', async () => {
     const large = 400_000
     const device = await smallRing(40_000)
     await pushBatches(
@@ -310,7 +313,7 @@ describe('both slots of a role', () => {
   })
 
   test.each(['wait', 'overwrite'] as const)(
-    'whatever the ring went through, what waits is delivered, in order (%s)',
+    'all waiting items are delivered in order, whatever happened to the ring before (%s)',
     async (onFull) => {
       let repeated = 0
       for (let seed = 1; seed <= 30; seed++) {
@@ -322,7 +325,7 @@ describe('both slots of a role', () => {
           if (role === 'producer' && onFull === 'wait') {
             expect([seed, popped]).toEqual([seed, waiting])
           } else {
-            // The newest of all that was ever shown, at least those that wait: also what was given up, if it is there.
+            // The newest of all that were ever committed, at least those that wait: also what was given up, if it is there.
             const from = all.length - popped.length
             expect([seed, popped]).toEqual([seed, all.slice(from)])
             expect(popped.length).toBeGreaterThanOrEqual(waiting.length)
@@ -335,7 +338,7 @@ describe('both slots of a role', () => {
   )
 })
 
-/** A life of a ring: what waits at its end, and all that was ever shown. */
+/** A life of a ring: what waits at its end, and all that were ever committed. */
 async function history(
   device: MemoryBlockDevice,
   random: Random,
@@ -344,26 +347,26 @@ async function history(
   let count = 0
   for (let life = random.between(1, 4); life > 0; life--) {
     const producer = await attachProducer(device, { clock: new FakeClock() })
-    const held: { readonly item: Uint8Array; readonly position: Position }[] = []
+    const uncommitted: { readonly item: Uint8Array; readonly position: Position }[] = []
     for (let step = random.between(1, 12); step > 0; step--) {
       const items = Array.from({ length: random.between(1, 3) }, () =>
         item((count++ % 250) + 1, random.between(1, 500)),
       )
-      const show = random.chance(0.6)
-      const result = await (show ? producer.append(items) : producer.pushMany(items))
+      const commits = random.chance(0.6)
+      const result = await (commits ? producer.append(items) : producer.pushMany(items))
       if (result.status === 'ok') {
         result.positions.forEach((position, index) => {
-          held.push({ item: items[index] ?? item(0), position })
+          uncommitted.push({ item: items[index] ?? item(0), position })
         })
-        if (show) all.push(...numbersOf(held.splice(0).map((each) => each.item)))
+        if (commits) all.push(...numbersOf(uncommitted.splice(0).map((each) => each.item)))
       }
-      const shown = held.splice(0, random.below(held.length + 1))
-      const last = shown.at(-1)
+      const committed = uncommitted.splice(0, random.below(uncommitted.length + 1))
+      const last = committed.at(-1)
       if (last !== undefined && random.chance(0.5)) {
         await producer.advance(last.position)
-        all.push(...numbersOf(shown.map((each) => each.item)))
+        all.push(...numbersOf(committed.map((each) => each.item)))
       } else {
-        held.unshift(...shown)
+        uncommitted.unshift(...committed)
       }
       if (random.chance(0.4)) await take(device, random.between(1, 5))
     }

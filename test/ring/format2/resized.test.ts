@@ -86,7 +86,7 @@ describe('a device that has grown', () => {
     expect((await repairRing(device, { write: true })).actions).toEqual([])
   })
 
-  test('the last superblock of an earlier ring does not count', async () => {
+  test('whose end has the last superblock of an earlier ring: that does not count', async () => {
     const device = await resized(1 << 20)
     await device.write(0, [new Uint8Array(DATA)])
     expect(await Producer.create(device, { blockSize: BLOCK, eraseOther: true })).toBe(true)
@@ -137,7 +137,7 @@ describe('a device that has shrunk', () => {
     expect(await deviceBytes(device)).toEqual(bytes)
   })
 
-  test('and has its size again: only what was behind its end is gone', async () => {
+  test('loses only what was behind its end, once it has its size again', async () => {
     const device = await resized(-4096)
     const again = await MemoryBlockDevice.from(
       Buffer.concat([await deviceBytes(device), new Uint8Array(4096)]),

@@ -74,7 +74,7 @@ test.each([
   [new Uint8Array(17), RangeError],
   [{}, RangeError],
   ['text'.repeat(4), TypeError],
-] as const)('what is no UUID is refused, and nothing is written: %j', async (uuid, type) => {
+] as const)('an invalid UUID is refused, and nothing is written: %j', async (uuid, type) => {
   const device = new MemoryBlockDevice({ sizeSectors: 256 })
   const created = Producer.create(device, { uuid: uuid as Uint8Array })
   await expect(created).rejects.toThrow(type)

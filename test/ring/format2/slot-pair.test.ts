@@ -12,7 +12,7 @@ test('the older slot is written next, with a generation above both', () => {
   expect(pair).toMatchObject({ older: 0, newest: slot(5), nextGeneration: 6 })
 })
 
-test('of two that are the same, the second is written', () => {
+test('the second of two equal slots is written next', () => {
   expect(new SlotPair(slot(4), slot(4))).toMatchObject({ older: 1, nextGeneration: 5 })
 })
 
@@ -25,7 +25,7 @@ test.each([
   expect(new SlotPair(slot(4), slot(3)).compare(found)).toEqual({ lost, foreign: undefined })
 })
 
-test('a slot with a generation that we did not write is of somebody else, whatever the other one holds', () => {
+test('a slot with a generation that this handle did not write is of another one, whatever the other slot holds', () => {
   const pair = new SlotPair(slot(4), slot(3))
   for (const first of [slot(4), slot(2), DAMAGED]) {
     expect(pair.compare([first, slot(4)]).foreign).toEqual({ which: 1, generation: 4 })

@@ -69,13 +69,13 @@ const VALUES = {
   ...{ bytes: Uint8Array.of(8, 9), name: 'äb' },
 }
 
-test('what is written is read', () => {
+test('fields are read as they were written', () => {
   const view = viewOf(new Uint8Array(32))
   OUTER.put(view, VALUES)
   expect(OUTER.get(view)).toEqual(VALUES)
 })
 
-test('a text is cut after a whole character, and one that claims more ends with its field', () => {
+test('a text is cut after a whole character, and ends with its field if it claims to be longer', () => {
   const view = viewOf(new Uint8Array(32))
   OUTER.put(view, { ...VALUES, name: 'abcä' })
   expect(OUTER.get(view).name).toBe('abc')
@@ -83,7 +83,7 @@ test('a text is cut after a whole character, and one that claims more ends with 
   expect(OUTER.get(view).name).toBe('abc\0')
 })
 
-test('what is read is a copy', () => {
+test('bytes that are read are a copy', () => {
   const view = viewOf(new Uint8Array(32))
   OUTER.put(view, VALUES)
   const { bytes } = OUTER.get(view)

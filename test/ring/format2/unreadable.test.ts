@@ -168,7 +168,7 @@ describe("a sector of the ring's own records", () => {
     expect([actions, left.length]).toEqual([[], 1])
   })
 
-  test("where nothing tells any more that there is a ring, the device's error passes", async () => {
+  test("the device's error is thrown if nothing shows any more that there is a ring", async () => {
     const guard = [0, 512, 1024, 2048, 4096, 8192]
     const device = await spoiled(...guard, ...SUPERBLOCKS)
     await expectUnreadable(verifyRing(device))
@@ -176,7 +176,7 @@ describe("a sector of the ring's own records", () => {
     expect(device.written).toEqual([])
   })
 
-  test.each(LEASES)('a lease, byte %i: it is freed if that is wanted', async (offset) => {
+  test.each(LEASES)('a lease, byte %i: it is freed if asked', async (offset) => {
     const role = offset === LEASES[0] ? 'producer' : 'consumer'
     const device = await spoiled(offset)
     const report = await verifyRing(device)
@@ -241,7 +241,7 @@ describe('a sector of the log', () => {
     await expectGap(device, first, last)
   })
 
-  test('several, neighbours and not: each action tells its own loss', async () => {
+  test('several, adjacent and not: each action says what it loses', async () => {
     const device = await spoiled(block(24), block(25), block(26), block(31), block(32))
     const report = await verifyRing(device)
     expect(report.damagedItems).toBe(5)
@@ -254,7 +254,7 @@ describe('a sector of the log', () => {
     await expectRest(device, [29])
   })
 
-  test('with a damaged one: each has its own reason', async () => {
+  test('beside a damaged one: each has its own reason', async () => {
     const device = new UnreadableBlockDevice(await damagedCopy(ring, block(25, 200)))
     device.spoil(block(24))
     const { findings } = await verifyRing(device)
@@ -266,7 +266,7 @@ describe('a sector of the log', () => {
     await expectRest(device, [28, 29])
   })
 
-  test('of space that is free: nothing is lost', async () => {
+  test('in free space: nothing is lost', async () => {
     const device = await spoiled(block(10))
     await expectRoleFails(device)
     const report = await verifyRing(device)
@@ -279,7 +279,7 @@ describe('a sector of the log', () => {
     await expectRest(device, WAITING)
   })
 
-  test('at the end, where the last commit may be: that is told', async () => {
+  test('at the end, where the last commit may be: this is reported', async () => {
     const device = await spoiled(block(34))
     const report = await verifyRing(device)
     expect(unreadableIn(report)).toEqual([['end of the log', block(34)]])
@@ -288,7 +288,7 @@ describe('a sector of the log', () => {
     await expectRest(device, WAITING)
   })
 
-  test('of a commit whose place was not published: what was pushed last may be lost', async () => {
+  test('in a commit after the last checkpoint: the items pushed last may be lost', async () => {
     const bytes = await damagedCopy(ring)
     const attached = await Producer.attach(bytes, { clock: new FakeClock() })
     if (attached.status !== 'attached') throw new Error('the ring is suspended')
@@ -299,7 +299,7 @@ describe('a sector of the log', () => {
     expect(actions).toMatchObject([{ offset: block(35), cost: expect.stringContaining('last') }])
   })
 
-  test('of a full ring, whose end is its beginning', async () => {
+  test('in a full ring, whose end is its beginning', async () => {
     const full = await smallRing(8)
     await pushBatches(
       full,
@@ -348,7 +348,7 @@ async function expectRest(device: UnreadableBlockDevice, rest: readonly number[]
 }
 
 describe('a sector that can be read after all', () => {
-  test('at the second try: it is neither told nor lost', async () => {
+  test('at the second try: it is neither reported nor lost', async () => {
     for (const offset of [0, SUPERBLOCKS[1], PRODUCER[1], CONSUMER[0], block(24), block(31)]) {
       const device = (await spoiled()).spoil(offset, BLOCK, 1)
       expect(await verifyRing(device)).toMatchObject({ sound: true, findings: [] })
@@ -359,7 +359,7 @@ describe('a sector that can be read after all', () => {
     }
   })
 
-  test('whenever that is, up to the write: nothing is written', async () => {
+  test('at any time before the write: nothing is written', async () => {
     for (const offset of [SUPERBLOCKS[1], PRODUCER[1], block(24), block(31)]) {
       const options = { write: true, zeroUnreadable: true }
       let refused = 0
@@ -380,7 +380,7 @@ describe('a sector that can be read after all', () => {
     }
   })
 
-  test('one of two, right before the write: neither is written', async () => {
+  test('with another one, right before the write: neither is written', async () => {
     const device = await spoiled(block(24), block(31))
     const hooked = new HookedDevice(device)
     hooked.before = ({ operation }) => {
@@ -392,7 +392,7 @@ describe('a sector that can be read after all', () => {
   })
 })
 
-test('behind a ring whose device has grown: it is told, and left alone', async () => {
+test('an unreadable sector after a ring whose device has grown is reported, and left alone', async () => {
   const grown = await damagedCopy(ring)
   const { sizeSectors } = await grown.getInfo()
   await grown.resize(sizeSectors + 16)
@@ -404,7 +404,7 @@ test('behind a ring whose device has grown: it is told, and left alone', async (
   expect([actions, left.length]).toEqual([[], 1])
 })
 
-test('wherever in the ring a sector is: repairing makes it work, and tells all that is lost', async () => {
+test('a ring with an unreadable sector anywhere works after a repair, which reports all that is lost', async () => {
   const { sizeSectors } = await ring.getInfo()
   for (let sector = 0; sector < sizeSectors; sector++) {
     const device = await spoiled(sector * BLOCK)

@@ -150,7 +150,7 @@ describe('one damaged byte is found', () => {
   })
 })
 
-describe('what is not damage', () => {
+describe('what verify does not take for damage', () => {
   test.each([
     ['a bit where a lease can be, but never was', LEASE],
     ['a block that was acknowledged', DATA + 7 * BLOCK + 20],
@@ -161,7 +161,7 @@ describe('what is not damage', () => {
     expect(report).toMatchObject({ sound: true, findings: [], log: { items: 6 } })
   })
 
-  test('items of a batch that were acknowledged, and others that were held back and dropped', async () => {
+  test('items of a batch that were acknowledged, and uncommitted ones that were dropped', async () => {
     const device = await smallRing(16)
     await pushBatches(device, [[item(40), item(41)]])
     await take(device, 1)
@@ -186,11 +186,11 @@ describe('what is not damage', () => {
   })
 })
 
-describe('what is lost altogether', () => {
+describe('damage to every copy is found', () => {
   test.each([
     ['producer', 20_480],
     ['consumer', 28_672],
-  ])('both slots of the %s', async (role, at) => {
+  ])('of the slots of the %s', async (role, at) => {
     const report = await verifyRing(await damagedCopy(ring, at + 9, at + UNIT + 9))
     expect(report.log).toBeUndefined()
     expect(report.findings).toMatchObject([
@@ -200,13 +200,13 @@ describe('what is lost altogether', () => {
     expect(report.findings[0]?.advice).toContain('--rebuild')
   })
 
-  test('all superblocks', async () => {
+  test('of the superblocks', async () => {
     const all = [SUPERBLOCK + 9, SUPERBLOCK + UNIT + 9, DATA + BLOCKS * BLOCK + 9]
     const report = await verifyRing(await damagedCopy(ring, ...all))
     expect(report).toMatchObject({ sound: false, findings: [{ structure: 'superblock' }] })
   })
 
-  test('the ring', async () => {
+  test('of everything in the ring', async () => {
     const device = await damagedCopy(ring)
     const { sizeSectors } = await device.getInfo()
     await device.writeZeroes(0, sizeSectors)
@@ -255,7 +255,7 @@ describe('a lease', () => {
   })
 })
 
-test('copies of the superblock that are whole and disagree', async () => {
+test('copies of the superblock that are whole and disagree are damage', async () => {
   const other = await smallRing(BLOCKS, { uuid: item(16, 1) })
   const device = await damagedCopy(ring)
   const block = new Uint8Array(BLOCK)
@@ -266,7 +266,7 @@ test('copies of the superblock that are whole and disagree', async () => {
   expect(findings).toMatchObject([{ structure: 'superblocks', offset: SUPERBLOCK + UNIT }])
 })
 
-test('a cursor behind the end, as after a power cut: a warning', async () => {
+test('a cursor after the end, as after a power cut, is a warning', async () => {
   const device = await smallRing(16)
   await pushBatches(device, [[item(9)]])
   const before = await deviceBytes(device)
@@ -282,7 +282,7 @@ test('a cursor behind the end, as after a power cut: a warning', async () => {
   expect(findings.map(({ problem }) => problem.split(':')[0])).toEqual(['seen epoch', 'cursor'])
 })
 
-test('lists a thousand findings, and counts the others', async () => {
+test('verify lists a thousand findings, and counts the others', async () => {
   const device = await smallRing(1200)
   await pushBatches(
     device,
@@ -294,7 +294,7 @@ test('lists a thousand findings, and counts the others', async () => {
   expect(report.findings).toHaveLength(1000)
 })
 
-test('stops when it is told to, and tells how far it has come', async () => {
+test('verify stops when told, and reports its progress', async () => {
   const stop = new AbortController()
   const steps: (readonly [number, number])[] = []
   await verifyRing(ring, { onProgress: (done, total) => steps.push([done, total]) })
@@ -382,7 +382,7 @@ describe('a ring at work', () => {
   })
 })
 
-test('the format is found out', async () => {
+test('verify finds out the format', async () => {
   const device = await smallRing(16)
   expect((await verifyRing(device)).format).toBe(2)
   expect(await Producer.create(device, { format: 1 })).toBe(false)

@@ -37,7 +37,7 @@ function plantedItems(count: number): Uint8Array[] {
   })
 }
 
-test('views are the items, and share the memory that was read', async () => {
+test('views hold the items, and share the memory that was read', async () => {
   await using reader = await ringWith(itemsOf(3))
   const entries = await reader.receiveMany(VIEWS)
   expect(entries.map(({ item }) => item)).toEqual(itemsOf(3))
@@ -81,23 +81,26 @@ test('what a program does to a view does not come back: it is read and verified 
   expect((await reader.receiveMany()).map(({ item }) => item)).toEqual(itemsOf(5))
 })
 
-test.each([1, 3, 100])('nor does it where each item is a batch, %i at a time', async (maxItems) => {
-  const device = memory()
-  await Producer.create(device, { blockSize: 512 })
-  await using writer = await RingWriter.open(device)
-  for (const item of itemsOf(9, 3)) await writer.push(item)
-  await using reader = await RingReader.open(device)
-  for (let round = 0; round < 4; round++) {
-    const got: (number | undefined)[] = []
-    for (let call = 0; call < 9; call++) {
-      const entries = await reader.tryReceiveMany({ ...VIEWS, maxItems })
-      got.push(...entries.map(({ item }) => item[0]))
-      for (const { item } of entries) item.fill(0xee)
+test.each([1, 3, 100])(
+  'what a program does to a view does not come back where each item is a batch, %i at a time',
+  async (maxItems) => {
+    const device = memory()
+    await Producer.create(device, { blockSize: 512 })
+    await using writer = await RingWriter.open(device)
+    for (const item of itemsOf(9, 3)) await writer.push(item)
+    await using reader = await RingReader.open(device)
+    for (let round = 0; round < 4; round++) {
+      const got: (number | undefined)[] = []
+      for (let call = 0; call < 9; call++) {
+        const entries = await reader.tryReceiveMany({ ...VIEWS, maxItems })
+        got.push(...entries.map(({ item }) => item[0]))
+        for (const { item } of entries) item.fill(0xee)
+      }
+      expect(got).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9])
+      await reader.rewind()
     }
-    expect(got).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9])
-    await reader.rewind()
-  }
-})
+  },
+)
 
 test.each([
   ['one batch', itemsOf(9)],
@@ -126,7 +129,7 @@ function taken(reader: RingReader): Promise<readonly RingEntry<Uint8Array>[]> {
   return reader.tryReceiveMany({ ...VIEWS, maxItems: 2 })
 }
 
-test('nor where each item is a batch', async () => {
+test('a program that transfers a view takes nothing from other items where each is a batch', async () => {
   const device = memory()
   await Producer.create(device, { blockSize: 512 })
   await using writer = await RingWriter.open(device)
@@ -165,7 +168,7 @@ test('what was popped before a read failed does not stay pinned', async () => {
   expect((await reader.receiveMany(VIEWS)).map(({ item }) => item)).toEqual(itemsOf(2, 300_000))
 })
 
-test('without the option, items that were read for views are copies', async () => {
+test('items that were read for views are copies without the option', async () => {
   await using reader = await ringWith(itemsOf(4))
   const [first] = await reader.receiveMany({ ...VIEWS, maxItems: 1 })
   const rest = await reader.receiveMany()
@@ -244,7 +247,7 @@ test('a view of an item that was overwritten stays good: nobody acknowledged it'
   expect(items).toEqual(itemsOf(3))
 })
 
-test('in process, a view is good until its entry is settled', async () => {
+test('a view is good in process until its entry is settled', async () => {
   await using reader = await ringWith(itemsOf(6))
   const seen: Uint8Array[] = []
   let failures = 0
@@ -259,7 +262,7 @@ test('in process, a view is good until its entry is settled', async () => {
   expect(seen.map(({ length }) => length)).toEqual([0, 0, 0, 0, 0, 0])
 })
 
-test('in format 1, items are copies', async () => {
+test('items are copies in format 1', async () => {
   const device = memory()
   await Producer.create(device, { format: 1 })
   await using writer = await RingWriter.open(device)

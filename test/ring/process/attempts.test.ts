@@ -141,7 +141,7 @@ describe('an attempt that fails', () => {
   })
 
   test.each(['retry', 'dead', { what: 'dead', reason: 'x' }, { what: 'retry' }, { error: 'x' }])(
-    'is none where an item makes a handler answer %o',
+    'is not one where a handler returns %o',
     async (answer) => {
       const device = await filled([JSON.stringify(answer)])
       const summary = await drain(device, (item) => JSON.parse(item))
@@ -149,7 +149,7 @@ describe('an attempt that fails', () => {
     },
   )
 
-  test('without a dead letter ends it at the limit; the item stays, and a new call comes to it', async () => {
+  test('without a dead letter ring ends processing at the limit; the item stays, and a new call delivers it', async () => {
     const device = await filled(['a', 'bad', 'c'])
     const reader = await open(device)
     const cause = new Error('cannot be done')
@@ -169,7 +169,7 @@ describe('an attempt that fails', () => {
 })
 
 describe('attempts across crashes', () => {
-  test('count, also one that ended the program', async () => {
+  test('count, even one that ended the program', async () => {
     const device = await filled(['bad', 'b'])
     const store = new Map<string, number>()
     const tried: number[] = []
@@ -198,7 +198,7 @@ describe('attempts across crashes', () => {
     expect(store.size).toBe(0)
   })
 
-  test('no handler is called once it was stopped, however late the store answers', async () => {
+  test('call no handler once processing was stopped, however late the store answers', async () => {
     const device = await filled(['a'])
     await using reader = await open(device)
     const stop = new AbortController()
@@ -223,7 +223,7 @@ describe('attempts across crashes', () => {
     expect(await itemsOf(device)).toEqual(['a'])
   })
 
-  test('a store that fails is asked again, and no attempt is made meanwhile', async () => {
+  test('make no attempt while the store fails, which is asked again', async () => {
     const device = await filled(['a'])
     let failures = 2
     const calls: number[] = []

@@ -37,7 +37,7 @@ describe('a dead letter', () => {
     expect(await itemsOf(device)).toEqual([])
   })
 
-  test.each(['device', 'writer'])('in a ring, by its %s, says what and why', async (by) => {
+  test.each(['device', 'writer'])('in a ring, by its %s, says what failed and why', async (by) => {
     const device = await filled(['bad'])
     const dead = await smallRing()
     await using writer =
@@ -51,7 +51,7 @@ describe('a dead letter', () => {
     })
   })
 
-  test('has the bytes of the ring, whatever was done to those that were handed out', async () => {
+  test('holds the bytes of the ring, whatever the handler did to its copy', async () => {
     const device = await filled(['bad'])
     await using reader = await RingReader.open(device)
     const letters: string[] = []
@@ -66,7 +66,7 @@ describe('a dead letter', () => {
     expect(letters).toEqual(['bad'])
   })
 
-  test('that cannot be handed over is tried again, and its handler is not', async () => {
+  test('that cannot be stored is tried again, and its handler is not', async () => {
     const device = await filled(['bad'])
     let handlers = 0
     let failures = 3
@@ -99,7 +99,7 @@ describe('a dead letter', () => {
     })
   })
 
-  test('that its ring can never take ends it, and the item stays', async () => {
+  test('that its ring can never take ends processing, and the item stays', async () => {
     const large = 'x'.repeat(6000)
     const device = await filled([large])
     const dead = await smallRing(4096)
@@ -207,7 +207,7 @@ describe('an item that does not decode', () => {
     return { seen, ...summary }
   }
 
-  test('ends it, after those before it', async () => {
+  test('ends processing, after the items before it', async () => {
     const device = await broken()
     await expect(process(device, {})).rejects.toMatchObject({
       code: 'WORK_UNDECODABLE',
@@ -219,7 +219,7 @@ describe('an item that does not decode', () => {
   test.each<[string, () => unknown]>([
     ['an object without a prototype', () => Object.create(null)],
     ['a revoked proxy', revoked],
-  ])('is known as one if the codec threw %s', async (_, thrown) => {
+  ])('is recognised if the codec threw %s', async (_, thrown) => {
     const device = await filled(['a'])
     const decode = (): string => {
       throw thrown()
@@ -231,7 +231,7 @@ describe('an item that does not decode', () => {
     expect(await reader.process(() => undefined, options)).toMatchObject({ skipped: 1 })
   })
 
-  test('is skipped', async () => {
+  test('is skipped if asked', async () => {
     const device = await broken()
     expect(await process(device, { onUndecodable: 'skip' })).toMatchObject({
       ...{ seen: ['a', 'c'], handled: 2, skipped: 1 },
@@ -239,7 +239,7 @@ describe('an item that does not decode', () => {
     expect(await itemsOf(device)).toEqual([])
   })
 
-  test('goes to the dead letters, untried', async () => {
+  test('becomes a dead letter without an attempt', async () => {
     const device = await broken()
     const letters: DeadLetter<unknown>[] = []
     const deadLetter = async (letter: DeadLetter<unknown>): Promise<void> =>

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { filled, open } from './scene.ts'
 
-describe('misuse', () => {
+describe('process refuses', () => {
   test('a second call at the same time', async () => {
     await using reader = await open(await filled([]))
     const stop = new AbortController()
@@ -23,7 +23,7 @@ describe('misuse', () => {
     [{ requeueTo: {} }, TypeError],
     [{ attemptStore: {} }, TypeError],
     [{ retries: 3 }, TypeError],
-  ])('options %o', async (options, kind) => {
+  ])('the options %o', async (options, kind) => {
     await using reader = await open(await filled(['a']))
     await expect(reader.process(() => undefined, options)).rejects.toBeInstanceOf(kind)
     expect((await reader.tryReceive())?.item).toBe('a')

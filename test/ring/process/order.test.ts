@@ -36,7 +36,7 @@ describe('items of one key', () => {
     }
   })
 
-  test('for which keyOf fails are given up, and no handler sees them', async () => {
+  test('become dead letters if keyOf throws, and no handler sees them', async () => {
     const device = await filled(['a', 'bad', 'c'])
     const seen: string[] = []
     const letters: unknown[] = []
@@ -56,15 +56,15 @@ describe('items of one key', () => {
 test.each<[string, () => unknown]>([
   ['a promise', async () => 'a'],
   ['an object', () => ({})],
-])('keyOf may not answer %s, which is another key each time', async (_, keyOf) => {
+])('keyOf may not return %s, which is another key each time', async (_, keyOf) => {
   const device = await filled(['a'])
   const running = drain(device, () => undefined, { keyOf: keyOf as () => string, attempts: 1 })
   await expect(running).rejects.toMatchObject({ code: 'WORK_GIVEN_UP' })
   expect(await itemsOf(device)).toEqual(['a'])
 })
 
-describe('where all that may be delivered waits for one item', () => {
-  test('it goes to the end of the ring, durably, before it is acknowledged, and its attempts count on', async () => {
+describe('an item that keeps failing while it holds all others', () => {
+  test('is put at the end of the ring, durably, before it is acknowledged, and its attempts count on', async () => {
     const device = await filled(['bad', 'a', 'b', 'c', 'd'])
     const writer = await RingWriter.open(device, { codec: text })
     const attempts: [string, number][] = []
@@ -92,7 +92,7 @@ describe('where all that may be delivered waits for one item', () => {
     expect(await itemsOf(device)).toEqual([])
   })
 
-  test('it is tried again as before where the ring has no room', async () => {
+  test('is tried again in its place if the ring has no room', async () => {
     const device = await filled(['bad'.padEnd(900, '.'), ...Array(6).fill('x'.repeat(900))], 8192)
     const writer = await RingWriter.open(device, { codec: text })
     while ((await writer.tryPush('y')).status === 'ok');
@@ -110,7 +110,7 @@ describe('where all that may be delivered waits for one item', () => {
     expect(await itemsOf(device)).toEqual([])
   })
 
-  test('its copy is known as one, even if it can be read before its push resolves', async () => {
+  test('has a copy that is recognised, even if it is read before its push resolves', async () => {
     const device = await filled(['bad'])
     const slow = new SlowDevice(device)
     const writer = await RingWriter.open(slow, { codec: text })
@@ -144,7 +144,7 @@ describe('where all that may be delivered waits for one item', () => {
     ])
   })
 
-  test('it is not put there twice because the attempt store fails', async () => {
+  test('is not put there twice because the attempt store fails', async () => {
     const device = await filled(['bad', 'a'])
     await using writer = await RingWriter.open(device, { codec: text })
     const counts = new Map<string, number>()
@@ -173,7 +173,7 @@ describe('where all that may be delivered waits for one item', () => {
     expect(await itemsOf(device)).toEqual([])
   })
 
-  test('behind one that is being handled it is tried again in its place', async () => {
+  test('is tried again in its place after an item that is being handled', async () => {
     const device = await filled(['slow', 'bad', 'c'])
     await using writer = await RingWriter.open(device, { codec: text })
     const { opened, open: end } = gate()
@@ -191,7 +191,7 @@ describe('where all that may be delivered waits for one item', () => {
     expect(summary).toMatchObject({ handled: 3, failedAttempts: 4, requeued: 0 })
   })
 
-  test('it may be an entry that the program got before, and acknowledges', async () => {
+  test('may be an entry that the program received before, and acknowledges', async () => {
     await using reader = await open(await filled(['a', 'b']), { maxUnacked: 1 })
     const { ack } = await reader.receive()
     const running = reader.process(() => undefined, { untilEmpty: true })
@@ -200,7 +200,7 @@ describe('where all that may be delivered waits for one item', () => {
     expect(await running).toMatchObject({ handled: 1 })
   })
 
-  test('nothing is left behind if that is acknowledged just when more is asked for', async () => {
+  test('leaves nothing behind if it is acknowledged just when more is asked for', async () => {
     const names = ['a', 'b', 'c']
     await using reader = await open(await filled(names), { maxUnacked: 1 })
     const { ack } = await reader.receive()
@@ -215,7 +215,7 @@ describe('where all that may be delivered waits for one item', () => {
     expect(summary).toMatchObject({ handled: 2 })
   })
 
-  test('an item with a key keeps its place', async () => {
+  test('keeps its place if it has a key', async () => {
     const device = await filled(['bad', 'a', 'b', 'c'])
     const handled: string[] = []
     await using writer = await RingWriter.open(device, { codec: text })
@@ -232,7 +232,7 @@ describe('where all that may be delivered waits for one item', () => {
     expect(summary).toMatchObject({ handled: 4, requeued: 0 })
   })
 
-  test('nothing goes there once nobody waits any more', async () => {
+  test('is not put there once nobody waits any more', async () => {
     const device = await filled(['bad', 'a'])
     await using writer = await RingWriter.open(device, { codec: text })
     const stop = new AbortController()
@@ -259,14 +259,14 @@ describe('where all that may be delivered waits for one item', () => {
     expect(await itemsOf(device)).toEqual(['bad', 'a'])
   })
 
-  test('the writer has to be of the same ring', async () => {
+  test('needs a writer of the same ring', async () => {
     const device = await filled(['a'])
     await using writer = await RingWriter.open(await otherRing())
     await expect(drain(device, () => undefined, { requeueTo: writer })).rejects.toThrow(RangeError)
   })
 })
 
-test('what was read before damage is handled before it is told', async () => {
+test('items read before damage are handled before the damage is reported', async () => {
   const names = Array.from({ length: 50 }, (_, n) => `item ${n}`)
   const device = await filled(names)
   {

@@ -7,7 +7,7 @@ import { insideOf } from '../../../src/ring/queue/reader.ts'
 import { FakeClock } from '../../helpers/fake-clock.ts'
 import { filled, gate, itemsOf, open } from './scene.ts'
 
-test('untilEmpty does not end where nothing more may be delivered, and may when the answer comes', async () => {
+test('untilEmpty does not end while deliveries are held up, if they may continue when a handler returns', async () => {
   const names = ['a', 'b', 'c', 'd']
   await using reader = await open(await filled(names), { maxUnacked: 1 })
   const source: ProcessSource<string> = {
@@ -31,7 +31,7 @@ test('untilEmpty does not end where nothing more may be delivered, and may when 
 })
 
 describe('stopping', () => {
-  test('waits for handlers under way, and begins no other', async () => {
+  test('waits for handlers under way, and starts no other', async () => {
     const device = await filled(['a', 'b', 'c'])
     const reader = await open(device)
     const stop = new AbortController()
@@ -54,7 +54,7 @@ describe('stopping', () => {
     expect(await itemsOf(device)).toEqual(['b', 'c'])
   })
 
-  test('gives no item up whose handler fails then', async () => {
+  test('makes no dead letter of an item whose handler fails then', async () => {
     const device = await filled(['a', 'b'])
     const reader = await open(device)
     const stop = new AbortController()
@@ -72,7 +72,7 @@ describe('stopping', () => {
     expect(await itemsOf(device)).toEqual(['a', 'b'])
   })
 
-  test('waits no longer than graceMs, and what a handler does after that does not count', async () => {
+  test('waits no longer than graceMs, and what a handler does later does not count', async () => {
     const clock = new FakeClock()
     const device = await filled(['a', 'b'])
     const reader = await open(device, { clock })
@@ -101,7 +101,7 @@ describe('stopping', () => {
     expect(await itemsOf(device)).toEqual(['a', 'b'])
   })
 
-  test('what was handled in time is acknowledged, also if the write of it had to wait', async () => {
+  test('acknowledges what was handled in time, even if the write had to wait', async () => {
     const device = await filled(['a', 'b', 'slow'])
     await using reader = await open(device)
     const stop = new AbortController()
@@ -129,7 +129,7 @@ describe('stopping', () => {
     expect(await itemsOf(device)).toEqual(['slow'])
   })
 
-  test('a failure is told, also if a handler does not end', async () => {
+  test('reports a failure, even if a handler does not end', async () => {
     await using reader = await open(await filled(['slow', 'bad']))
     const running = reader.process(
       (item, job) => (item === 'bad' ? job.dead('bad') : new Promise(() => undefined)),
@@ -138,7 +138,7 @@ describe('stopping', () => {
     await expect(running).rejects.toMatchObject({ code: 'WORK_GIVEN_UP' })
   })
 
-  test('a lazy acknowledgement is written by then', async () => {
+  test('writes lazy acknowledgements first', async () => {
     const device = await filled(['a', 'b', 'c'])
     const reader = await open(device, { lazyAck: { maxCalls: 1e6, maxDelayMs: 1e6 } })
     await reader.process(() => undefined, { untilEmpty: true })
@@ -146,7 +146,7 @@ describe('stopping', () => {
     await reader.close()
   })
 
-  test('by an acknowledgement that fails: no further handler begins, and the error is thrown', async () => {
+  test('because an acknowledgement fails starts no further handler, and throws the error', async () => {
     const device = await filled(['a', 'b', 'c', 'd'])
     const reader = await open(device)
     const begun: string[] = []
@@ -180,7 +180,7 @@ describe('closing the reader', () => {
         throw new Error('later')
       },
     ],
-  ])('ends it while %s', async (_, handler) => {
+  ])('ends processing while %s', async (_, handler) => {
     const device = await filled(['a', 'b'])
     const reader = await open(device)
     const { opened: called, open: call } = gate()
@@ -197,7 +197,7 @@ describe('closing the reader', () => {
     expect(await itemsOf(device)).toEqual(['a', 'b'])
   })
 
-  test('before it calls no handler', async () => {
+  test('before processing calls no handler', async () => {
     const reader = await open(await filled(['a']))
     await reader.close()
     let calls = 0

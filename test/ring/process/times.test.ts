@@ -58,7 +58,7 @@ describe('the time of handlers', () => {
     expect(events.length).toBeLessThan(names.length / 10)
   })
 
-  test('is that of each if they take longer', async () => {
+  test('is taken for each if they take longer', async () => {
     const { durations } = await timesOf(names.slice(0, 100), (clock) => (name) => {
       clock.ms += Number(name.slice(5)) + 1
     })
@@ -66,7 +66,7 @@ describe('the time of handlers', () => {
     expect(Object.keys(durations)).toHaveLength(100)
   })
 
-  test('of one that takes long after quick ones is in the mean of at most 32, and the next are timed one by one', async () => {
+  test('is averaged over at most 32 if one takes long after quick ones, and the next are timed one by one', async () => {
     const { durations } = await timesOf(names.slice(0, 128), (clock) => (name) => {
       clock.ms += name === 'item 60' ? 16 : 0
     })
@@ -76,7 +76,7 @@ describe('the time of handlers', () => {
     expect(slow.reduce((sum, [, ms]) => sum + ms, 0)).toBeCloseTo(16)
   })
 
-  test('ends with their answer if that comes later, however many go on', async () => {
+  test('ends with their promise, however many run meanwhile', async () => {
     const takes: Record<string, number> = { a: 1, b: 2, c: 3, d: 4 }
     const { durations } = await timesOf(
       Object.keys(takes),
@@ -91,7 +91,7 @@ describe('the time of handlers', () => {
     expect(durations).toEqual({ a: 50, b: 40, c: 30, d: 20 })
   })
 
-  test('counts to a failure, and with an attempt store too', async () => {
+  test('is taken up to a failure too, and with an attempt store', async () => {
     for (const attemptStore of [undefined, new Map<string, number>()]) {
       const { events, durations } = await timesOf(
         ['good', 'bad', 'fine'],
@@ -108,7 +108,7 @@ describe('the time of handlers', () => {
   })
 })
 
-test('a handler that was called while nobody listened took no time', () => {
+test('is not taken for a handler that was called while nobody listened', () => {
   const clock = new CountedClock()
   const told: number[] = []
   const times = new HandlerTimes(clock, (ms) => told.push(ms))

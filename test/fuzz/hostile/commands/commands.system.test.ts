@@ -21,7 +21,7 @@ test('hostile images come to an answer or an error of one line, by every command
   expect([...ran].sort()).toEqual([...new Set(COMMANDS.map(({ name }) => name))].sort())
 })
 
-test('a command that writes, though it is said to look only, is told of', async () => {
+test('the harness reports a command that writes although it only reads by its help', async () => {
   const commands = COMMANDS.filter(({ name, writes }) => name === 'create' && writes).map(
     (command) => ({ ...command, writes: false }),
   )

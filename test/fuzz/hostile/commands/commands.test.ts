@@ -75,7 +75,7 @@ describe('how a command ends', () => {
     ['no JSON', 'an error as text', { code: 1, stderr: error }, true],
     ['without a code', 'an error without code', { code: 1, stderr: '{"error":{}}\n' }, true],
     ['no JSON', 'a result as text', { out: 'sound\n' }, true],
-  ])('%s: is told of %s', (problem, _, fields, json = false) => {
+  ])('%s: the harness reports %s', (problem, _, fields, json = false) => {
     expect(() => check(ended(fields), named('verify'), json)).toThrow(problem)
   })
 })
