@@ -89,6 +89,16 @@ describe('a reader', () => {
     expect(rest.map((entry) => entry.item[0])).toEqual(Array.from({ length: 14 }, (_, n) => n + 6))
   })
 
+  test('a call takes as many large items at once as it has room for', async () => {
+    const device = await smallRing(12 << 20)
+    await using writer = await RingWriter.open(device)
+    for (let n = 0; n < 8; n++) await writer.push(item(n, 1 << 20))
+    await using reader = await RingReader.open(device)
+    expect(await reader.receiveMany({ maxBytes: 3 << 20 })).toHaveLength(3)
+    expect(await reader.receiveMany({ maxBytes: 4 << 20, views: true })).toHaveLength(4)
+    expect(await reader.receiveMany({ maxBytes: 8 << 20 })).toHaveLength(1)
+  })
+
   test('stops waiting when told, even after another call that waits, and loses nothing', async () => {
     const device = await smallRing()
     await using reader = await RingReader.open(device)

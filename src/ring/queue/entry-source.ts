@@ -6,12 +6,16 @@ import type { Position } from '../../position.ts'
 import { untilAborted } from '../../util/abort.ts'
 import type { ItemView, QueueConsumer } from '../format.ts'
 import { formatPosition, parsePosition } from '../shared/position-text.ts'
+import { DEFAULT_MAX_BYTES } from '../shared/single-item.ts'
 import type { PopManyOptions } from '../types.ts'
 import type { Acknowledger } from './acknowledger.ts'
 import type { Deliveries, Delivery } from './deliveries.ts'
 import { DeliveredEntry, type RingEntry } from './entry.ts'
 import { type ReaderEvent, readerEvents } from './events.ts'
 import type { Hold } from './hold.ts'
+
+/** However much a call takes, no more is popped at once. */
+const MAX_POPPED_BYTES = 16 << 20
 
 /** How many entries are taken at most; the signal ends a search, and waiting for a codec. */
 type TakeOptions = Pick<PopManyOptions, 'maxItems' | 'maxBytes' | 'signal'> & {
@@ -116,7 +120,7 @@ export class EntrySource<Out> {
       if (this.#popped.length === 0 && entries.length === 0) {
         // The pop before may have found only what is finished, and entries are acknowledged meanwhile.
         this.#passFinished()
-        this.#popped = await this.#pop(options.signal, views)
+        this.#popped = await this.#pop(options.signal, views, maxBytes)
       }
       const popped = this.#popped.at(-1)
       if (popped === undefined) break
@@ -211,16 +215,18 @@ export class EntrySource<Out> {
     this.#popped = []
   }
 
-  /** Pops what comes next; the last one first. */
-  async #pop(waiting: AbortSignal | undefined, views: boolean): Promise<ItemView[]> {
+  /** Pops what comes next for a call that takes so many bytes; the last one first. */
+  async #pop(
+    waiting: AbortSignal | undefined,
+    views: boolean,
+    wantedBytes: number,
+  ): Promise<ItemView[]> {
     const consumer = this.#consumer
-    const from = this.#cursor
     const signal = this.#ending(waiting)
+    const options = { from: this.#cursor, signal, maxBytes: poppedBytes(wantedBytes) }
     this.#stoppedBefore = undefined
     try {
-      const popped = views
-        ? await consumer.popViews({ from, signal })
-        : await consumer.popMany({ from, signal })
+      const popped = views ? await consumer.popViews(options) : await consumer.popMany(options)
       return [...popped].reverse()
     } catch (error) {
       this.#stoppedBefore = afterStop(error)
@@ -252,6 +258,12 @@ export class EntrySource<Out> {
   #reported(position: Position | undefined): void {
     if (position !== undefined && position > this.#deliveredTo) this.#deliveredTo = position
   }
+}
+
+/** A call that does not say how much it takes is not answered with much at once. */
+function poppedBytes(wanted: number): number {
+  if (wanted === Number.POSITIVE_INFINITY) return DEFAULT_MAX_BYTES
+  return Math.min(Math.max(wanted, DEFAULT_MAX_BYTES), MAX_POPPED_BYTES)
 }
 
 /** The position after what a pop stopped at. */

@@ -10,7 +10,8 @@ import type {
 } from '../types.ts'
 
 const DEFAULT_MAX_ITEMS = 1000
-const DEFAULT_MAX_BYTES = 1 << 20
+/** What a `popMany` pops at most, if it is not told. */
+export const DEFAULT_MAX_BYTES: number = 1 << 20
 
 /** `push`, by way of `pushMany`. */
 export async function pushOne(
