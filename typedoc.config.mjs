@@ -87,6 +87,37 @@ function findExamples(project, logger) {
   }
 }
 
+/** Shapes that OpenTelemetry describes; the package does not. */
+const OF_OPENTELEMETRY = /^(OpenTelemetry|Trace|Tracing)/
+
+function isOfParameter({ parent }) {
+  return (
+    parent?.kind === ReflectionKind.Parameter || (parent !== undefined && isOfParameter(parent))
+  )
+}
+
+/**
+ * Each member says what it is. The simulator’s may change in any version; a literal that tells a union’s arms apart speaks for itself,
+ * and the options of a single call are explained by that.
+ */
+function findUndocumented(project, logger) {
+  const { Property, Method, Accessor } = ReflectionKind
+  for (const one of project.getReflectionsByKind(Property | Method | Accessor)) {
+    const [module, owner = ''] = one.getFriendlyFullName().split(/\.(?=[A-Z])/)
+    const isExempt =
+      one.type?.type === 'literal' ||
+      one.name.startsWith('[') ||
+      one.flags.isExternal ||
+      isOfParameter(one) ||
+      module.startsWith('shared-block-ring/sim') ||
+      (module === 'shared-block-ring/metrics' && OF_OPENTELEMETRY.test(owner))
+    const said = [one, one.getSignature, ...(one.signatures ?? [])]
+    if (!isExempt && !said.some((part) => part?.hasComment())) {
+      logger.warn(`${one.getFriendlyFullName()} has no comment`)
+    }
+  }
+}
+
 /** What opens and closes in the navigation is no link itself: its own page comes first in it. */
 class Theme extends DefaultTheme {
   buildNavigation(project) {
@@ -139,6 +170,12 @@ function arrange(app) {
     hideProtected(project, 'BaseBlockDevice')
     findExamples(project, app.logger)
   })
+  // After comments were inherited.
+  app.converter.on(
+    Converter.EVENT_RESOLVE_END,
+    ({ project }) => findUndocumented(project, app.logger),
+    -10_000,
+  )
 }
 
 export default {

@@ -18,6 +18,7 @@ export interface Clock {
 
 /** How to sleep. */
 export interface SleepOptions {
+  /** The sleep alone does not keep the program running, in runtimes that end by themselves. Default false. */
   readonly background?: boolean
 }
 

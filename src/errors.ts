@@ -168,16 +168,24 @@ export interface RingErrorDetails {
   readonly offset?: number
   /** How many items are damaged. */
   readonly items?: number
-  /** The numbers of the first and of the last of these, counted from 1. */
-  readonly numbers?: { readonly first: number; readonly last: number }
-  /** What is damaged, such as `item` or `table`, and how, in the words of `verifyRing`. */
+  /** The range of these, counted from 1. */
+  readonly numbers?: {
+    /** The number of the first one. */
+    readonly first: number
+    /** The number of the last one. */
+    readonly last: number
+  }
+  /** What is damaged, such as `item` or `table`. */
   readonly structure?: string
+  /** What is wrong with it, in the words of `verifyRing`. */
   readonly problem?: string
   /** How many items before those were overwritten, in a ring that overwrites the oldest; absent if none were. */
   readonly missed?: number
   /** Who holds the role, for `RING_LEASED`. */
   readonly holder?: string
+  /** What the ring expected, for people. */
   readonly expected?: string
+  /** What it found instead, for people. */
   readonly found?: string
 }
 

@@ -79,6 +79,7 @@ export interface BlockHolder {
   readonly holder: string
   /** Absent for a holder that does not respond: of one in another container, only the lock is visible. */
   readonly pid?: number
+  /** The name of its machine; absent for a holder that does not respond. */
   readonly host?: string
   /** When it took the role, by its clock: ISO 8601. */
   readonly since?: string

@@ -13,6 +13,7 @@ export type AesKey = Uint8Array | WebCryptoKey
 export interface EncryptionKey {
   /** 1 to 64 visible ASCII characters. It is stored in the clear with each item; never give another key the same id. */
   readonly id: string
+  /** The key. */
   readonly key: AesKey
 }
 

@@ -4,6 +4,7 @@ import { FIRST, isVisible, joined, littleEndian, utf8Of, WrappedReader } from '.
 
 /** An item with what is said about it: as it is popped. */
 export interface Envelope<T> {
+  /** The item. */
   readonly item: T
   /** Names and values of the producer's choice. An object without a prototype: no name has a value that was not pushed. */
   readonly headers: Readonly<Record<string, string>>

@@ -43,8 +43,12 @@ export interface DeviceConformanceCase {
 /** What came of a case. */
 export type DeviceConformanceResult =
   | { readonly status: 'passed' }
-  /** The device, or the source, lacks what the case is about. */
-  | { readonly status: 'skipped'; readonly reason: string }
+  | {
+      /** The device, or the source, lacks what the case is about. */
+      readonly status: 'skipped'
+      /** What is lacking, for people. */
+      readonly reason: string
+    }
 
 const CASES: readonly DeviceCase[] = [
   ...transferCases,

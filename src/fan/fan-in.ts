@@ -22,6 +22,7 @@ export interface FanInOptions<Out> {
 export interface Received<Out> {
   /** As the reader delivered it; acknowledge it as usual. */
   readonly entry: RingEntry<Out>
+  /** The reader that delivered it. */
   readonly reader: RingReader<Out>
 }
 

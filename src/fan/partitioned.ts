@@ -8,7 +8,9 @@ export type PartitionKey = string | number | bigint
 
 /** Which partition an item went to, and the position after it there. */
 export interface PartitionedPosition {
+  /** The index of the ring, from 0. */
   readonly partition: number
+  /** The position in that ring. */
   readonly position: Position
 }
 

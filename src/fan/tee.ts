@@ -20,6 +20,7 @@ export type WhenSlow =
 
 /** A branch of a {@link Tee}. */
 export interface Branch<In> {
+  /** Pushes to the ring of this branch. */
   readonly writer: RingWriter<In>
   /** Default `wait`. */
   readonly whenSlow?: WhenSlow
@@ -27,6 +28,7 @@ export interface Branch<In> {
 
 /** A branch that gets nothing more. */
 export interface DroppedBranch<In> {
+  /** As in `Branch`. */
   readonly writer: RingWriter<In>
   /** The position after the last item that is known to be durable there; undefined if none is. The next ones are missing, or may be. */
   readonly durableTo: Position | undefined

@@ -8,9 +8,13 @@ export type JournalEvent = Where &
     | {
         /** Operations were performed, and that is on stable storage. */
         readonly event: 'performed'
+        /** How many operations. */
         readonly operations: number
+        /** The position after the last of them. */
         readonly position: Position
+        /** Which attempt, from 1. */
         readonly attempt: number
+        /** As in `PerformContext`. */
         readonly mayHaveRun: boolean
         /** How long the call of `perform` took. */
         readonly durationMs: number
@@ -20,22 +24,31 @@ export type JournalEvent = Where &
         readonly event: 'retried'
         /** What failed: the call of `perform`, or handing over a dead letter. */
         readonly what: 'perform' | 'deadLetter'
+        /** How many operations. */
         readonly operations: number
+        /** The position after the last of them. */
         readonly position: Position
+        /** Which attempt failed, from 1. */
         readonly attempt: number
+        /** Why. */
         readonly error: unknown
+        /** The pause, in milliseconds. */
         readonly delayMs: number
       }
     | {
         /** An operation was handed to the dead letter, and skipped. */
         readonly event: 'deadLettered'
+        /** The position after the operation. */
         readonly position: Position
+        /** How many attempts there were; 0 if it does not decode. */
         readonly attempts: number
+        /** Why it was given up. */
         readonly error: unknown
       }
     | {
         /** The journal ended: `JOURNAL_CLOSED` if it was closed. */
         readonly event: 'ended'
+        /** Why. */
         readonly error: JournalError
       }
   )

@@ -64,8 +64,11 @@ interface Parts<In> {
  * ```
  */
 export class Journal<In = Uint8Array> implements AsyncDisposable {
+  /** The device that holds the journal. */
   readonly device: BlockDevice
+  /** As in `JournalOptions`. */
   readonly queue: string
+  /** As in `JournalOptions`. */
   readonly client: string
   /**
    * Resolves when the journal was closed; rejects with the {@link JournalError} if it ended by itself. A rejection

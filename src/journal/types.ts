@@ -22,6 +22,7 @@ export interface PerformContext {
 
 /** {@link Perform} may return it instead of throwing. An `error` of undefined or null means success. */
 export interface PerformFailure {
+  /** Why it failed. */
   readonly error: unknown
 }
 
@@ -109,6 +110,7 @@ export interface Receipt {
 
 /** A journal's state. */
 export interface JournalStatus {
+  /** Whether it still takes operations. */
   readonly state: 'running' | 'ended'
   /** Operations that are durable and not performed; undefined while those found at start are performed. */
   readonly pendingItems: number | undefined

@@ -2,7 +2,9 @@
 export interface MetricFamily {
   /** By the conventions of Prometheus: base units, `_total` after a counter. */
   readonly name: string
+  /** What its values are. */
   readonly type: 'gauge' | 'counter' | 'histogram'
+  /** What it measures, in one sentence. */
   readonly help: string
   /** What is unknown has no sample. */
   readonly samples: readonly MetricSample[]
@@ -10,7 +12,9 @@ export interface MetricFamily {
 
 /** One value, and what it is of. */
 export interface MetricSample {
+  /** What the value is of. */
   readonly labels: MetricLabels
+  /** A histogram in a family of that type, otherwise a number. */
   readonly value: number | HistogramValue
 }
 
@@ -23,6 +27,7 @@ export interface HistogramValue {
   readonly bounds: readonly number[]
   /** How many observations are in each bucket and in none before it; one more than there are bounds. */
   readonly counts: readonly number[]
+  /** All observations added up. */
   readonly sum: number
 }
 

@@ -61,6 +61,7 @@ const REMOVE_KINDS: OptionKinds<RemoveRingOptions> = { discardItems: 'boolean' }
  * caller: closing it ends the pool.
  */
 export class Pool {
+  /** The device that holds the pool. */
   readonly device: BlockDevice
   readonly #directory: PoolDirectory
   readonly #options: PoolOptions
@@ -164,12 +165,16 @@ export class Pool {
   }
 
   /**
-   * Makes room of what the device has grown by.
-   * @returns the bytes of the pool before and now; the same if the device has not grown by 64 KiB
+   * Adds to the pool what its device has grown by, if that is at least 64 KiB.
    * @throws {RingError} `RING_LEASED`, `RING_LEASE_LOST`; `BlockError` `BLOCK_CLAIMED` if another program changes the pool for ten
    *   seconds
    */
-  async grow(): Promise<{ readonly beforeBytes: number; readonly sizeBytes: number }> {
+  async grow(): Promise<{
+    /** Bytes of the pool before. */
+    readonly beforeBytes: number
+    /** Bytes of the pool now. */
+    readonly sizeBytes: number
+  }> {
     return this.#change(async (device, directory) => {
       const { sectorSize, sizeSectors } = await device.getInfo()
       const beforeBytes = directory.poolBytes

@@ -29,6 +29,7 @@ export interface PoolOptions {
 
 /** A ring in a pool. */
 export interface PoolRingInfo {
+  /** Its name in the pool. */
   readonly name: string
   /** Bytes of its device. */
   readonly sizeBytes: number

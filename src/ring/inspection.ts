@@ -34,8 +34,9 @@ export interface RingStats {
    * Absent if there is none, or if that is unknown; `waitingItems` says which.
    */
   readonly oldestAt?: number
-  /** When each side last wrote its slot, in milliseconds since 1970, by its own clock. Approximate while the side is running. */
+  /** When the producer last wrote its slot, in milliseconds since 1970, by its clock. Approximate while it is running. */
   readonly producerAt: number
+  /** When the consumer last wrote its slot, likewise. */
   readonly consumerAt: number
 }
 
@@ -60,30 +61,40 @@ export interface RingInspection {
   readonly ring?: {
     /** Its identity. */
     readonly uuid: string
+    /** Its name for people; may be empty. */
     readonly name: string
+    /** Bytes in a block. */
     readonly blockSize: number
+    /** What happens when there is no room. */
     readonly onFull: 'wait' | 'overwrite'
   }
   /** Bytes in a sector. */
   readonly sectorSize: number
+  /** Sectors of the device. */
   readonly sizeSectors: number
+  /** What the producer last wrote. */
   readonly producer: {
     /** The end of what is committed. */
     readonly position: Position
+    /** Whether it has acknowledged the suspend request. */
     readonly suspendAck: boolean
     /** The text for people in the producer's sector; empty before its first write. */
     readonly text: string
   }
+  /** What the consumer last wrote. */
   readonly consumer: {
     /** The end of what is acknowledged. */
     readonly position: Position
+    /** Whether it asks the producer to pause. */
     readonly suspend: boolean
+    /** The text for people in its sector; empty before its first write. */
     readonly text: string
   }
   /** Bytes of the data area. */
   readonly capacity: number
   /** Bytes of the data area that are in use. */
   readonly used: number
+  /** Bytes of the data area that are free. */
   readonly free: number
   /** Unacknowledged items; unknown in format 1. */
   readonly waitingItems?: number

@@ -26,13 +26,17 @@ export type LeaseState =
   /** The record is damaged: the role counts as held until the lease is broken. */
   | {
       readonly status: 'damaged'
+      /** The damaged field. */
       readonly field: string
+      /** What it should hold, for people. */
       readonly expected: string
+      /** What it holds, for people. */
       readonly found: string
     }
 
 /** A lease in unreadable sectors: like a damaged one, it counts as held. */
 export interface UnreadableLease {
+  /** The sectors cannot be read. */
   readonly status: 'unreadable'
   /** Where the lease is, in bytes from the device's start. */
   readonly offset: number

@@ -9,10 +9,15 @@ export type TraceKey = 'producer' | 'suspend_ack' | 'consumer' | 'suspend'
 
 /** What is published when a field was read from the device, or is about to be written to it. */
 export interface TraceEvent {
+  /** `get`: read from the device; `set`: about to be written to it. */
   readonly operation: 'get' | 'set'
+  /** Which field. */
   readonly key: TraceKey
+  /** A position, or a boolean. */
   readonly value: bigint | boolean
+  /** The queue’s name, as in `AttachOptions`. */
   readonly queue: string
+  /** The program’s name, as in `AttachOptions`. */
   readonly client: string
   /** The device's name. */
   readonly device: string

@@ -7,6 +7,7 @@ import type { LeaseOptions } from './lease-types.ts'
 export interface ByteRange {
   /** Where they begin, in bytes from the device's start. */
   readonly offset: number
+  /** How many there are. */
   readonly bytes: number
 }
 
@@ -15,7 +16,9 @@ export type RingState = 'running' | 'suspended'
 
 /** The queue's and the program's names, for the text that people read. */
 export interface Names {
+  /** The name of the queue. */
   readonly queue: string
+  /** The name of the program. */
   readonly client: string
 }
 
@@ -87,8 +90,12 @@ export interface CreateOptions extends NewRingOptions {
 
 /** What `push` returns. */
 export type PushResult =
-  /** The item is on stable storage, not visible yet; `position` is the one after it. */
-  | { readonly status: 'ok'; readonly position: Position }
+  /** The item is on stable storage, not visible yet. */
+  | {
+      readonly status: 'ok'
+      /** The position after the item. */
+      readonly position: Position
+    }
   /** There is no room now. */
   | { readonly status: 'retry' }
   /** The consumer requests a pause; this acknowledges it. */
@@ -115,6 +122,7 @@ export type PushManyResult =
 export interface PoppedItem {
   /** A copy that belongs to the caller; those of one call may share a buffer. */
   readonly item: Uint8Array
+  /** The position after the item. */
   readonly position: Position
   /** When the item was pushed, in milliseconds since 1970, by the producer's clock; absent in format 1, which does not record it. */
   readonly pushedAt?: number
@@ -153,7 +161,11 @@ export type SuspendResult =
 
 /** What `attach` returns for a producer. */
 export type AttachProducerResult =
-  | { readonly status: 'attached'; readonly producer: Producer }
+  | {
+      readonly status: 'attached'
+      /** The handle. */
+      readonly producer: Producer
+    }
   /** The ring is suspended; this acknowledges it. There is no handle: attach again later. */
   | { readonly status: 'suspended' }
 
@@ -165,10 +177,13 @@ export type DebugInfo = Readonly<Record<string, string>>
 
 /** What both roles have. */
 export interface RingRole extends AsyncDisposable {
+  /** The device that holds the ring. */
   readonly device: BlockDevice
   /** The format's number; how its positions are shown depends on it. */
   readonly format: 1 | 2
+  /** As in `AttachOptions`. */
   readonly queue: string
+  /** As in `AttachOptions`. */
   readonly client: string
   /** Bytes of the data area: what all records together can take. */
   readonly capacity: number
@@ -282,7 +297,12 @@ export interface Consumer extends RingRole {
     f: (accumulator: A, item: Uint8Array, position: Position) => A | Promise<A>,
     initial: A,
     from?: Position,
-  ): Promise<{ readonly position: Position; readonly accumulator: A }>
+  ): Promise<{
+    /** The position after the last item. */
+    readonly position: Position
+    /** What `f` returned for the last item; `initial` if there was none. */
+    readonly accumulator: A
+  }>
 
   /**
    * Acknowledges everything before `position`, durably. Does nothing if it is acknowledged already.

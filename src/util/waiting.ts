@@ -2,6 +2,7 @@ import { checkOptions, type OptionKinds } from './options.ts'
 
 /** Options of a call that waits: `signal` ends the waiting, never a write that has begun. */
 export interface WaitingOptions {
+  /** Ends the waiting, with its reason. */
   readonly signal?: AbortSignal
 }
 

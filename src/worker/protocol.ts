@@ -71,11 +71,13 @@ export interface Received {
 export interface RingConnectionStats {
   /** The ring's format. */
   readonly format: 1 | 2
-  /** Bytes of the data area, and how many of them are in use. */
+  /** Bytes of the data area. */
   readonly capacity: number
+  /** Bytes of the data area that are in use. */
   readonly used: number
-  /** Unacknowledged items, and their bytes; absent in format 1. */
+  /** Unacknowledged items; absent in format 1. */
   readonly waitingItems?: number
+  /** Their bytes; absent in format 1. */
   readonly waitingBytes?: number
 }
 

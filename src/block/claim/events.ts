@@ -9,18 +9,28 @@ export type ClaimEvent =
    */
   | {
       readonly event: 'stranger'
+      /** The device’s `name`. */
       readonly device: string
+      /** The role. */
       readonly role: string
+      /** How it shows that it is not a holder, for people. */
       readonly reason: string
       /** The process, according to the kernel. */
       readonly pid?: number
+      /** Its user, according to the kernel. */
       readonly uid?: number
     }
   /**
    * A read lock blocks the role's lock; it only takes the right to read the file. The role is protected by its names
    * alone: other containers do not notice it.
    */
-  | { readonly event: 'obstructed'; readonly device: string; readonly role: string }
+  | {
+      readonly event: 'obstructed'
+      /** The device’s `name`. */
+      readonly device: string
+      /** The role. */
+      readonly role: string
+    }
 
 /** The diagnostics channel of processes that obstruct a claim without being a holder. */
 export const CLAIM_CHANNEL = 'shared-block-ring:claim'

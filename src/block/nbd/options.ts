@@ -12,6 +12,7 @@ export const DEFAULT_REQUEST_TIMEOUT_MS = 30_000
 export interface NbdConnectOptions {
   /** Milliseconds for one attempt to connect, including name lookup and TLS. Default 10,000. */
   readonly connectTimeoutMs?: number
+  /** Overrides the TLS settings of the URI. Default: those of the URI. */
   readonly tls?: NbdTlsOptions
   /** Makes the stream to the server: for tunnels and simulators. Experimental. Default: TCP, or the URI's unix socket. */
   readonly dial?: NbdDial

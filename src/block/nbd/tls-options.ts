@@ -11,5 +11,10 @@ export interface NbdTlsOptions {
   /** Verify the server's certificate: if false, the server is not authenticated. Default true. */
   readonly verifyPeer?: boolean
   /** A key that both sides share, instead of certificates. */
-  readonly psk?: { readonly username: string; readonly key: Uint8Array }
+  readonly psk?: {
+    /** The name under which the server knows the key. */
+    readonly username: string
+    /** The key. */
+    readonly key: Uint8Array
+  }
 }

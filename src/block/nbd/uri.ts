@@ -15,6 +15,7 @@ export interface NbdUriTls {
   readonly type: 'x509' | 'psk' | undefined
   /** The name that the server's certificate must have. */
   readonly hostname: string | undefined
+  /** Whether the server’s certificate is verified; undefined: it is. */
   readonly verifyPeer: boolean | undefined
   /** A folder with `ca-cert.pem`, and perhaps `client-cert.pem` and `client-key.pem`. */
   readonly certificates: string | undefined
@@ -28,7 +29,19 @@ export interface NbdUriTls {
 export interface NbdAddress {
   /** The URI as it was written. */
   readonly uri: string
-  readonly server: { readonly host: string; readonly port: number } | { readonly path: string }
+  /** Where the server listens: TCP, or a unix socket. */
+  readonly server:
+    | {
+        /** A name or an IP address. */
+        readonly host: string
+        /** The TCP port. */
+        readonly port: number
+      }
+    | {
+        /** The path of the unix socket. */
+        readonly path: string
+      }
+  /** The export’s name; empty for the server’s default one. */
   readonly exportName: string
   /** Undefined: the connection is not encrypted. */
   readonly tls: NbdUriTls | undefined

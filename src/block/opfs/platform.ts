@@ -39,7 +39,13 @@ export interface OpfsLocks {
     callback: (lock: object | null) => Promise<void>,
   ): Promise<void>
   /** The locks that are held now, by all tabs of the origin. */
-  query(): Promise<{ readonly held?: readonly { readonly name?: string }[] }>
+  query(): Promise<{
+    /** Those that are held. */
+    readonly held?: readonly {
+      /** The name of the lock. */
+      readonly name?: string
+    }[]
+  }>
 }
 
 /** A `BroadcastChannel`. */

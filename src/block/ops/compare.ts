@@ -8,10 +8,18 @@ import { inOrder } from './pipeline.ts'
 /** What {@link compare} found. */
 export type Comparison =
   | { readonly status: 'equal' }
-  /** The content differs, first at this byte. */
-  | { readonly status: 'different'; readonly offset: number }
-  /** The sizes differ; the content was not compared. */
-  | { readonly status: 'different-size'; readonly sizeBytes: readonly [number, number] }
+  | {
+      /** The content differs. */
+      readonly status: 'different'
+      /** The first byte that differs, from the start of both devices. */
+      readonly offset: number
+    }
+  | {
+      /** The sizes differ; the content was not compared. */
+      readonly status: 'different-size'
+      /** Bytes of the first device and of the second. */
+      readonly sizeBytes: readonly [number, number]
+    }
 
 /**
  * Compares two devices byte by byte, up to the first difference. Their sector sizes may differ.

@@ -20,7 +20,9 @@ export interface FoldPiece {
 
 /** Sectors of a device that are a hole. */
 export interface FoldHole {
+  /** The first of them. */
   readonly sectorStart: number
+  /** How many. */
   readonly sectors: number
 }
 

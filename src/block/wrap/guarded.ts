@@ -26,6 +26,7 @@ export interface GuardedOptions {
  * requests reach the device below, and its claims end with it.
  */
 export abstract class GuardedBlockDevice extends BaseBlockDevice {
+  /** For messages. It contains the name of the device below. */
   override readonly name: string
   override readonly capabilities: BlockCapabilities
   protected override info: BlockInfo
@@ -43,6 +44,7 @@ export abstract class GuardedBlockDevice extends BaseBlockDevice {
     this.sectorStart = options.sectorStart
   }
 
+  /** That of the device below. */
   get incarnation(): number | undefined {
     return this.below.incarnation
   }

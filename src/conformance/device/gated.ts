@@ -6,6 +6,7 @@ import { GuardedBlockDevice } from '../../block/wrap/guarded.ts'
 
 /** Something that a device sent to what is beneath it: a system call, a message to a server. */
 export interface SentRequest {
+  /** What was requested. */
   readonly operation: 'read' | 'write' | 'writeZeroes' | 'discard' | 'flush'
   /** It is on stable storage when it is done, by itself. */
   readonly durable: boolean

@@ -3,7 +3,9 @@ import { keyOf } from '../shared/key.ts'
 
 /** Who holds the roles of a ring. */
 export interface RingHolders {
+  /** The producer; undefined if there is none on this machine. */
   readonly producer: BlockHolder | undefined
+  /** The consumer, likewise. */
   readonly consumer: BlockHolder | undefined
 }
 

@@ -17,7 +17,9 @@ export interface RingLeases {
    * that uses the original.
    */
   readonly uuid: string
+  /** The lease of the producer’s role. */
   readonly producer: LeaseState | UnreadableLease
+  /** The lease of the consumer’s role. */
   readonly consumer: LeaseState | UnreadableLease
 }
 

@@ -54,7 +54,9 @@ const KINDS: OptionKinds<MigrateOptions> = {
 
 /** What was moved. */
 export interface Migrated {
+  /** Items that this call moved. */
   readonly items: number
+  /** Bytes of these items. */
   readonly bytes: number
   /** Items that an earlier, interrupted call had moved already. */
   readonly movedBefore: number

@@ -5,6 +5,7 @@ import type { Delivery } from './deliveries.ts'
 
 /** An item that a `RingReader` delivered. It stays in the ring until it, and all before it, are acknowledged. */
 export interface RingEntry<Out = Uint8Array> {
+  /** The item, decoded. */
   readonly item: Out
   /** The position after the item. */
   readonly position: Position

@@ -7,12 +7,15 @@ import type { WakeCause } from './poll.ts'
 export interface HandleNames {
   /** The device's `name`. */
   readonly device: string
+  /** The queue’s name, as in `AttachOptions`. */
   readonly queue: string
+  /** The program’s name, as in `AttachOptions`. */
   readonly client: string
 }
 
 /** Pushes that were called in the same turn of the event loop, and completed by the same commit. */
 export interface CompletedPushes {
+  /** How many calls. */
   readonly count: number
   /** How long they took, from when their items were encoded until these are durable. */
   readonly waitedMs: number
@@ -25,11 +28,13 @@ export type WriterEvent = HandleNames &
     | {
         /** Items became visible, with one call of `Producer.append`. */
         readonly event: 'committed'
+        /** How many items. */
         readonly items: number
         /** Of these items. */
         readonly bytes: number
         /** The position after the last of them. */
         readonly position: Position
+        /** How long `Producer.append` took, the write included. */
         readonly durationMs: number
         /** The pushes that it completed. */
         readonly pushes: readonly CompletedPushes[]
@@ -39,27 +44,39 @@ export type WriterEvent = HandleNames &
     | {
         /** There was no room, or the ring is suspended: pushes wait, or `tryPush` says so. */
         readonly event: 'blocked'
+        /** Why there is no room for the push now. */
         readonly reason: 'full' | 'suspended'
       }
     | {
         /** A push was refused with `RING_OVERLOADED`. */
         readonly event: 'overloaded'
+        /** How many items the push had. */
         readonly items: number
       }
     | {
         /** A commit failed; what waited rejects with the error. */
         readonly event: 'failed'
+        /** What the commit threw. */
         readonly error: unknown
       }
-    | { readonly event: 'woken'; readonly by: WakeCause }
+    | {
+        /** A pause while waiting has ended. */
+        readonly event: 'woken'
+        /** What ended it. */
+        readonly by: WakeCause
+      }
     | { readonly event: 'closed' }
   )
 
 /** What an event says of an entry: as in `RingEntry`. */
 export interface ReceivedEntry {
+  /** As in `RingEntry`. */
   readonly position: Position
+  /** As in `RingEntry`. */
   readonly storedBytes: number
+  /** As in `RingEntry`. */
   readonly pushedAt: number | undefined
+  /** As in `RingEntry`. */
   readonly missed?: number
 }
 
@@ -70,6 +87,7 @@ export type ReaderEvent = HandleNames &
     | {
         /** Entries were delivered. */
         readonly event: 'received'
+        /** The entries, in their order. */
         readonly entries: readonly ReceivedEntry[]
         /** How many of them this reader had delivered before. */
         readonly again: number
@@ -81,13 +99,21 @@ export type ReaderEvent = HandleNames &
     | {
         /** Acknowledgements became durable, with one write. */
         readonly event: 'acknowledged'
+        /** How many entries left the ring. */
         readonly entries: number
         /** Everything before it is acknowledged. */
         readonly position: Position
+        /** How long the write took. */
         readonly durationMs: number
+        /** Entries that were delivered and are still in the ring. */
         readonly unacked: number
       }
-    | { readonly event: 'woken'; readonly by: WakeCause }
+    | {
+        /** A pause while waiting has ended. */
+        readonly event: 'woken'
+        /** What ended it. */
+        readonly by: WakeCause
+      }
     | { readonly event: 'closed' }
   )
 

@@ -12,13 +12,23 @@ export interface Unacked {
   /** How many of them are acknowledged, and wait for one before them or for a write. */
   readonly acknowledged: number
   /** The oldest one that is not acknowledged: it holds back all after it. */
-  readonly oldest: { readonly position: Position; readonly number: number | undefined } | undefined
+  readonly oldest:
+    | {
+        /** The position after it. */
+        readonly position: Position
+        /** Its number; undefined in format 1. */
+        readonly number: number | undefined
+      }
+    | undefined
 }
 
 /** Published on `shared-block-ring:held` when a reader has `maxUnacked` entries and waits for an acknowledgement. */
 export interface HeldEvent {
+  /** The device’s `name`. */
   readonly device: string
+  /** The queue’s name, as in `AttachOptions`. */
   readonly queue: string
+  /** The program’s name, as in `AttachOptions`. */
   readonly client: string
   /** The position after the entry that holds back all others. */
   readonly position: Position

@@ -52,8 +52,12 @@ export interface WriterOptions<In> extends AttachOptions, WaitOptions {
 
 /** What `tryPush` returns. */
 export type TryPushResult =
-  /** The item is durable and visible; `position` is the one after it. */
-  | { readonly status: 'ok'; readonly position: Position }
+  /** The item is durable and visible. */
+  | {
+      readonly status: 'ok'
+      /** The position after the item. */
+      readonly position: Position
+    }
   /** There is no room now, or other pushes are waiting. */
   | { readonly status: 'full' }
   /** The consumer requests a pause. */
@@ -61,8 +65,14 @@ export type TryPushResult =
 
 /** What `tryPushMany` answers. */
 export type TryPushManyResult =
-  /** As many of the items, from the front, are durable and visible; `position` is the one after them. */
-  | { readonly status: 'ok'; readonly pushed: number; readonly position: Position }
+  /** Items from the front are durable and visible. */
+  | {
+      readonly status: 'ok'
+      /** How many. */
+      readonly pushed: number
+      /** The position after the last of them. */
+      readonly position: Position
+    }
   | Exclude<TryPushResult, { readonly status: 'ok' }>
 
 /** No caller waits for the commit any longer. */

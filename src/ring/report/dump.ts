@@ -13,6 +13,7 @@ export interface DumpOptions {
 
 /** A field of a structure on a device. */
 export interface RingDumpField {
+  /** Its name, as in FORMAT.md. */
   readonly name: string
   /** Where it is, in bytes from the device's start. */
   readonly offset: number
@@ -32,14 +33,17 @@ export interface Structure {
   readonly length: number
   /** Why it is invalid; absent if it is valid, or if that is unknown. */
   readonly problem?: string
+  /** Its fields, in the order of their offsets; none if it has none. */
   readonly fields: readonly RingDumpField[]
 }
 
 /** What `dumpAt` returns. */
 export interface RingDump extends Structure {
+  /** The format’s number. */
   readonly format: 1 | 2
   /** Where the dumped bytes are. */
   readonly offset: number
+  /** The dumped bytes. */
   readonly bytes: Uint8Array
   /** The unreadable ones of these bytes, shown as zeroes. */
   readonly unreadable: readonly ByteRange[]

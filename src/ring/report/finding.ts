@@ -6,6 +6,7 @@ export type Severity = 'warning' | 'damage'
 
 /** Something wrong at an offset of a device. */
 export interface Finding {
+  /** How bad it is. */
   readonly severity: Severity
   /** Where it is, in bytes from the device's start. */
   readonly offset: number
@@ -15,8 +16,13 @@ export interface Finding {
   readonly problem: string
   /** Unacknowledged items that are lost with it; absent if that is unknown. */
   readonly items?: number
-  /** The numbers of the first and the last of the items concerned, counted from 1, in format 2. */
-  readonly numbers?: { readonly first: number; readonly last: number }
+  /** Which items are concerned, counted from 1, in format 2. */
+  readonly numbers?: {
+    /** The number of the first one. */
+    readonly first: number
+    /** The number of the last one. */
+    readonly last: number
+  }
   /** What to do about it, for people. */
   readonly advice: string
 }
@@ -75,6 +81,7 @@ export interface LogCounts {
 
 /** What `verifyRing` found. */
 export interface RingReport {
+  /** The format’s number. */
   readonly format: 1 | 2
   /** Whether nothing is damaged. */
   readonly sound: boolean

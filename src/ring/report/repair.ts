@@ -25,6 +25,7 @@ export interface RepairOptions extends VerifyOptions {
 export interface RepairAction {
   /** Where, in bytes from the device's start. */
   readonly offset: number
+  /** What is written there, such as `producer slot 2`. */
   readonly structure: string
   /** What is written, and where it comes from, for people. */
   readonly action: string
@@ -34,6 +35,7 @@ export interface RepairAction {
 
 /** What `repairRing` did, or would do. */
 export interface RepairReport {
+  /** The format’s number. */
   readonly format: 1 | 2
   /** Whether the actions were carried out. */
   readonly written: boolean

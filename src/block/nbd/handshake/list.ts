@@ -9,6 +9,7 @@ import type { OptionReply } from './option-negotiation.ts'
 
 /** An export, as its server lists it. */
 export interface NbdExport {
+  /** The export’s name, as it stands in a URI. */
   readonly name: string
   /** The server's description for people; often empty. */
   readonly description: string

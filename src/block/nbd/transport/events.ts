@@ -12,6 +12,7 @@ export type NbdEvent = {
   | {
       /** A request has ended. One of many sectors may be several of them. */
       readonly event: 'request'
+      /** What was requested. */
       readonly command: NbdCommand
       /** How long a part of the export it is about. */
       readonly bytes: number
@@ -29,6 +30,7 @@ export type NbdEvent = {
   | {
       /** A connection could not be made again. */
       readonly event: 'unreachable'
+      /** Why. */
       readonly error: unknown
     }
 )

@@ -45,5 +45,6 @@ export type NbdDial = (
 export interface NbdDialOptions {
   /** Aborted when the stream is no longer wanted, or comes too late. */
   readonly signal: AbortSignal
+  /** Settings that override those of the URI; undefined: there are none. */
   readonly tls: NbdTlsOptions | undefined
 }

@@ -5,6 +5,7 @@ import type { Role } from '../../roles.ts'
 export type LeaseEvent = {
   /** The device's `name`. */
   readonly device: string
+  /** The role that is leased. */
   readonly role: Role
   /** The host, as it calls itself. */
   readonly owner: string
@@ -20,6 +21,7 @@ export type LeaseEvent = {
   | {
       /** The role is lost: what was under way does not count. */
       readonly event: 'lost'
+      /** Why. */
       readonly error: unknown
     }
   | { readonly event: 'released' }

@@ -116,7 +116,10 @@ export interface ProcessOptions<Out> {
    * end of the ring, if there is room; it is durable there before it is acknowledged. Its attempts keep counting. An item with a
    * key keeps its place: it would come after others of its key. Default: the others wait.
    */
-  readonly requeueTo?: EncodedSink & { readonly producer: RingRole }
+  readonly requeueTo?: EncodedSink & {
+    /** Of the same ring. */
+    readonly producer: RingRole
+  }
   /** Counts attempts across crashes. Default: they are counted in memory. */
   readonly attemptStore?: AttemptStore
   /** How much of the items is held in memory, in bytes as they are in the ring. Default 64 MiB; one more item is always taken. */
@@ -139,7 +142,9 @@ export interface ProcessSummary {
   readonly handled: number
   /** Attempts that failed. */
   readonly failedAttempts: number
+  /** Items that became dead letters. */
   readonly deadLettered: number
+  /** Items that were put at the end of the ring. */
   readonly requeued: number
   /** Items that do not decode, and were acknowledged without a dead letter. */
   readonly skipped: number
@@ -151,6 +156,7 @@ export interface ProcessSummary {
 
 /** Attempts that succeeded one after the other, with the same number, and that were timed together. */
 export interface SucceededAttempts {
+  /** How many attempts. */
   readonly count: number
   /** Which attempt it was, from 1. */
   readonly attempt: number
@@ -172,13 +178,18 @@ export type WorkEvent = HandleNames &
         /** The attempts that succeeded, each for `count` of them one after the other. */
         readonly attempts: readonly SucceededAttempts[]
       }
-    | ({ readonly position: Position } & (
+    | ({
+        /** The position after the item. */
+        readonly position: Position
+      } & (
         | {
             /** A handler failed, or answered that it did; what comes next is another event, if it comes. */
             readonly event: 'failed'
+            /** Which attempt, from 1. */
             readonly attempt: number
             /** How long the handler took. */
             readonly durationMs: number
+            /** What the handler threw, or the reason that it gave. */
             readonly error: unknown
           }
         | {
@@ -186,25 +197,33 @@ export type WorkEvent = HandleNames &
             readonly event: 'retried'
             /** What failed: the handler, the hand-over to the dead letters or to `requeueTo`, or the attempt store. */
             readonly what: 'handler' | 'deadLetter' | 'requeue' | 'attemptStore'
+            /** Which attempt failed, from 1. */
             readonly attempt: number
+            /** Why. */
             readonly error: unknown
+            /** The pause, in milliseconds. */
             readonly delayMs: number
           }
         | {
             /** An item was given up: it is durable among the dead letters, and acknowledged. */
             readonly event: 'deadLettered'
+            /** How many attempts there were; 0 if it does not decode. */
             readonly attempts: number
+            /** Why it was given up. */
             readonly error: unknown
           }
         | {
             /** An item went to `requeueTo`. */
             readonly event: 'requeued'
+            /** How many attempts there were. */
             readonly attempts: number
+            /** Why the last one failed. */
             readonly error: unknown
           }
         | {
             /** An item does not decode, and was skipped. */
             readonly event: 'skipped'
+            /** The `CodecError`. */
             readonly error: unknown
           }
         | {
