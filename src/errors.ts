@@ -47,7 +47,7 @@ export const BLOCK_ERROR_CODES = [
   'BLOCK_TIMEOUT',
   /** The server broke the protocol. */
   'BLOCK_PROTOCOL',
-  /** The address is not one. */
+  /** The address is invalid. */
   'BLOCK_URI',
   /** There is something already where the device should be created. */
   'BLOCK_EXISTS',

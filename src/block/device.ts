@@ -133,9 +133,9 @@ export interface BlockDevice extends AsyncDisposable {
   read(sectorStart: number, buffers: readonly Uint8Array[], options?: RequestOptions): Promise<void>
 
   /**
-   * Fills the buffer from `sectorStart` on before it returns, if that takes about as long as a copy in memory: for who looks again and again
-   * whether something has changed. Absent where that is never so.
-   * @returns whether it did; if not, for whatever reason, the buffer holds anything, and `read` is the way
+   * Fills the buffer from `sectorStart` on before it returns, if that takes no longer than a memory copy; for readers that poll.
+   * Absent if that is never so.
+   * @returns whether it did; if not, the content of the buffer is undefined: use `read`
    */
   readNow?(sectorStart: number, buffer: Uint8Array): boolean
 

@@ -31,7 +31,7 @@ const KINDS: OptionKinds<FanInOptions<never>> = { onFailed: 'function' }
 /**
  * One loop over many rings: the rings take turns, entry by entry, and each ring's order is kept. Rings are added and removed while it
  * runs. The readers stay their opener's: nothing here closes one. Meanwhile do not receive from them otherwise, nor move them.
- * @throws {TypeError} there is no such option; something is not a `RingReader`, or twice the same
+ * @throws {TypeError} there is no such option; something is not a `RingReader`, or the same one twice
  */
 export function receiveFrom<Out>(
   readers: Iterable<RingReader<Out>>,
@@ -52,7 +52,7 @@ export function receiveFrom<Out>(
 export class FanIn<Out> implements AsyncDisposable {
   readonly #options: FanInOptions<Out>
   readonly #members = new Set<RingReader<Out>>()
-  /** Those that are members no more, and are not released yet. */
+  /** Removed readers, still being released. */
   readonly #leaving = new Map<RingReader<Out>, Promise<void>>()
   /** What each ring has ready, from the first `receive` on. */
   readonly #supplies = new Map<RingReader<Out>, Supply<Out>>()

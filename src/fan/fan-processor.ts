@@ -79,7 +79,7 @@ export class FanProcessor<Out> {
     await worked?.ended
   }
 
-  /** Has no more handlers begin. */
+  /** Starts no further handler. */
   stop(): void {
     this.#stop.abort()
     for (const { stop } of this.#rings.values()) stop.abort()

@@ -63,7 +63,7 @@ const KINDS: OptionKinds<GroupOptions<never>> = {
  *
  * - A ring moves once what was begun of it is acknowledged: by `process`, or by the program for what it received.
  * - When a member dies, its rings are taken by the others, and what was not acknowledged is delivered again, in order.
- * @throws {TypeError} there is no such option or it has another type; there is no ring, or twice the same device
+ * @throws {TypeError} there is no such option or it has another type; there is no ring, or the same device twice
  * @throws {RangeError} an option is out of range; the group has 32 members already
  * @throws {BlockError} `BLOCK_UNSUPPORTED`: the first device has no claims
  */

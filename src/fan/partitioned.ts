@@ -37,7 +37,7 @@ export function partitionOf(key: PartitionKey, partitions: number): number {
  * consumer. The order and number of the writers decide where a key belongs: change them only with {@link repartition}, or when the
  * rings are empty. The writers stay their opener's: nothing here closes one.
  * @param keyOf the key of an item; called once for each push
- * @throws {TypeError} there is no writer; something is no `RingWriter`, or twice the same; `keyOf` is no function
+ * @throws {TypeError} there is no writer; something is no `RingWriter`, or the same one twice; `keyOf` is no function
  */
 export function partitioned<In>(
   writers: Iterable<RingWriter<In>>,

@@ -25,7 +25,7 @@ export class Supply<Out> {
   #failure: { readonly error: unknown } | undefined
   /** Everything before it was handed out. */
   #from: Position
-  /** Has it read on. */
+  /** Lets the read loop continue. */
   #goOn: () => void = () => undefined
 
   /** @param onReady called when there is something to take, each time there was nothing */

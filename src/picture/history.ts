@@ -42,8 +42,8 @@ const LEAST_TREND_MS = 3000
 const BYTES_MODULUS = 2 ** 48
 
 /**
- * The time for what is measured in spans: it passes as it does, also while the machine's clock is set. About milliseconds since 1970, so that
- * those of processes that follow each other do, too.
+ * A monotonic clock for intervals, in about milliseconds since 1970: the times of one process and of the next one that replaces it are
+ * comparable.
  */
 export function steadyTime(): number {
   return Math.round(performance.timeOrigin + performance.now())

@@ -177,7 +177,7 @@ export class Scheduler<T extends Task, A extends Arrival = T> {
     this.#paused.get(task)?.()
   }
 
-  /** Tasks that are in a pause, the one that began it first first. */
+  /** Paused tasks, oldest pause first. */
   get paused(): IterableIterator<T> {
     return this.#paused.keys()
   }
@@ -224,7 +224,7 @@ export class Scheduler<T extends Task, A extends Arrival = T> {
     return this.#ready.size + this.#arrivals.size
   }
 
-  /** The next one to attempt. If tasks are ready and others arrived, they take turns, so that neither wait for ever. */
+  /** The next one to attempt. Ready and arrived tasks alternate, so neither starves. */
   #next(): T | undefined {
     if (this.#ready.size > 0) {
       const isArrivals = this.#isArrivalNext && this.#arrivals.size > 0
@@ -252,7 +252,7 @@ export class Scheduler<T extends Task, A extends Arrival = T> {
     return lane !== undefined
   }
 
-  /** Begins attempts at ready tasks, up to `concurrency`. One that ends at once takes no promise. */
+  /** Starts attempts at ready tasks, up to `concurrency`. A synchronous attempt allocates no promise. */
   #begin(): void {
     const { concurrency } = this.#limits
     for (let begun = 0; !this.#stopped && this.#waiting > 0; begun++) {

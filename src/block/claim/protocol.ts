@@ -65,7 +65,7 @@ export function challengeLine(challenge: string): string {
   return `${JSON.stringify({ challenge })}\n`
 }
 
-/** The nonce in a holder's first line, or undefined if it is none. */
+/** The nonce in a holder's first line; undefined if the line is invalid. */
 export function parseChallenge(line: string): string | undefined {
   const { challenge } = parseObject(line)
   return isNonce(challenge) ? challenge : undefined
@@ -81,7 +81,7 @@ export function questionLine(
   return `${JSON.stringify({ nonce, request, proof })}\n`
 }
 
-/** The question in an asker's line; undefined if it is none. */
+/** The question in an asker's line; undefined if the line is invalid. */
 export function parseQuestion(line: string): (Question & { readonly proof: unknown }) | undefined {
   const { nonce, request, proof } = parseObject(line)
   if (!isNonce(nonce)) return undefined

@@ -469,7 +469,7 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
   }
 
   protected override async doRefresh(): Promise<void> {
-    // Who waits has to look at the log again, by what is learnt here, even if this fails.
+    // A waiting reader must pop again after this, even if it fails.
     this.#emptyAt = Number.NEGATIVE_INFINITY
     const slots = await this.disk.readSlots(this.#seenSlots)
     const lost = await this.checkOwn('consumer', this.#slots, slots.consumer)

@@ -4,7 +4,7 @@ import type { Clock } from '../../clock.ts'
 const ROUND_MS = 25
 /** A pause up to here ends when it is over. */
 const SHORT_MS = 50
-/** So much later a pause may end: the timer of the round before may have been early. */
+/** A pause may end this much later: the timer of the round before may have been early. */
 const LATER_MS = 2
 
 /** Those whose pauses end together. */

@@ -84,7 +84,7 @@ export class Settlements<Out> {
   #unsettled = 0
   /** Those of them that wait to be acknowledged together. */
   #waiting: RingEntry<Out>[] = []
-  /** Of these, as many as were handled since anybody listened. */
+  /** Those handled since the first subscriber. */
   #successes: Successes | undefined
   /** How many were before. */
   #untold = 0
