@@ -160,15 +160,15 @@ function listening() {
   }))
   const pushes = [{ count: IN_FLIGHT, waitedMs: 0.5 }]
   const commit = { event: 'committed', items: IN_FLIGHT, bytes: 1, position: 1n, durationMs: 0.3 }
-  const acknowledge = { event: 'acknowledged', entries: IN_FLIGHT, position: 1n, durationMs: 0.3 }
+  const acknowledge = { event: 'acknowledged', count: IN_FLIGHT, position: 1n, durationMs: 0.3 }
   const attempts = Array.from({ length: BURST / TOGETHER }, () => {
     return { count: TOGETHER, attempt: 1, durationMs: 0.0005 }
   })
   const events = {
-    commit: ['writer', { ...names, ...commit, pushes, waitingBytes: 0 }],
-    receipt: ['reader', { ...names, event: 'received', entries, again: 0, at: 1, unacked: 0 }],
-    acknowledgement: ['reader', { ...names, ...acknowledge, unacked: 0 }],
-    handled: ['work', { ...names, event: 'handled', entries: entries.slice(0, BURST), attempts }],
+    commit: ['writer', { ...names, ...commit, pushes, queuedBytes: 0 }],
+    receipt: ['reader', { ...names, event: 'received', entries, redelivered: 0, at: 1, unackedEntries: 0 }],
+    acknowledgement: ['reader', { ...names, ...acknowledge, unackedEntries: 0 }],
+    handled: ['work', { ...names, event: 'handled', entries: entries.slice(0, BURST), succeeded: attempts }],
   }
   const messages = { handled: IN_FLIGHT / BURST }
   const took = Object.entries(events).map(([name, [channel, event]]) => {

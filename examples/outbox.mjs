@@ -38,7 +38,7 @@ async function shop() {
   }
   await outbox.sync()
   await outbox.close()
-  await device.disconnect()
+  await device.close()
 }
 
 async function openOutbox(device) {

@@ -66,7 +66,7 @@ async function run() {
   }
   await end(second, 'SIGTERM')
   await putRight(failed)
-  await Promise.all([device.disconnect(), failed.disconnect()])
+  await Promise.all([device.close(), failed.close()])
 
   const [sent, received] = await Promise.all([sha256(input), sha256(output)])
   if (sent !== received) throw new Error(`the output differs: sent ${sent}, received ${received}`)

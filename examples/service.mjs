@@ -42,8 +42,12 @@ async function ingest(request) {
 }
 
 async function stats() {
-  const { waitingItems, used, capacity, stats } = await inspectRing(device)
-  const body = JSON.stringify({ waitingItems, fill: used / capacity, lagMs: stats?.lagMs })
+  const { waitingItems, usedBytes, capacityBytes, stats } = await inspectRing(device)
+  const body = JSON.stringify({
+    waitingItems,
+    fill: usedBytes / capacityBytes,
+    lagMs: stats?.lagMs,
+  })
   return { status: 200, headers: { 'content-type': 'application/json' }, body }
 }
 
@@ -60,4 +64,4 @@ signal.addEventListener('abort', () => server.close())
 await reader.process(deliver, { concurrency: 8, attempts: 5, deadLetter: failed, signal })
 await closed
 await Promise.all([reader.close(), writer.close()])
-await Promise.all([device.disconnect(), failed.disconnect()])
+await Promise.all([device.close(), failed.close()])

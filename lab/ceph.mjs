@@ -129,7 +129,7 @@ async function tell(lab) {
   Object.assign(report, { repeats: handover.repeats, failures: handover.failures })
   await onRing(gateways, settings, async (ring) => {
     const { findings } = await verifyRing(ring)
-    const { used } = await inspectRing(ring)
+    const { usedBytes: used } = await inspectRing(ring)
     if (findings.length > 0 || used > 0) {
       throw new Error(`the ring has ${used} bytes in use, and ${JSON.stringify(findings)}`)
     }

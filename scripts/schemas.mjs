@@ -76,7 +76,7 @@ const finding = object({
 const holds = z.union([
   object({ kind: z.literal('blank') }),
   object({
-    ...{ kind: z.literal('ring'), format, capacity: size, used: size },
+    ...{ kind: z.literal('ring'), format, capacityBytes: size, usedBytes: size },
     waitingBytes: size.optional(),
   }),
   object({ kind: z.literal('damaged-ring'), problem: text }),
@@ -131,7 +131,7 @@ const rates = {
 export const schemas = {
   create: object({
     ...{ device: text, created: flag, format, sectorSize: size, sizeSectors: count },
-    capacity: size,
+    capacityBytes: size,
   }),
   produce: pushed,
   consume: item,
@@ -143,7 +143,7 @@ export const schemas = {
   resume: object({ device: text, state }),
   diagnostics: object({
     ...{ format, ring: ring.optional(), sectorSize: size, sizeSectors: count, producer, consumer },
-    ...{ capacity: size, used: size, free: size },
+    ...{ capacityBytes: size, usedBytes: size, freeBytes: size },
     ...{ waitingItems: count.optional(), waitingBytes: size.optional(), stats: stats.optional() },
     unreadable: z.array(place).optional(),
     atWork: object({ producer: flag, consumer: flag }),
@@ -201,7 +201,7 @@ export const schemas = {
   'journal push': pushed,
   'journal run': nothing,
   'journal status': object({
-    ...{ device: text, pendingOperations: count, pendingBytes: size, capacity: size },
+    ...{ device: text, pendingOperations: count, pendingBytes: size, capacityBytes: size },
     ...{ producer, consumer, performing: flag },
     operations: z.array(object({ position, bytes: size, startHex: hex })),
     error: error.optional(),

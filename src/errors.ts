@@ -83,7 +83,7 @@ export interface BlockErrorDetails {
  * import { isBlockError } from 'shared-block-ring'
  * import { MemoryBlockDevice } from 'shared-block-ring/block'
  *
- * const device = new MemoryBlockDevice({ sizeSectors: 8, readOnly: true })
+ * const device = new MemoryBlockDevice({ sizeSectors: 8, mode: 'read-only' })
  * try {
  *   await device.write(0, [new Uint8Array(512)])
  * } catch (error) {

@@ -14,6 +14,7 @@ export {
   CodecError,
   type CodecErrorCode,
   type CodecErrorDetails,
+  type CodedError,
   formatError,
   formatWriteError,
   isBlockError,
@@ -27,6 +28,7 @@ export {
 export type { Position } from './position.ts'
 export { Consumer, Producer } from './ring/access/attach.ts'
 export type { LeaseEvent } from './ring/format2/lease/events.ts'
+export type { CorrectionEvent } from './ring/format2/log/correction.ts'
 export type { LeaseOptions, LeaseRecord } from './ring/lease-types.ts'
 export type { RingEntry } from './ring/queue/entry.ts'
 export type {
@@ -73,6 +75,8 @@ export {
   type TryPushResult,
   type WriterOptions,
 } from './ring/queue/writer.ts'
+export type { Role } from './ring/roles.ts'
+export type { DamageEvent } from './ring/shared/damage.ts'
 export { formatPosition, parsePosition } from './ring/shared/position-text.ts'
 export type { TraceEvent, TraceKey } from './ring/trace.ts'
 export type {

@@ -19,7 +19,7 @@ export type { LeaseState, UnreadableLease } from './ring/lease-types.ts'
 export { dumpAt, repairRing, verifyRing } from './ring/maintenance/index.ts'
 export { type Migrated, type MigrateOptions, migrateRing } from './ring/maintenance/migrate.ts'
 export { resumeRing, type SuspendOptions, suspendRing } from './ring/queue/suspend.ts'
-export type { DumpOptions, RingDump, RingDumpField } from './ring/report/dump.ts'
+export type { DumpOptions, RingDump, RingDumpField, RingStructure } from './ring/report/dump.ts'
 export type {
   Finding,
   LogCounts,
@@ -28,4 +28,5 @@ export type {
   VerifyOptions,
 } from './ring/report/finding.ts'
 export type { RepairAction, RepairOptions, RepairReport } from './ring/report/repair.ts'
+export type { Role } from './ring/roles.ts'
 export type { ByteRange } from './ring/types.ts'

@@ -11,7 +11,7 @@ export async function fillTo(device, isEnough, itemBytes) {
   const { producer } = await Producer.attach(device)
   const consumer = await Consumer.attach(device)
   const items = makeItems(itemBytes)
-  const { capacity } = producer
+  const { capacityBytes: capacity } = producer
   const used = () => Number(producer.logOffset - consumer.logOffset)
   for (let pushed = 0; !isEnough({ pushed, used: used(), capacity }); pushed += items.length) {
     const { status } = await producer.append(items)

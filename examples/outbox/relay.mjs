@@ -23,7 +23,7 @@ export async function relay(outbox, path, isDone) {
     await pause(20)
   }
   await writer.close()
-  await device.disconnect()
+  await device.close()
 }
 
 /** Calls the handler with each message, once or more often, until the signal. */
@@ -32,5 +32,5 @@ export async function receive(path, handler, signal) {
   const reader = await RingReader.open(device, OPTIONS)
   await reader.process(handler, { signal })
   await reader.close()
-  await device.disconnect()
+  await device.close()
 }

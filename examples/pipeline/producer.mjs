@@ -18,4 +18,4 @@ for (const line of (await readFile(input, 'utf8')).split(/(?<=\n)/)) {
 }
 
 await writer.close()
-await device.disconnect()
+await device.close()

@@ -29,4 +29,4 @@ console.log(
 )
 
 await reader.close()
-await Promise.all([device.disconnect(), deadLetter.disconnect(), output.close()])
+await Promise.all([device.close(), deadLetter.close(), output.close()])

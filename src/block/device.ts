@@ -103,7 +103,7 @@ export interface BlockWatch {
  * - A submitted request cannot be cancelled and has no timeout.
  * - Data is not copied: the caller must not touch a buffer from the call until its promise settles.
  * - Concurrent requests may run in any order.
- * - After `disconnect` was called, everything except `disconnect` throws `BLOCK_DISCONNECTED`. Once it has resolved,
+ * - After `disconnect` was called, everything except it and `close` throws `BLOCK_DISCONNECTED`. Once it has resolved,
  *   nothing more is sent to the storage.
  */
 export interface BlockDevice extends AsyncDisposable {
@@ -220,6 +220,9 @@ export interface BlockDevice extends AsyncDisposable {
 
   /** Waits for requests in flight, then closes the device. Never fails; can be called again. */
   disconnect(): Promise<void>
+
+  /** As `disconnect`, by the name that everything else here has for it. */
+  close(): Promise<void>
 }
 
 /** Capabilities of a device that can only read and write. */

@@ -18,15 +18,15 @@ export interface MemoryBlockDeviceOptions {
   readonly sectorSize?: number
   /** Sectors on the device. */
   readonly sizeSectors: number
-  /** Refuse writes. Default false. */
-  readonly readOnly?: boolean
+  /** `read-only` refuses writes. Default `read-write`. */
+  readonly mode?: 'read-write' | 'read-only'
   /** Used in messages. Default `memory`. */
   readonly name?: string
 }
 
 const FROM_KINDS: OptionKinds<Omit<MemoryBlockDeviceOptions, 'sizeSectors'>> = {
   sectorSize: 'number',
-  readOnly: 'boolean',
+  mode: { oneOf: ['read-write', 'read-only'] },
   name: 'string',
 }
 const KINDS: OptionKinds<MemoryBlockDeviceOptions> = { ...FROM_KINDS, sizeSectors: 'number' }
@@ -71,11 +71,11 @@ export class MemoryBlockDevice extends BaseBlockDevice {
   constructor(options: MemoryBlockDeviceOptions) {
     super()
     checkOptions('MemoryBlockDevice', options, KINDS)
-    const { sectorSize = 512, sizeSectors, readOnly = false, name = 'memory' } = options
+    const { sectorSize = 512, sizeSectors, mode = 'read-write', name = 'memory' } = options
     checkSectorSize(sectorSize)
     checkWhole({ sizeSectors }, 0)
     this.name = name
-    this.info = { readWrite: !readOnly, sectorSize, sizeSectors }
+    this.info = { readWrite: mode === 'read-write', sectorSize, sizeSectors }
     this.#chunkBytes = sectorSize * CHUNK_SECTORS
   }
 

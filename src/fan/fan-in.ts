@@ -65,6 +65,7 @@ export class FanIn<Out> implements AsyncDisposable {
   #receives = false
 
   /** Use {@link receiveFrom}. */
+  /** @internal */
   constructor(options: FanInOptions<Out>) {
     this.#options = options
   }

@@ -123,6 +123,7 @@ export class Group<Out> implements AsyncDisposable {
   #closed: Promise<void> | undefined
 
   /** Use {@link joinGroup}. */
+  /** @internal */
   constructor(devices: readonly BlockDevice[], seats: Seats, options: GroupOptions<Out>) {
     this.#devices = devices
     this.#seats = seats

@@ -60,6 +60,7 @@ export class PartitionedWriter<In> {
   readonly #keyOf: (item: In) => PartitionKey
 
   /** Use {@link partitioned}. */
+  /** @internal */
   constructor(writers: readonly RingWriter<In>[], keyOf: (item: In) => PartitionKey) {
     this.writers = writers
     this.#keyOf = keyOf

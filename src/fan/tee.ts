@@ -94,6 +94,7 @@ export class Tee<In> {
   readonly #clock: Clock
 
   /** Use {@link tee}. */
+  /** @internal */
   constructor({ dropAfterMs = DROP_AFTER_MS, onDropped, clock = systemClock }: TeeOptions<In>) {
     checkRange({ dropAfterMs }, 0, MAX_TIMER_MS)
     this.#dropAfterMs = dropAfterMs

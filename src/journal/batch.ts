@@ -22,8 +22,8 @@ export type Next<Op> =
 
 /** The bounds of a batch. */
 export interface BatchBounds {
-  readonly maxBatchItems: number
-  readonly maxBatchBytes: number
+  readonly maxPerformItems: number
+  readonly maxPerformBytes: number
 }
 
 /** Reads unacknowledged operations, up to a position, an operation that does not decode, or a limit. */
@@ -33,7 +33,7 @@ export async function readNext<Op>(
   bounds: BatchBounds,
   upTo: Position,
 ): Promise<Next<Op>> {
-  const { maxBatchItems: maxItems, maxBatchBytes: maxBytes } = bounds
+  const { maxPerformItems: maxItems, maxPerformBytes: maxBytes } = bounds
   const batch: Operation<Op>[] = []
   for (const { item, position } of await consumer.popMany({ maxItems, maxBytes })) {
     if (position > upTo) break

@@ -16,7 +16,7 @@ export type JournalErrorCode =
   | 'JOURNAL_DEVICE'
 
 /** Which journal. */
-export interface Where {
+export interface JournalNames {
   /** The device's `name`. */
   readonly device: string
   /** The journal's name. */
@@ -24,7 +24,7 @@ export interface Where {
 }
 
 /** Which journal, and where in it. */
-export interface JournalErrorDetails extends Where {
+export interface JournalErrorDetails extends JournalNames {
   /** Position after the operation, as `formatPosition` shows it, if it is about one. */
   readonly position?: string
   /** How often the operation was tried alone, or in its last batch. 0: it does not decode. */
@@ -69,16 +69,16 @@ export interface GivenUp {
   readonly error: unknown
 }
 
-function named({ journal }: Where): string {
+function named({ journal }: JournalNames): string {
   return journal === UNNAMED_JOURNAL ? 'journal' : `journal ${journal}`
 }
 
-function journalAt(where: Where): string {
+function journalAt(where: JournalNames): string {
   return `${named(where)} on ${where.device}`
 }
 
 /** The journal was closed. */
-export function closed(where: Where, cause?: unknown): JournalError {
+export function closed(where: JournalNames, cause?: unknown): JournalError {
   const message =
     `The ${journalAt(where)} was closed; operations that were not performed stay there, and ` +
     'are performed after the next start'
@@ -86,7 +86,7 @@ export function closed(where: Where, cause?: unknown): JournalError {
 }
 
 /** An operation was given up, and there is no dead letter. */
-export function stopped(where: Where, { position, attempts, error }: GivenUp): JournalError {
+export function stopped(where: JournalNames, { position, attempts, error }: GivenUp): JournalError {
   const decodes = attempts > 0
   const message =
     `The ${journalAt(where)} stopped: the operation that ends at position ${position} ` +
@@ -97,7 +97,10 @@ export function stopped(where: Where, { position, attempts, error }: GivenUp): J
 }
 
 /** An operation was given up and skipped. */
-export function deadLettered(where: Where, { position, attempts, error }: GivenUp): JournalError {
+export function deadLettered(
+  where: JournalNames,
+  { position, attempts, error }: GivenUp,
+): JournalError {
   const message =
     `The operation that ends at position ${position} of the ${journalAt(where)} was ` +
     'given up (see the cause) and handed to the dead letter'
@@ -106,7 +109,7 @@ export function deadLettered(where: Where, { position, attempts, error }: GivenU
 }
 
 /** What was pushed is not there. */
-export function missing(where: Where, found: string, pushedUpTo: string): JournalError {
+export function missing(where: JournalNames, found: string, pushedUpTo: string): JournalError {
   const message =
     `The ${journalAt(where)} has nothing to read at position ${found}, but operations up ` +
     `to ${pushedUpTo} were pushed; is another program writing to this device?`
@@ -114,7 +117,7 @@ export function missing(where: Where, found: string, pushedUpTo: string): Journa
 }
 
 /** The device did not respond during close. */
-export function unanswered(where: Where): JournalError {
+export function unanswered(where: JournalNames): JournalError {
   const message =
     `The device ${where.device} did not answer while the ${named(where)} was closed, so it is unknown ` +
     'whether the operation was stored; if it was, it is performed after the next start'
@@ -122,7 +125,7 @@ export function unanswered(where: Where): JournalError {
 }
 
 /** Why a journal ends: the error itself if it is one of ours, or that the device failed. */
-export function endedBy(where: Where, cause: unknown): JournalError {
+export function endedBy(where: JournalNames, cause: unknown): JournalError {
   if (isJournalError(cause)) return cause
   const message =
     `The ${journalAt(where)} ended, because the device or the ring failed: ${errorText(cause)}. ` +

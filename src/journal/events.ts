@@ -1,9 +1,9 @@
 import type { Position } from '../position.ts'
 import { channel, type EventDetails } from '../util/diagnostics.ts'
-import type { JournalError, Where } from './errors.ts'
+import type { JournalError, JournalNames } from './errors.ts'
 
 /** What is published on the diagnostics channel `shared-block-ring:journal`. Positions are as in a receipt. */
-export type JournalEvent = Where &
+export type JournalEvent = JournalNames &
   (
     | {
         /** Operations were performed, and that is on stable storage. */
@@ -56,9 +56,9 @@ export type JournalEvent = Where &
 const events = channel('shared-block-ring:journal')
 
 /** An event without the names. */
-export type UnnamedJournalEvent = EventDetails<JournalEvent, keyof Where>
+export type UnnamedJournalEvent = EventDetails<JournalEvent, keyof JournalNames>
 
 /** Publishes what happened to a journal. */
-export function publishJournalEvent(where: Where, event: UnnamedJournalEvent): void {
+export function publishJournalEvent(where: JournalNames, event: UnnamedJournalEvent): void {
   if (events.hasSubscribers) events.publish({ ...where, ...event })
 }

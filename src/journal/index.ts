@@ -8,6 +8,7 @@ export {
   JournalError,
   type JournalErrorCode,
   type JournalErrorDetails,
+  type JournalNames,
 } from './errors.ts'
 export type { JournalEvent } from './events.ts'
 export { Journal } from './journal.ts'

@@ -16,8 +16,8 @@ import {
   endedBy,
   isJournalError,
   type JournalError,
+  type JournalNames,
   unanswered,
-  type Where,
 } from './errors.ts'
 import { publishJournalEvent } from './events.ts'
 import { Performer } from './performer.ts'
@@ -245,7 +245,7 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
     return this.close()
   }
 
-  get #where(): Where {
+  get #where(): JournalNames {
     return { device: this.device.name, journal: this.queue }
   }
 

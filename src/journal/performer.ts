@@ -8,7 +8,7 @@ import { backoffAfter } from '../tasks/backoff.ts'
 import { type ScheduledWork, Scheduler, type Task, type Verdict } from '../tasks/scheduler.ts'
 import { onAbort } from '../util/abort.ts'
 import { type Next, type Operation, readNext } from './batch.ts'
-import { deadLettered, type JournalError, missing, stopped, type Where } from './errors.ts'
+import { deadLettered, type JournalError, type JournalNames, missing, stopped } from './errors.ts'
 import { publishJournalEvent, type UnnamedJournalEvent } from './events.ts'
 import type { Receipts } from './receipts.ts'
 import type { Settings } from './settings.ts'
@@ -264,7 +264,7 @@ export class Performer<Op> {
     return { againAfterMs: delayMs }
   }
 
-  get #where(): Where {
+  get #where(): JournalNames {
     return { device: this.#consumer.device.name, journal: this.#settings.queue }
   }
 

@@ -31,8 +31,8 @@ export const JOURNAL_KINDS: OptionKinds<JournalOptions<never>> = {
   attempts: 'number',
   backoff: 'object',
   deadLetter: ['object', 'function'],
-  maxBatchItems: 'number',
-  maxBatchBytes: 'number',
+  maxPerformItems: 'number',
+  maxPerformBytes: 'number',
   graceMs: 'number',
   random: 'function',
 }
@@ -49,8 +49,8 @@ export interface Settings<Out> {
   readonly attempts: number
   /** Attempts at a batch before it is performed one by one. */
   readonly isolateAfter: number
-  readonly maxBatchItems: number
-  readonly maxBatchBytes: number
+  readonly maxPerformItems: number
+  readonly maxPerformBytes: number
   readonly graceMs: number
   readonly clock: Clock
 }
@@ -62,13 +62,13 @@ export interface Settings<Out> {
 export function settingsOf<Out, In>(options: JournalOptions<Out, In>): Settings<Out> {
   const { queue = UNNAMED_JOURNAL, client = UNNAMED, clock = systemClock } = options
   const { performIntervalMs = 0, graceMs = GRACE_MS } = options
-  const { maxBatchItems = 1000, maxBatchBytes = 1 << 20 } = options
+  const { maxPerformItems = 1000, maxPerformBytes = 1 << 20 } = options
   const deadLetter = sinkOf(options.deadLetter, { clock, client })
   const { attempts = attemptsOf(deadLetter) } = options
   const backoff = backoffOf('Journal.start', options, { firstMs: FIRST_MS, maxMs: MAX_MS })
   checkRange({ performIntervalMs }, 0)
   checkRange({ graceMs }, 0, MAX_TIMER_MS)
-  checkRange({ attempts, maxBatchItems, maxBatchBytes }, 1)
+  checkRange({ attempts, maxPerformItems, maxPerformBytes }, 1)
   return {
     queue,
     client,
@@ -79,8 +79,8 @@ export function settingsOf<Out, In>(options: JournalOptions<Out, In>): Settings<
     attempts,
     isolateAfter:
       attempts === Number.POSITIVE_INFINITY ? attempts : Math.min(ISOLATE_AFTER, attempts),
-    maxBatchItems,
-    maxBatchBytes,
+    maxPerformItems,
+    maxPerformBytes,
     graceMs,
     clock,
   }

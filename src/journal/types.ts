@@ -73,9 +73,9 @@ export interface JournalOptions<Out, In = Out>
    */
   readonly deadLetter?: DeadLetterSink<Out>
   /** The most operations in a batch that is read and performed together. Default 1,000. */
-  readonly maxBatchItems?: number
+  readonly maxPerformItems?: number
   /** A batch ends with the operation that reaches this many bytes. Default 1 MiB. */
-  readonly maxBatchBytes?: number
+  readonly maxPerformBytes?: number
   /** How long `close` waits for a `perform` under way, after aborting its signal. Default 1,000. */
   readonly graceMs?: number
   /** Closes the journal when it is aborted; before it has started, `start` rejects with its reason. */

@@ -104,13 +104,13 @@ const METRICS: readonly RingMetric[] = [
     name: 'capacity_bytes',
     type: 'gauge',
     help: 'Size of the data area.',
-    samples: ({ state }) => [[state.capacity]],
+    samples: ({ state }) => [[state.capacityBytes]],
   },
   {
     name: 'used_bytes',
     type: 'gauge',
     help: 'Part of the data area that is in use.',
-    samples: ({ state }) => [[state.used]],
+    samples: ({ state }) => [[state.usedBytes]],
   },
   {
     name: 'fill_ratio',

@@ -106,7 +106,7 @@ export function isSeen(snapshot: Snapshot): snapshot is RingSeen {
 
 /** How full a ring is, from 0 to 1, if that is known. */
 export function fillOfRing({ log, data }: RingSeen): number | undefined {
-  return log === undefined ? undefined : fillOf({ used: log.used, capacity: data.bytes })
+  return log === undefined ? undefined : fillOf({ usedBytes: log.used, capacityBytes: data.bytes })
 }
 
 /** How long the oldest item has waited, in milliseconds, 0 if its producer's clock is ahead; undefined if none waits, or that is unknown. */

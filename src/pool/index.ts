@@ -11,6 +11,6 @@ export type {
   CreatePoolOptions,
   PoolOptions,
   PoolRingInfo,
-  PoolState,
+  PoolStatus,
   RemoveRingOptions,
 } from './types.ts'

@@ -31,7 +31,7 @@ import type {
   AddRingOptions,
   PoolOptions,
   PoolRingInfo,
-  PoolState,
+  PoolStatus,
   RemoveRingOptions,
 } from './types.ts'
 import { wipe } from './wipe.ts'
@@ -79,11 +79,11 @@ export class Pool {
 
   /** The rings, in the order of their names. */
   async list(): Promise<readonly PoolRingInfo[]> {
-    return (await this.state()).rings
+    return (await this.status()).rings
   }
 
   /** The rings, and how much room there is. */
-  async state(): Promise<PoolState> {
+  async status(): Promise<PoolStatus> {
     const directory = await this.#read()
     const gaps = gapsOf(directory).map(({ bytes }) => bytes)
     return {

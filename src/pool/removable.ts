@@ -93,8 +93,8 @@ async function checkEmpty(
   { device, name, discardItems = false }: Remover,
 ): Promise<void> {
   try {
-    const { used } = await inspectRing(ring)
-    if (used > 0 && !discardItems) throw notEmpty(device, name, 'has unacknowledged items')
+    const { usedBytes } = await inspectRing(ring)
+    if (usedBytes > 0 && !discardItems) throw notEmpty(device, name, 'has unacknowledged items')
   } catch (error) {
     if (!isRingError(error) || error.code === 'RING_NOT_EMPTY' || error.code === 'RING_REMOVED') {
       throw error

@@ -38,7 +38,7 @@ export interface PoolRingInfo {
 }
 
 /** What a pool has. */
-export interface PoolState {
+export interface PoolStatus {
   /** The pool's identity. */
   readonly uuid: string
   /** Bytes of the device that the pool uses; see {@link Pool.grow}. */

@@ -91,11 +91,11 @@ export interface RingInspection {
     readonly text: string
   }
   /** Bytes of the data area. */
-  readonly capacity: number
+  readonly capacityBytes: number
   /** Bytes of the data area that are in use. */
-  readonly used: number
+  readonly usedBytes: number
   /** Bytes of the data area that are free. */
-  readonly free: number
+  readonly freeBytes: number
   /** Unacknowledged items; unknown in format 1. */
   readonly waitingItems?: number
   /** Their bytes; unknown in format 1. */

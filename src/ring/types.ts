@@ -1,6 +1,7 @@
 import type { BlockDevice } from '../block/device.ts'
 import type { Clock } from '../clock.ts'
 import type { Position } from '../position.ts'
+import type { WaitingOptions } from '../util/waiting.ts'
 import type { LeaseOptions } from './lease-types.ts'
 
 /** Bytes of a device. */
@@ -186,7 +187,7 @@ export interface RingRole extends AsyncDisposable {
   /** As in `AttachOptions`. */
   readonly client: string
   /** Bytes of the data area: what all records together can take. */
-  readonly capacity: number
+  readonly capacityBytes: number
   /** Length of the largest item, in bytes. */
   readonly maxItemBytes: number
   /** What happens when there is no room; see {@link NewRingOptions}. */
@@ -207,21 +208,15 @@ export interface RingRole extends AsyncDisposable {
   close(): Promise<void>
 }
 
-/** How a producer finds room. */
-export interface PushOptions {
-  /**
-   * Ends the search for room between two reads, never a write. A ring that overwrites is searched for the next item to keep,
-   * which can take long where it is damaged.
-   */
-  readonly signal?: AbortSignal
-}
-
 /**
  * The end that pushes. Overlapping calls run in the order of the calls.
  *
  * Every method throws {@link RingError} `RING_CLOSED`; `RING_POISONED` after a failed write or flush; `RING_CORRUPT` and
  * `RING_UNSTABLE` if the device holds something invalid; `RING_ROLE_CONFLICT` if another producer wrote; and {@link BlockError}
  * as the device throws it. `BLOCK_READ_ONLY` leaves the handle as it was: call again once the device takes writes.
+ *
+ * No call waits for room. A signal ends the search for it between two reads, never a write: a ring that overwrites is searched for the
+ * next item to keep, which can take long where it is damaged.
  */
 export interface Producer extends RingRole {
   /** Position after the last item pushed, visible or not. */
@@ -236,14 +231,14 @@ export interface Producer extends RingRole {
    * @throws {RingError} `RING_ITEM_TOO_LARGE`
    * @throws the signal's reason, before anything is pushed
    */
-  push(item: Uint8Array, options?: PushOptions): Promise<PushResult>
+  push(item: Uint8Array, options?: WaitingOptions): Promise<PushResult>
 
   /**
    * As `push`, for as many items from the front as have room, in as few writes as possible. In format 2, if the device refuses one
    * of several writes, or fails to be read before it, the items of the earlier writes are returned, and the next call throws.
    * @throws {RingError} `RING_ITEM_TOO_LARGE`, before anything is pushed
    */
-  pushMany(items: readonly Uint8Array[], options?: PushOptions): Promise<PushManyResult>
+  pushMany(items: readonly Uint8Array[], options?: WaitingOptions): Promise<PushManyResult>
 
   /**
    * Pushes as many items from the front as have room, and makes them visible together with everything pushed before; no other call
@@ -251,13 +246,13 @@ export interface Producer extends RingRole {
    * @throws {RingError} `RING_ITEM_TOO_LARGE`, before anything is pushed
    * @throws the signal's reason, before anything is pushed
    */
-  append(items: readonly Uint8Array[], options?: PushOptions): Promise<PushManyResult>
+  append(items: readonly Uint8Array[], options?: WaitingOptions): Promise<PushManyResult>
 
   /**
    * Makes everything pushed before `position` visible, durably. Does nothing if it is visible already.
    * @throws {RangeError} `position` was not returned by a `push` of this handle
    */
-  advance(position: Position, options?: PushOptions): Promise<void>
+  advance(position: Position, options?: WaitingOptions): Promise<void>
 }
 
 /**

@@ -48,7 +48,7 @@ export const format1: RingUnderTest = {
   attachConsumer: (device, options) => attachConsumer(device, options),
   guarantees,
   shape,
-  depth: async (device) => ({ bytes: (await inspect(device)).used }),
+  depth: async (device) => ({ bytes: (await inspect(device)).usedBytes }),
   depthBytes: recordBytes,
 }
 

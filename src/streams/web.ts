@@ -58,7 +58,7 @@ export function toWritableStream<In>(writer: RingWriter<In>): WritableStream<In>
       )
       while (
         inFlight.size >= IN_FLIGHT ||
-        (writer.waitingBytes > WAITING_BYTES && inFlight.size > 0)
+        (writer.queuedBytes > WAITING_BYTES && inFlight.size > 0)
       ) {
         await Promise.race(inFlight)
       }

@@ -21,7 +21,7 @@ import {
   positionOf,
   type Received,
   type Request,
-  type RingConnectionStats,
+  type RingConnectionStatus,
   type RingPort,
   receivedOf,
   statsOf,
@@ -236,7 +236,7 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
    * How full the ring is, and how much waits in it.
    * @throws as `push`
    */
-  async stats(options: WaitingOptions = {}): Promise<RingConnectionStats> {
+  async status(options: WaitingOptions = {}): Promise<RingConnectionStatus> {
     const signal = signalOf('RingConnection.stats', options)
     return statsOf(await this.#call({ call: 'stats' }, signal)) ?? this.#misheard()
   }

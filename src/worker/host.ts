@@ -8,7 +8,7 @@ import { RingWriter, type WriterOptions } from '../ring/queue/writer.ts'
 import type { NewRingOptions } from '../ring/types.ts'
 import { untilAborted } from '../util/abort.ts'
 import { Lazy } from '../util/lazy.ts'
-import type { RingConnectionStats } from './protocol.ts'
+import type { RingConnectionStatus } from './protocol.ts'
 import { Supply } from './supply.ts'
 
 /** Few pages ask for the state of the ring. */
@@ -161,13 +161,13 @@ export class Host {
   }
 
   /** @throws as `inspectRing` */
-  async stats(signal: AbortSignal): Promise<RingConnectionStats> {
+  async stats(signal: AbortSignal): Promise<RingConnectionStatus> {
     const device = await untilAborted(this.#device.get(), signal)
     const { inspectRing } = inspecting.value ?? (await inspecting.load())
     const found = await inspectRing(device, { signal })
-    const { format, capacity, used, waitingItems, waitingBytes } = found
+    const { format, capacityBytes, usedBytes, waitingItems, waitingBytes } = found
     const waiting = waitingItems !== undefined && waitingBytes !== undefined
-    return { format, capacity, used, ...(waiting && { waitingItems, waitingBytes }) }
+    return { format, capacityBytes, usedBytes, ...(waiting && { waitingItems, waitingBytes }) }
   }
 
   /** Closes all that is open. Never fails. */

@@ -12,5 +12,5 @@ export {
 } from './connect.ts'
 export type { HostedRing } from './host.ts'
 export type { WorkerLocks } from './locks.ts'
-export type { RingConnectionStats } from './protocol.ts'
+export type { RingConnectionStatus } from './protocol.ts'
 export { type RingServer, type ServeRingOptions, type ServeScope, serveRing } from './serve.ts'

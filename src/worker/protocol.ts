@@ -68,13 +68,13 @@ export interface Received {
 }
 
 /** What `stats` answers. */
-export interface RingConnectionStats {
+export interface RingConnectionStatus {
   /** The ring's format. */
   readonly format: 1 | 2
   /** Bytes of the data area. */
-  readonly capacity: number
+  readonly capacityBytes: number
   /** Bytes of the data area that are in use. */
-  readonly used: number
+  readonly usedBytes: number
   /** Unacknowledged items; absent in format 1. */
   readonly waitingItems?: number
   /** Their bytes; absent in format 1. */
@@ -174,11 +174,11 @@ export function receivedOf(value: unknown): Received | undefined {
 }
 
 /** What `stats` is answered with; undefined for anything else. */
-export function statsOf(value: unknown): RingConnectionStats | undefined {
-  const { format, capacity, used, waitingItems, waitingBytes } = fieldsOf(value)
-  if (!isFormat(format) || !isCount(capacity) || !isCount(used)) return undefined
+export function statsOf(value: unknown): RingConnectionStatus | undefined {
+  const { format, capacityBytes, usedBytes, waitingItems, waitingBytes } = fieldsOf(value)
+  if (!isFormat(format) || !isCount(capacityBytes) || !isCount(usedBytes)) return undefined
   const counts = isCount(waitingItems) && isCount(waitingBytes)
-  return { format, capacity, used, ...(counts && { waitingItems, waitingBytes }) }
+  return { format, capacityBytes, usedBytes, ...(counts && { waitingItems, waitingBytes }) }
 }
 
 /** An error in a form that can be posted: of its details, what is plain. */

@@ -15,7 +15,7 @@ test('MemoryBlockDevice.from copies the bytes', async () => {
 test('MemoryBlockDevice.from makes a read-only device with content', async () => {
   await using device = await MemoryBlockDevice.from(new Uint8Array(4096).fill(3), {
     sectorSize: 4096,
-    readOnly: true,
+    mode: 'read-only',
     name: 'rom',
   })
   const found = new Uint8Array(4096)

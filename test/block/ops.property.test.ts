@@ -305,7 +305,7 @@ for (const [name, operation] of Object.entries({ copy, sparseCopy })) {
     test('refuses what it cannot do before any write', async () => {
       const from = await deviceOf(new Uint8Array(2 * UNIT).fill(1), 512)
       await expect(operation(from, from)).rejects.toThrow(TypeError)
-      const rom = new MemoryBlockDevice({ sizeSectors: 16, readOnly: true, name: 'rom' })
+      const rom = new MemoryBlockDevice({ sizeSectors: 16, mode: 'read-only', name: 'rom' })
       const readOnly = new FaultyBlockDevice(rom)
       await expect(operation(from, readOnly)).rejects.toMatchObject({
         code: 'BLOCK_READ_ONLY',
@@ -652,7 +652,7 @@ describe('fill', () => {
   })
 
   test('refuses an invalid seed, and a read-only device', async () => {
-    const device = new MemoryBlockDevice({ sizeSectors: 8, readOnly: true })
+    const device = new MemoryBlockDevice({ sizeSectors: 8, mode: 'read-only' })
     for (const seed of [-1, 0.5, 2 ** 32, Number.NaN]) {
       await expect(fill(device, { seed })).rejects.toThrow(RangeError)
     }
@@ -685,7 +685,7 @@ describe('erase', () => {
   })
 
   test('refuses an invalid pattern, and a read-only device', async () => {
-    const device = new MemoryBlockDevice({ sizeSectors: 8, readOnly: true })
+    const device = new MemoryBlockDevice({ sizeSectors: 8, mode: 'read-only' })
     await expect(erase(device, { pattern: new Uint8Array(0) })).rejects.toThrow(RangeError)
     await expect(Reflect.apply(erase, undefined, [device, { pattern: 'x' }])).rejects.toThrow(
       TypeError,

@@ -28,7 +28,7 @@ const calls = {
       reopen: ({ name }) => OpfsBlockDevice.open(name),
       // Some browsers have a file open once.
       ...(!exclusive && { openSecond: ({ name }) => OpfsBlockDevice.open(name) }),
-      openReadOnly: () => open({ readOnly: true }),
+      openReadOnly: () => open({ mode: 'read-only' }),
     })
     const results = { exclusive, passed: [], skipped: [], failed: [] }
     for (const { name, run } of cases) {

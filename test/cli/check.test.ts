@@ -35,7 +35,7 @@ async function ringAt(changes: {
   const stats = { ...state.stats, oldestAt: NOW - 5 * MINUTE }
   return {
     ...{ device: 'a\x1bring', at: NOW },
-    state: { ...state, stats, used: 80, capacity: 100, ...changes.state },
+    state: { ...state, stats, usedBytes: 80, capacityBytes: 100, ...changes.state },
     leases: { ...leases, ...changes.leases },
     holders: 'holders' in changes ? changes.holders : found.holders,
   }
@@ -128,10 +128,10 @@ test('a ring that cannot be read is a problem without any limit', async () => {
 test('format 1 has no times, which only matters if items wait, and no leases', async () => {
   const old = await ringAt({})
   const { stats, waitingItems, waitingBytes, ...rest } = old.state
-  const of = (used: number): RingSurvey => ({
+  const of = (usedBytes: number): RingSurvey => ({
     ...old,
     leases: undefined,
-    state: { ...rest, format: 1, used },
+    state: { ...rest, format: 1, usedBytes },
   })
   const limits = { maxAge: MINUTE, maxLeaseAge: MINUTE, maxFill: 0.1 }
   expect(problemsOf(of(20), limits).map(({ message }) => message)).toEqual([

@@ -24,7 +24,10 @@ test('makes a file in full, and a ring on it', async () => {
   )
   expect(statSync(path).size).toBe(1 << 20)
   expect(statSync(path).blocks * 512).toBeGreaterThanOrEqual(1 << 20)
-  expect(await diagnose(path, '--sector-size', '4096')).toMatchObject({ sizeSectors: 256, used: 0 })
+  expect(await diagnose(path, '--sector-size', '4096')).toMatchObject({
+    sizeSectors: 256,
+    usedBytes: 0,
+  })
 })
 
 test('has a size of its own', async () => {
@@ -66,7 +69,7 @@ test('leaves an existing ring as it is', async () => {
     format: 2,
     sectorSize: 512,
     sizeSectors: 128,
-    capacity: (128 - 96) * 512,
+    capacityBytes: (128 - 96) * 512,
   })
 })
 
@@ -94,7 +97,7 @@ test('fills an empty file, which keeps its identity and its permissions', async 
   await ok(['create', path, '--size', '1MiB'])
   expect(statSync(path)).toMatchObject({ ino, mode, size: 1 << 20 })
   expect(statSync(path).blocks * 512).toBeGreaterThanOrEqual(1 << 20)
-  expect(await diagnose(path)).toMatchObject({ sizeSectors: 2048, used: 0 })
+  expect(await diagnose(path)).toMatchObject({ sizeSectors: 2048, usedBytes: 0 })
 })
 
 test.each(['nothing', 'an empty file', 'a blank file'])(
@@ -135,7 +138,7 @@ test('refuses what holds something else, unless it is forced', async () => {
     expect(readFileSync(path).equals(content)).toBe(true)
 
     await ok(['create', path, '--force', ...flags])
-    expect(await diagnose(path)).toMatchObject({ used: 0 })
+    expect(await diagnose(path)).toMatchObject({ usedBytes: 0 })
     const data = readFileSync(path).subarray(45056, -4096)
     expect(data.every((byte) => byte === 0)).toBe(flags.length > 0)
   }
@@ -160,7 +163,7 @@ test('erases a ring only if nothing is lost, or if it is forced', async () => {
   })
   await ok(['produce', path], 'three\n')
   await ok(['create', path, '--erase', '--force'])
-  expect(await diagnose(path)).toMatchObject({ used: 0, items: [] })
+  expect(await diagnose(path)).toMatchObject({ usedBytes: 0, items: [] })
 })
 
 test('does not erase a damaged ring', async () => {
@@ -190,7 +193,7 @@ test.each(['bool-consumer', 'producer-behind', 'pointers-huge'])(
       expect(readFileSync(path).equals(content)).toBe(true)
     }
     await ok(['create', path, '--erase', '--force', '--format', '1'])
-    expect(await diagnose(path)).toMatchObject({ used: 0 })
+    expect(await diagnose(path)).toMatchObject({ usedBytes: 0 })
   },
 )
 

@@ -142,7 +142,7 @@ describe('info', () => {
         watch: true,
         singleSectorBuffers: false,
       },
-      holds: { kind: 'ring', format: 2, capacity: 16384, used: 4096, waitingBytes: 3 },
+      holds: { kind: 'ring', format: 2, capacityBytes: 16384, usedBytes: 4096, waitingBytes: 3 },
     })
     expect(await json('info', path, '--sector-size', '4096')).toMatchObject({ sizeSectors: 16 })
     const text = (await ok(['device', 'info', path])).toString()
@@ -170,7 +170,7 @@ describe('info', () => {
     await ok(['create', old, '--size', '64KiB', '--format', '1'])
     await ok(['produce', old], 'one\n')
     expect(await json('info', old)).toMatchObject({
-      holds: { kind: 'ring', format: 1, capacity: 64000, used: 8 },
+      holds: { kind: 'ring', format: 1, capacityBytes: 64000, usedBytes: 8 },
     })
     expect((await ok(['device', 'info', old])).toString()).toContain('a ring with 8 bytes of items')
     const damaged = folder.file('damaged')
@@ -416,7 +416,7 @@ describe('copy', () => {
     await makeRing(to, '64KiB')
     await ok(['produce', to], 'one\n')
     await using _consumer = start(['consume', to, '--client', 'busy one'])
-    while ((await look(to)).used !== 0) await sleep(10)
+    while ((await look(to)).usedBytes !== 0) await sleep(10)
     const before = await settled(to)
     for (const args of [
       ['copy', from, to],

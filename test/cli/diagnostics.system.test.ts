@@ -27,7 +27,12 @@ test('works while both ends run', async () => {
   }
   const look = async (): Promise<number> => {
     const state = await diagnose(path)
-    const { items, used, free, capacity } = state as Record<string, number> & { items: object[] }
+    const {
+      items,
+      usedBytes: used,
+      freeBytes: free,
+      capacityBytes: capacity,
+    } = state as Record<string, number> & { items: object[] }
     expect(Number(used) + Number(free)).toBe(capacity)
     return items.length
   }

@@ -34,9 +34,9 @@ test.each(valid)('%s is shown as its sidecar says', async (name) => {
       suspend: expected.suspend,
       text: expected.consumer_debug_text ?? '',
     },
-    capacity: expected.data_bytes,
-    used: expected.used,
-    free: expected.free,
+    capacityBytes: expected.data_bytes,
+    usedBytes: expected.used,
+    freeBytes: expected.free,
     atWork: { producer: false, consumer: false },
     holders: {},
   }

@@ -182,7 +182,7 @@ test('a second producer is refused, with the name of the first', async () => {
   const path = await ring(folder)
   await using first = start(['produce', path, '--client', 'the\x1b[31mfirst'])
   first.child.stdin.write('one\n')
-  await until(path, ({ used }) => used > 0)
+  await until(path, ({ usedBytes }) => usedBytes > 0)
   const second = await sbr(['produce', path], 'two\n')
   expect(second.code).toBe(1)
   expect(second.stderr).toContain('first')
@@ -199,7 +199,7 @@ test.each([
   const path = await ring(folder)
   await using producer = start(['produce', path, '--json'])
   producer.child.stdin.write('one\nhalf of t')
-  await until(path, ({ used }) => used > 0)
+  await until(path, ({ usedBytes: used }) => used > 0)
   producer.child.kill(signal)
   const ended = await producer.ended
   expect(ended.code).toBe(exitCode)
@@ -209,7 +209,7 @@ test.each([
   await forEver.printed((stdout) => stdout.toString() === 'one\n')
   forEver.child.kill(signal)
   expect(await forEver.ended).toMatchObject({ code: 0, stderr: '' })
-  expect(await diagnose(path)).toMatchObject({ used: 0 })
+  expect(await diagnose(path)).toMatchObject({ usedBytes: 0 })
 
   await ok(['produce', path], 'two\n')
   await using counting = start(['consume', path, '--count', '2'])
@@ -278,7 +278,7 @@ test('a producer that waits for room can be stopped', async () => {
   const path = await tinyRing(folder)
   await using producer = start(['produce', path, '--json'])
   producer.child.stdin.write(numbers(1, 5000))
-  await until(path, ({ free }) => free < { 1: 12, 2: 512 }[FORMAT])
+  await until(path, ({ freeBytes }) => freeBytes < { 1: 12, 2: 512 }[FORMAT])
   producer.child.kill('SIGTERM')
   const ended = await producer.ended
   expect(ended.code).toBe(143)
@@ -296,12 +296,12 @@ test('a pipe that nobody empties does not keep a consumer alive', async () => {
   try {
     await once(child.stdout, 'readable')
     await sleep(300)
-    const before = (await look(path)).used
+    const before = (await look(path)).usedBytes
     expect(before).toBeGreaterThan(1_000_000)
     const exited = once(child, 'exit')
     child.kill('SIGTERM')
     expect(await exited).toEqual([0, null])
-    expect((await look(path)).used).toBe(before)
+    expect((await look(path)).usedBytes).toBe(before)
   } finally {
     child.kill('SIGKILL')
   }

@@ -39,7 +39,7 @@ test('push and run make a journal where the device is blank, and nowhere else', 
     writeFileSync(blank, Buffer.alloc(BLANK_BYTES))
     const { code } = await sbr(['journal', command, blank, ...flags, ...end])
     expect([command, code]).toEqual([command, command === 'run' ? 3 : 0])
-    expect(await status(blank)).toMatchObject({ pendingOperations: 0, capacity: 4 * 4096 })
+    expect(await status(blank)).toMatchObject({ pendingOperations: 0, capacityBytes: 4 * 4096 })
 
     const other = folder.file(`other-${index}`)
     const content = Buffer.alloc(BLANK_BYTES, 'of somebody else')

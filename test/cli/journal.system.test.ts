@@ -318,7 +318,7 @@ describe('status', () => {
       pendingOperations: 2,
       // Format 2 acknowledges what was pushed at once when all of it is done.
       pendingBytes: { 1: 8 + 1004, 2: 4096 }[FORMAT],
-      capacity: { 1: (1 << 20) - 3 * 512, 2: (1 << 20) - 12 * 4096 }[FORMAT],
+      capacityBytes: { 1: (1 << 20) - 3 * 512, 2: (1 << 20) - 12 * 4096 }[FORMAT],
       producer: { position: last, suspendAck: false, text: expect.stringContaining('journal') },
       consumer: { position: one, suspend: false, text: expect.stringContaining('journal') },
       performing: false,

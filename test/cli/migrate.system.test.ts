@@ -33,9 +33,9 @@ test('moves a ring of format 1 to a larger one of format 2, which it makes', asy
   expect((await ok(['migrate', from, to])).toString()).toBe(
     `${to}: moved 0 items, 0 bytes; 100 were there already\n`,
   )
-  expect(await diagnose(from)).toMatchObject({ used: 0 })
+  expect(await diagnose(from)).toMatchObject({ usedBytes: 0 })
   expect(await diagnose(to)).toMatchObject({
-    ...{ format: 2, waitingItems: 100, capacity: (1 << 20) - 12 * 4096 },
+    ...{ format: 2, waitingItems: 100, capacityBytes: (1 << 20) - 12 * 4096 },
     ring: { name: 'orders', blockSize: 4096 },
   })
   expect((await ok(['consume', to, '--drain'])).toString()).toBe(numbers(1, 100))
@@ -282,7 +282,7 @@ test('a NEW that was there, or in which items are, stays', async () => {
   const refused = await sbr(['migrate', from, to, '--json'])
   expect(jsonError(refused)).toMatchObject({ code: 'RING_DAMAGED' })
   expect(refused.stderr).not.toContain('again')
-  expect(await diagnose(to)).toMatchObject({ format: 2, used: 0 })
+  expect(await diagnose(to)).toMatchObject({ format: 2, usedBytes: 0 })
 })
 
 describe('sectors', () => {

@@ -21,7 +21,14 @@ const STATS: NonNullable<SurveyedState['stats']> = {
 
 function steps(state: Partial<SurveyedState> = {}, known: Partial<Circumstances> = {}): string {
   const ring: SurveyedState = {
-    ...{ format: 2, sectorSize: 512, sizeSectors: 100, capacity: 100, used: 20, free: 80 },
+    ...{
+      format: 2,
+      sectorSize: 512,
+      sizeSectors: 100,
+      capacityBytes: 100,
+      usedBytes: 20,
+      freeBytes: 80,
+    },
     producer: { position: asPosition(0n), suspendAck: false, text: '' },
     consumer: { position: asPosition(0n), suspend: false, text: '' },
     ...{ waitingItems: 8, waitingBytes: 8, stats: STATS },
@@ -56,14 +63,14 @@ test('a suspended ring is resumed', () => {
 })
 
 test('a full ring is consumed, or gets more room', () => {
-  expect(steps({ used: 95 })).toMatch(
+  expect(steps({ usedBytes: 95 })).toMatch(
     /^95% full, and no consumer.*\nsbr consume r\nsbr migrate r NEW --size SIZE$/,
   )
-  expect(steps({ used: 95 }, { holders: { producer: undefined, consumer: HELD } })).toMatch(
+  expect(steps({ usedBytes: 95 }, { holders: { producer: undefined, consumer: HELD } })).toMatch(
     /^95% full: its consumer does not keep up/,
   )
   const ring = { uuid: 'u', name: '', blockSize: 512, onFull: 'overwrite' } as const
-  expect(steps({ used: 95, ring })).toBe('')
+  expect(steps({ usedBytes: 95, ring })).toBe('')
 })
 
 test('a process that hangs is ended', () => {

@@ -33,7 +33,7 @@ export function memorySource(sectorSize: number): DeviceSource {
   return {
     open: () => memory(sectorSize, SECTORS),
     openReadOnly: async () =>
-      new MemoryBlockDevice({ sectorSize, sizeSectors: 64, readOnly: true }),
+      new MemoryBlockDevice({ sectorSize, sizeSectors: 64, mode: 'read-only' }),
   }
 }
 
@@ -88,7 +88,7 @@ export function partitionSource(sectorSize: number): DeviceSource {
     reopen: again,
     openSecond: again,
     openReadOnly: async () =>
-      partition(new MemoryBlockDevice({ sectorSize, sizeSectors: 300, readOnly: true })),
+      partition(new MemoryBlockDevice({ sectorSize, sizeSectors: 300, mode: 'read-only' })),
     openGated: async (gate) =>
       partition(await gatedDevice(gate, { sectorSize, sizeSectors: (1 << 19) / sectorSize + 160 })),
   }

@@ -117,8 +117,8 @@ async function torment(kind: string, opened: BlockDevice, run: Run): Promise<voi
   )
   const seconds = ((performance.now() - started) / 1000).toFixed(1)
   ledger.end(items)
-  const { used, producer } = await inspectRing(device)
-  expect(used).toBe(0)
+  const { usedBytes, producer } = await inspectRing(device)
+  expect(usedBytes).toBe(0)
   expect(new Items(SEED, items, format).before(producer.position)).toBe(items)
   console.log(
     `format ${format}, ${kind}: ${items} items, producer killed ${producerKills} times, ` +

@@ -98,7 +98,7 @@ async function workUnderKills(folder: string, run: WorkRun, items: number): Prom
     expect([done.has(index), dead.has(index)], `item ${index}`).toEqual(expected)
   }
   expect(done.size + dead.size).toBe(items)
-  expect((await inspectRing(device)).used).toBe(0)
+  expect((await inspectRing(device)).usedBytes).toBe(0)
   const repeats = [...done.values()].reduce((sum, times) => sum + times - 1, 0)
   console.log(
     `process, ${run.name}: ${items} items, ${kills} kills, ${repeats} handled again (seed ${SEED})`,

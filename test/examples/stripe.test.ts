@@ -19,13 +19,13 @@ const { StripedBlockDevice: striped }: { readonly StripedBlockDevice: Stripe } =
   new URL('examples/stripe.mjs', root).href
 )
 
-const memory = (readOnly = false): MemoryBlockDevice =>
-  new MemoryBlockDevice({ sizeSectors: 1100, readOnly })
+const memory = (mode: 'read-write' | 'read-only' = 'read-write'): MemoryBlockDevice =>
+  new MemoryBlockDevice({ sizeSectors: 1100, mode })
 
 describe.concurrent.each([1, 3, 128])('a stripe, in chunks of %i sectors', (chunkSectors) => {
   const source: DeviceSource = {
     open: () => striped.open(memory(), memory(), { chunkSectors }),
-    openReadOnly: () => striped.open(memory(), memory(true), { chunkSectors }),
+    openReadOnly: () => striped.open(memory(), memory('read-only'), { chunkSectors }),
     openGated: async (gate) =>
       striped.open(
         await gatedDevice(gate, { sizeSectors: 1100 }),

@@ -44,7 +44,7 @@ const journal = await Journal.start(device, perform, {
   ...{
     performIntervalMs: mode === 'leave' ? 500 : 2,
     backoff: { firstMs: 2, maxMs: 5 },
-    maxBatchItems: 7,
+    maxPerformItems: 7,
   },
 })
 process.stdout.write('started\n')

@@ -81,7 +81,7 @@ class Lane {
     const history = readFileSync(this.#sideFile, 'utf8').trimEnd().split('\n').map(parse)
     checkHistory(history)
     await using device = await FileBlockDevice.open(this.#path)
-    expect((await inspectRing(device)).used).toBe(0)
+    expect((await inspectRing(device)).usedBytes).toBe(0)
     return history
   }
 

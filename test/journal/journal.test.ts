@@ -89,7 +89,7 @@ describe('push and perform', () => {
     const before = await startRig({ performIntervalMs: 1e9 })
     for (const name of ['a', 'b', 'c']) await before.journal.push(name)
     await before.journal.close()
-    const options = { maxBatchItems: 2, refreshIntervalMs: 0 }
+    const options = { maxPerformItems: 2, refreshIntervalMs: 0 }
     const rig = await startRig(options, before.device, before.clock, async () => {
       if (rig.calls.length === 1) await rig.journal.push('new')
     })
@@ -322,7 +322,7 @@ describe('close', () => {
       (error: unknown) => (isJournalError(error) ? error.code : 'another error'),
     )
     await closing
-    const expected = (await inspectRing(device)).used > 0 ? 'pushed' : 'JOURNAL_CLOSED'
+    const expected = (await inspectRing(device)).usedBytes > 0 ? 'pushed' : 'JOURNAL_CLOSED'
     expect(outcome).toBe(expected)
   })
 })

@@ -97,7 +97,7 @@ class World {
       events.push({ kind: 'letter', id: idOf(item) })
     }
     const options = {
-      ...{ performIntervalMs: 50, backoff: { firstMs: 100, maxMs: 200 }, maxBatchItems: 3 },
+      ...{ performIntervalMs: 50, backoff: { firstMs: 100, maxMs: 200 }, maxPerformItems: 3 },
       ...(this.#poison && { deadLetter, attempts: 4 }),
     }
     return startRig(options, device, this.#clock, this.#behaviour(events, [...failures]))
@@ -158,7 +158,7 @@ test.each([false, true])(
           for (const one of lives) await world.live(one)
           const { device } = await world.finish()
           checkHistory(world.history)
-          expect((await inspectRing(device)).used).toBe(0)
+          expect((await inspectRing(device)).usedBytes).toBe(0)
           crashes += lives.length
           const runs = world.history.filter(({ kind }) => kind === 'run')
           repeated += runs.length - new Set(runs.map(({ id }) => id)).size

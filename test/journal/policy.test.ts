@@ -117,7 +117,7 @@ describe('dead letter', () => {
       code: 'JOURNAL_DEVICE',
       cause: { code: 'RING_ITEM_TOO_LARGE' },
     })
-    expect((await inspectRing(device)).used).toBeGreaterThan(0)
+    expect((await inspectRing(device)).usedBytes).toBeGreaterThan(0)
   })
 
   test('that fails is retried, and the operation is not lost', async () => {
@@ -133,7 +133,7 @@ describe('dead letter', () => {
     await journal.push('poison')
     await clock.settle()
     expect(journal.status()).toMatchObject({ lastError: { message: 'no room' }, pendingItems: 1 })
-    expect((await inspectRing(device)).used).toBeGreaterThan(0)
+    expect((await inspectRing(device)).usedBytes).toBeGreaterThan(0)
     await clock.advance(15_000)
     expect(letters).toEqual(['poison'])
     expect(calls).toHaveLength(1)
@@ -151,7 +151,7 @@ describe('dead letter', () => {
     await clock.settle()
     await journal.close()
     await expect(done).rejects.toMatchObject({ code: 'JOURNAL_CLOSED' })
-    expect((await inspectRing(device)).used).toBeGreaterThan(0)
+    expect((await inspectRing(device)).usedBytes).toBeGreaterThan(0)
   })
 })
 

@@ -38,7 +38,10 @@ describe('journals of the original', () => {
     await journal.close()
     expect(calls).toMatchObject([{ items: image.expect.items_hex, attempt: 1, mayHaveRun: true }])
     const after = await inspectRing(device)
-    expect(after).toMatchObject({ used: 0, consumer: { position: BigInt(image.expect.producer) } })
+    expect(after).toMatchObject({
+      usedBytes: 0,
+      consumer: { position: BigInt(image.expect.producer) },
+    })
   })
 
   test('start with nothing to perform if they are empty', async () => {
@@ -123,8 +126,8 @@ describe('starting is refused', () => {
     { performIntervalMs: Number.NaN },
     { backoff: { firstMs: 2 ** 31 } },
     { attempts: 0 },
-    { maxBatchItems: 0 },
-    { maxBatchBytes: 0 },
+    { maxPerformItems: 0 },
+    { maxPerformBytes: 0 },
     { graceMs: Number.POSITIVE_INFINITY },
   ])('%o', async (options) => {
     await expect(start(options)).rejects.toBeInstanceOf(RangeError)
@@ -159,7 +162,7 @@ test('operations that many processes pushed one after another are performed', as
     await using writer = await RingWriter.open(device, { codec: text })
     await writer.push(name)
   }
-  const { journal, calls } = await startRig({ maxBatchItems: 1 }, device)
+  const { journal, calls } = await startRig({ maxPerformItems: 1 }, device)
   await journal.sync()
   expect(calls.map(({ operations }) => operations[0])).toEqual(names)
   await journal.close()

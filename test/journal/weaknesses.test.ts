@@ -171,7 +171,7 @@ describe('weakness 8: the original forgets failures, starves, deadlocks and hang
     await journal.sync()
     expect(calls.flatMap(({ operations }) => operations)).toEqual(['a', 'b'])
     expect(letters).toEqual(['ff'])
-    expect((await inspectRing(device)).used).toBe(0)
+    expect((await inspectRing(device)).usedBytes).toBe(0)
     await journal.close()
   })
 
@@ -181,7 +181,7 @@ describe('weakness 8: the original forgets failures, starves, deadlocks and hang
     await before.journal.close()
     const failures = new Set([2])
     const { journal, clock, calls } = await startRig(
-      { maxBatchItems: 4 },
+      { maxPerformItems: 4 },
       before.device,
       before.clock,
       async () => (failures.delete(calls.length) ? { error: 'once' } : undefined),
@@ -198,7 +198,11 @@ describe('weakness 8: the original forgets failures, starves, deadlocks and hang
     const before = await startRig({ performIntervalMs: 1e9 })
     for (let index = 0; index < 6; index++) await before.journal.push(large(`${index}`, 8))
     await before.journal.close()
-    const { journal, calls } = await startRig({ maxBatchBytes: 3000 }, before.device, before.clock)
+    const { journal, calls } = await startRig(
+      { maxPerformBytes: 3000 },
+      before.device,
+      before.clock,
+    )
     await journal.sync()
     expect(calls.map(({ operations }) => names(operations).join(''))).toEqual(['01', '23', '45'])
     await journal.close()

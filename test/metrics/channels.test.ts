@@ -49,7 +49,7 @@ test('a writer publishes its commits, and what its pushes waited for', async () 
   expect(events).toEqual([
     { ...names, event: 'opened' },
     expect.objectContaining({
-      ...{ ...names, event: 'committed', items: 4, bytes: 5, waitingBytes: 0 },
+      ...{ ...names, event: 'committed', items: 4, bytes: 5, queuedBytes: 0 },
       position: expect.any(BigInt),
       // All in one turn.
       pushes: [{ count: 3, waitedMs: expect.any(Number) }],
@@ -112,12 +112,12 @@ test('a reader publishes what it delivers, delivers again and acknowledges', asy
   const told = events.filter(({ event }) => event !== 'woken')
   expect(told).toMatchObject([
     { event: 'opened', queue: 'unknown', client: 'unknown' },
-    { event: 'received', again: 0, unacked: 3, at: expect.any(Number) },
-    { event: 'received', again: 2, unacked: 3 },
-    { event: 'received', again: 1, unacked: 3 },
-    { event: 'acknowledged', entries: 3, unacked: 0, position: entries.at(-1)?.position },
-    { event: 'received', again: 0 },
-    { event: 'acknowledged', entries: 1 },
+    { event: 'received', redelivered: 0, unackedEntries: 3, at: expect.any(Number) },
+    { event: 'received', redelivered: 2, unackedEntries: 3 },
+    { event: 'received', redelivered: 1, unackedEntries: 3 },
+    { event: 'acknowledged', count: 3, unackedEntries: 0, position: entries.at(-1)?.position },
+    { event: 'received', redelivered: 0 },
+    { event: 'acknowledged', count: 1 },
     { event: 'closed' },
   ])
   const [, first] = told as [ReaderEvent, Extract<ReaderEvent, { readonly event: 'received' }>]
@@ -136,7 +136,7 @@ test('lazy acknowledgements are published once they are written', async () => {
     events.filter(({ event }) => event === 'acknowledged')
   expect(acknowledged()).toEqual([])
   await reader.flush()
-  expect(acknowledged()).toMatchObject([{ entries: 3, unacked: 0 }])
+  expect(acknowledged()).toMatchObject([{ count: 3, unackedEntries: 0 }])
 })
 
 test('each attempt of a handler has its time, and acknowledgements are published together', async () => {
@@ -161,7 +161,7 @@ test('each attempt of a handler has its time, and acknowledgements are published
   expect(handled).toEqual({
     ...{ device: device.name, queue: 'unknown', client: 'unknown', event: 'handled' },
     entries: [expect.objectContaining({ item: 'good' }), expect.objectContaining({ item: 'fine' })],
-    attempts: [
+    succeeded: [
       { count: 1, attempt: 1, durationMs: expect.any(Number) },
       { count: 1, attempt: 1, durationMs: expect.any(Number) },
     ],
@@ -169,7 +169,7 @@ test('each attempt of a handler has its time, and acknowledgements are published
   for (const event of events.filter((one) => 'durationMs' in one)) {
     expect(event).toMatchObject({ durationMs: expect.any(Number), attempt: expect.any(Number) })
   }
-  const counts = acks.flatMap((event) => (event.event === 'acknowledged' ? [event.entries] : []))
+  const counts = acks.flatMap((event) => (event.event === 'acknowledged' ? [event.count] : []))
   expect(counts.reduce((sum, entries) => sum + entries, 0)).toBe(3)
 })
 

@@ -73,7 +73,7 @@ test('the work of a writer and a reader is counted', async () => {
   expect(of('writer_push_seconds')).toEqual(['1'])
   expect(of('writer_blocked_total')).toEqual(['reason=full 0', 'reason=suspended 0'])
   // A writer that is closed has nothing that waits: that is unknown, and not 0.
-  expect(of('writer_waiting_bytes')).toEqual([])
+  expect(of('writer_queued_bytes')).toEqual([])
   expect(of('reader_items_total')).toEqual(['3'])
   expect(of('reader_acknowledged_items_total')).toEqual(['3'])
   expect(of('reader_push_to_receipt_seconds')).toEqual(['3'])
@@ -169,7 +169,7 @@ test('a journal is counted', async () => {
 test('a histogram has each observation in one bucket', async () => {
   const counting = instruments()
   const names = { device: 'observed', queue: 'q', client: 'c', event: 'committed' }
-  const commit = { ...names, items: 3, bytes: 3, position: 0n, waitingBytes: 0 }
+  const commit = { ...names, items: 3, bytes: 3, position: 0n, queuedBytes: 0 }
   const channel = dc.channel('shared-block-ring:writer')
   const pushes = [0.05, 0.1, 0.2, 1000, 20_000, 100_000, -1].map((waitedMs) => ({
     count: 2,

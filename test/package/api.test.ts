@@ -14,3 +14,19 @@ test('the list of public names is up to date: npm run api writes it', () => {
   )
   expect(Object.fromEntries(apiReports())).toEqual(Object.fromEntries(listed))
 })
+
+/** What exported types name, and nobody has to import: bases of classes, and what libraries declare. */
+const NAMED_ONLY = [
+  ...['DevicePart', 'DevicePartOptions', 'ForwardingBlockDevice'],
+  ...['GuardedBlockDevice', 'GuardedOptions'],
+  ...['StandardSchemaV1', 'StandardTypedV1'],
+]
+
+test('what the exported types name can be imported', () => {
+  const named = [...apiReports()].flatMap(([name, report]) => {
+    if (name === 'sim.txt') return []
+    const [, more = ''] = report.split('What that names, and cannot be imported.')
+    return [...more.matchAll(/^# (\w+)$/gm)].map(([, found]) => found)
+  })
+  expect([...new Set(named)].sort()).toEqual(NAMED_ONLY.sort())
+})

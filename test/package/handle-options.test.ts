@@ -133,7 +133,7 @@ const METHODS: Readonly<Record<string, (options: never) => Promise<unknown>>> = 
   'RingConnection.pushMany': (options) => withConnection((ring) => ring.pushMany([], options)),
   'RingConnection.receive': (options) => withConnection((ring) => ring.receive(options)),
   'RingConnection.receiveMany': (options) => withConnection((ring) => ring.receiveMany(options)),
-  'RingConnection.stats': (options) => withConnection((ring) => ring.stats(options)),
+  'RingConnection.status': (options) => withConnection((ring) => ring.status(options)),
   'RingFollower.read': (options) =>
     withReader(async ({ consumer: { device } }) => {
       const inspection = await inspectRing(device)

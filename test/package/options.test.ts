@@ -94,9 +94,6 @@ const OTHERS: Readonly<Record<string, Call>> = {
 
 /** What takes options and does not check them itself. */
 const UNCHECKED = new Map([
-  ['FanIn', 'made by receiveFrom'],
-  ['Group', 'made by joinGroup'],
-  ['Tee', 'made by tee'],
   ['DevicePart', 'made by PartitionBlockDevice.open and Pool.open'],
   ['GuardedBlockDevice', 'for authors of back-ends'],
   ['pipeTo', 'only a signal, as each call that waits'],

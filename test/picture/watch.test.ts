@@ -37,11 +37,11 @@ class SetClock extends FakeClock {
 
 /** What `inspectRing` says, as a view has it. */
 async function expected(device: BlockDevice): Promise<Partial<DeviceSeen>> {
-  const { format, used, waitingItems, waitingBytes, stats, producer, consumer } =
+  const { format, usedBytes, waitingItems, waitingBytes, stats, producer, consumer } =
     await inspectRing(device)
   return {
     format,
-    log: expect.objectContaining({ used }),
+    log: expect.objectContaining({ used: usedBytes }),
     ...(format === 2 && { waitingItems, waitingBytes, stats }),
     producer: expect.objectContaining({ position: formatPosition(producer.position, format) }),
     consumer: expect.objectContaining({ position: formatPosition(consumer.position, format) }),

@@ -49,7 +49,7 @@ describe('a pool', () => {
     await pool.add('a', { sizeBytes: 4 * UNIT, blockSize: 65_536 }).catch(() => undefined)
     await pool.add('b', { sizeBytes: UNIT, format: 1 }).catch(() => undefined)
     const small = await MemoryBlockDevice.from(await imageOf(device), { name: 'disk' })
-    expect(await (await openPool(small)).state()).toEqual(await pool.state())
+    expect(await (await openPool(small)).status()).toEqual(await pool.status())
   })
 
   test('is not changed by creating it again', async () => {
@@ -62,13 +62,13 @@ describe('a pool', () => {
 
   test('reports its free space, and reuses that of removed rings', async () => {
     const pool = await poolWith('a', 'b', 'c')
-    expect(await pool.state()).toMatchObject({
+    expect(await pool.status()).toMatchObject({
       sizeBytes: START + 16 * UNIT,
       freeBytes: 13 * UNIT,
       largestFreeBytes: 13 * UNIT,
     })
     await pool.remove('b')
-    expect(await pool.state()).toMatchObject({
+    expect(await pool.status()).toMatchObject({
       freeBytes: 14 * UNIT,
       largestFreeBytes: 13 * UNIT,
     })
@@ -91,7 +91,7 @@ describe('a pool', () => {
       code: 'RING_POOL_FULL',
     })
     await device.resize((sizeBytes + 2 * UNIT + 512) / 512)
-    expect((await pool.state()).sizeBytes).toBe(sizeBytes)
+    expect((await pool.status()).sizeBytes).toBe(sizeBytes)
     expect(await pool.grow()).toEqual({
       beforeBytes: sizeBytes,
       sizeBytes: sizeBytes + 2 * UNIT,
@@ -266,7 +266,7 @@ describe('a pool where a ring is expected', () => {
   test('is not taken for a ring because an item at its end holds a superblock', async () => {
     const pool = await poolWith()
     const { device } = pool
-    const { largestFreeBytes } = await pool.state()
+    const { largestFreeBytes } = await pool.status()
     await pool.add('one', { sizeBytes: largestFreeBytes, format: 1 })
     const { sizeSectors } = await device.getInfo()
     const other = new MemoryBlockDevice({ sizeSectors })

@@ -313,7 +313,7 @@ describe('maxUnacked', () => {
         client: 'unknown',
         position: a?.position,
         number: a?.number,
-        unacked: 3,
+        unackedEntries: 3,
       },
     ])
     await a?.ack()

@@ -39,7 +39,7 @@ describe('creating a ring', () => {
     })
     expect(Buffer.from(await deviceBytes(device)).equals(bytes)).toBe(true)
     expect(await Producer.create(device, { eraseOther: true, format: 1 })).toBe(true)
-    expect((await inspectRing(device)).used).toBe(0)
+    expect((await inspectRing(device)).usedBytes).toBe(0)
   })
 
   test.each([1, 2] as const)(

@@ -30,9 +30,9 @@ describe.each(goldens(false))('$name: $note', (golden) => {
       format: 1,
       sectorSize: golden.sector_size,
       sizeSectors: golden.size_sectors,
-      capacity: expected.data_bytes,
-      used: expected.used,
-      free: expected.free,
+      capacityBytes: expected.data_bytes,
+      usedBytes: expected.used,
+      freeBytes: expected.free,
       producer: {
         position: BigInt(expected.producer),
         suspendAck: expected.suspend_ack,

@@ -79,7 +79,7 @@ async function expectSound(connect: () => Promise<NbdBlockDevice>): Promise<void
   const popped = await consumer.pop()
   expect(itemOf(popped)).toBe('more')
   if (popped.status === 'item') await consumer.advance(popped.position)
-  expect((await inspectRing(await connect())).used).toBe(0)
+  expect((await inspectRing(await connect())).usedBytes).toBe(0)
   await Promise.all([producer.close(), consumer.close()])
 }
 

@@ -209,7 +209,7 @@ class Inspect implements Operation {
       suspendAck: model.suspendAck,
     })
     expect(ring.consumer).toMatchObject({ position: model.consumer, suspend: model.suspend })
-    expect(ring.used + ring.free).toBe(model.capacity)
+    expect(ring.usedBytes + ring.freeBytes).toBe(model.capacity)
     const items = await collect(ring.items())
     expect(items.map(({ item }) => hex(item))).toEqual(model.visible.map(({ item }) => item))
   }

@@ -378,7 +378,7 @@ describe('a device that fails', () => {
   test('that is read-only refuses a producer, and lets a consumer read', async () => {
     const ring = await ringDevice()
     await append(await attachProducer(ring), Buffer.from('kept'))
-    const device = await MemoryBlockDevice.from(await deviceBytes(ring), { readOnly: true })
+    const device = await MemoryBlockDevice.from(await deviceBytes(ring), { mode: 'read-only' })
     await expect(Producer.attach(device)).rejects.toMatchObject({ code: 'BLOCK_READ_ONLY' })
     const consumer = await Consumer.attach(device)
     const popped = await consumer.pop()

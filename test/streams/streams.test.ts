@@ -97,7 +97,7 @@ describe('web streams', () => {
       if (closing) sink.close().catch(() => undefined)
       await settle()
       // A write waits for the pushes before it.
-      expect([writer.blocked, writer.waitingBytes > 50_000]).toEqual([true, true])
+      expect([writer.blocked, writer.queuedBytes > 50_000]).toEqual([true, true])
       await sink.abort(new Error('enough'))
     }
   })
@@ -162,7 +162,7 @@ describe('Node streams', () => {
       }
     }
     expect(taken).toEqual(lines)
-    expect((await inspectRing(device)).used).toBe(0)
+    expect((await inspectRing(device)).usedBytes).toBe(0)
   })
 
   test('are destroyed by a failure', async () => {

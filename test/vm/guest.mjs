@@ -27,7 +27,7 @@ await putMark(disk, 'producer', 'created')
 
 const end = performance.now() + Number(SECONDS) * 1000
 const [pushed, advanced] = await Promise.all([produce(), consume()])
-const { capacity } = await inspectRing(ring)
+const { capacityBytes: capacity } = await inspectRing(ring)
 const laps = Math.floor(bytesBefore(pushed) / capacity)
 await disk.disconnect()
 console.log(`machine: ${JSON.stringify({ pushed, advanced, laps })}`)

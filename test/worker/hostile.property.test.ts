@@ -80,7 +80,7 @@ test('whatever a page says, the worker continues serving others, and loses no it
       await page.push(item('after'))
       port1.close()
       // What it took and did not acknowledge comes back; what it acknowledged is done with.
-      const { waitingItems = 0 } = await page.stats()
+      const { waitingItems = 0 } = await page.status()
       let found = 0
       while (found < waitingItems) found += (await page.receiveMany()).length
       expect(found).toBe(waitingItems)
@@ -109,7 +109,7 @@ test('whatever a worker says, a page ends with an error of its own', async () =>
       const results = await Promise.allSettled([
         page.push(item('a')),
         page.receiveMany(),
-        page.stats(),
+        page.status(),
       ])
       for (const result of results) {
         if (result.status === 'rejected') expect(result.reason).toBeInstanceOf(Error)

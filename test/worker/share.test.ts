@@ -42,11 +42,11 @@ test('all tabs use the ring of the first one’s worker', async () => {
   )
   expect(tabs.opened).toEqual(['one'])
   await Promise.all(pages.map((page, index) => page.push(item(`of ${index}`))))
-  expect(await pages[2]?.stats()).toMatchObject({ waitingItems: 3 })
+  expect(await pages[2]?.status()).toMatchObject({ waitingItems: 3 })
   const taken = await Promise.all(pages.map((page) => page.receive()))
   expect([...texts(taken)].sort()).toEqual(['of 0', 'of 1', 'of 2'])
   await Promise.all(taken.map(({ ack }) => ack()))
-  expect(await pages[1]?.stats()).toMatchObject({ waitingItems: 0 })
+  expect(await pages[1]?.status()).toMatchObject({ waitingItems: 0 })
 })
 
 test('unacknowledged items of another tab’s page go to the others when it crashes or is closed', async () => {
@@ -129,7 +129,7 @@ test('messages of a page after its end are ignored, even once its worker is clos
   tabs.locks.crash('page of two')
   // By then the worker has heard of it.
   await tabs.page(second, 'another')
-  const late = [page.push(item('b')), page.stats()]
+  const late = [page.push(item('b')), page.status()]
   const results = Promise.allSettled(late)
   await second.server.close()
   expect((await results).map(({ status }) => status)).toEqual(['rejected', 'rejected'])
@@ -159,7 +159,7 @@ test('a page that asks while no tab has the ring is served by the next one that 
   const pages = await Promise.all(connecting)
   await Promise.all(pages.map((page) => page.push(item('x'))))
   expect(tabs.opened).toHaveLength(1)
-  expect(await pages[0]?.stats()).toMatchObject({ waitingItems: 2 })
+  expect(await pages[0]?.status()).toMatchObject({ waitingItems: 2 })
 })
 
 test('the workers survive any message of a script of the origin', async () => {

@@ -25,7 +25,7 @@ test('a page pushes, receives, and acknowledges in any order', async () => {
   const page = await worker.page()
   const positions = await Promise.all(['a', 'b', 'c'].map((text) => page.push(item(text))))
   expect([...positions].sort()).toEqual(positions)
-  expect(await page.stats()).toMatchObject({ format: 2, waitingItems: 3, waitingBytes: 3 })
+  expect(await page.status()).toMatchObject({ format: 2, waitingItems: 3, waitingBytes: 3 })
 
   const entries = await page.receiveMany()
   expect(texts(entries)).toEqual(['a', 'b', 'c'])
@@ -33,10 +33,10 @@ test('a page pushes, receives, and acknowledges in any order', async () => {
   const [first, , third] = entries
   expect(first).toMatchObject({ number: 1, storedBytes: 1, pushedAt: expect.any(Number) })
   await third?.ack()
-  expect((await page.stats()).waitingItems).toBe(3)
+  expect((await page.status()).waitingItems).toBe(3)
   await first?.ack()
   await first?.ack()
-  expect((await page.stats()).waitingItems).toBe(2)
+  expect((await page.status()).waitingItems).toBe(2)
   await page.close()
   await page.close()
   await expect(page.push(item('d'))).rejects.toMatchObject({ code: 'RING_CLOSED' })
@@ -111,7 +111,7 @@ test('the page has the codec, and steps over what does not decode', async () => 
   const last = await page.receive()
   expect(last.item).toEqual({ b: 2 })
   await Promise.all([last.ack(), error.ack?.(), first?.ack()])
-  expect((await page.stats()).waitingItems).toBe(0)
+  expect((await page.status()).waitingItems).toBe(0)
 })
 
 test('a codec that takes its time lets no later push overtake', async () => {
@@ -280,7 +280,7 @@ test('waiting calls reject when the worker ends without a word, and so do later 
   await page.push(item('a'))
   const entry = await page.receive()
   device.before = () => new Promise<void>(() => undefined)
-  const waiting = [page.push(item('b')), page.receive(), page.stats(), entry.ack()]
+  const waiting = [page.push(item('b')), page.receive(), page.status(), entry.ack()]
   const results = Promise.allSettled(waiting)
   locks.crash('worker')
   const lost = { status: 'rejected', reason: expect.any(RingError) }
@@ -302,7 +302,7 @@ test('a server that is closed says so, and releases the roles', async () => {
   await worker.server.close()
   await worker.server.close()
   await expect(more).rejects.toMatchObject({ code: 'RING_CLOSED' })
-  await expect(page.stats()).rejects.toMatchObject({ code: 'RING_CLOSED' })
+  await expect(page.status()).rejects.toMatchObject({ code: 'RING_CLOSED' })
   await using next = new TestWorker({}, worker.device)
   expect(texts([await (await next.page()).receive()])).toEqual(['a'])
   await worker[Symbol.asyncDispose]()
@@ -327,7 +327,7 @@ test('a server that is closed answers the push that is being written, and reject
   goOn()
   await written
   await closing
-  await expect(page.stats()).rejects.toMatchObject({ code: 'RING_CLOSED' })
+  await expect(page.status()).rejects.toMatchObject({ code: 'RING_CLOSED' })
   await using next = new TestWorker({}, worker.device)
   expect(texts(await (await next.page()).receiveMany())).toEqual(['a', 'written'])
   await worker[Symbol.asyncDispose]()
@@ -370,7 +370,7 @@ test('a signal ends the waiting: then nothing was pushed, and no entry is lost',
   stop.abort(new Error('enough'))
   await expect(waiting).rejects.toThrow('enough')
   await expect(page.push(item('x'), { signal: stop.signal })).rejects.toThrow('enough')
-  expect((await page.stats()).waitingItems).toBe(pushed)
+  expect((await page.status()).waitingItems).toBe(pushed)
 
   for (let left = pushed; left > 0; left--) await (await page.receive()).ack()
   const ending = new AbortController()
@@ -397,7 +397,7 @@ test('closing rejects waiting pushes, which are then not in the ring', async () 
   }
   expect(done).toBeLessThan(40)
   const next = await worker.page()
-  expect((await next.stats()).waitingItems).toBe(done)
+  expect((await next.status()).waitingItems).toBe(done)
   await worker[Symbol.asyncDispose]()
 })
 
@@ -431,7 +431,7 @@ test('a page has no more calls without an answer than its worker takes', async (
   })
   port2.start()
   const page = await connectRing(port1)
-  const waiting = Array.from({ length: MAX_CALLS }, () => page.stats())
+  const waiting = Array.from({ length: MAX_CALLS }, () => page.status())
   await expect(waiting.at(-1)).rejects.toMatchObject({ code: 'RING_OVERLOADED' })
   const results = Promise.allSettled(waiting)
   await page.close()

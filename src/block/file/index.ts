@@ -53,6 +53,7 @@ import { FileWatches } from './watch.ts'
 
 export type { FileBlockErrorCode } from '../native/errors.ts'
 export type { Engine, VectoredCall } from './engine/engine.ts'
+export type { FillOptions } from './io/fill.ts'
 export type { CreateFileOptions, FileBlockDeviceOptions } from './options.ts'
 export type { WatchEvent } from './watch.ts'
 

@@ -54,11 +54,11 @@ export interface FileBlockDeviceOptions {
    */
   readonly exclusive?: boolean
   /**
-   * What a claim of a role guarantees. `exclusive`, the default: a role is refused (`BLOCK_UNSUPPORTED`) if another
+   * What a claim of a role guarantees. `required`, the default: a role is refused (`BLOCK_UNSUPPORTED`) if another
    * program on this machine could take it too, because there is neither a lock nor a way to check all names of the
    * role. `best-effort`: it is taken anyway.
    */
-  readonly claims?: 'exclusive' | 'best-effort'
+  readonly claims?: 'required' | 'best-effort'
   /**
    * `own`: refuse a path with a symbolic link that belongs neither to this user nor to root, because a link's owner
    * chooses which file is opened. Use it for files to overwrite in folders that others can write to. Default `all`.
@@ -93,7 +93,7 @@ const KINDS: OptionKinds<FileBlockDeviceOptions> = {
   durability: { oneOf: ['auto', 'dsync', 'flush', 'none'] },
   engine: [{ oneOf: ['pool', 'sync', 'adaptive'] }, 'object'],
   exclusive: 'boolean',
-  claims: { oneOf: ['exclusive', 'best-effort'] },
+  claims: { oneOf: ['required', 'best-effort'] },
   followLinks: { oneOf: ['all', 'own'] },
 }
 

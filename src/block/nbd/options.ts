@@ -50,10 +50,10 @@ export interface NbdBlockDeviceOptions extends NbdConnectOptions {
   /** Connections, at most 16; more than one only if the server allows it (MULTI_CONN). Default 1. */
   readonly connections?: number
   /**
-   * What a claim of a role is worth. `exclusive`, the default: a role is refused (`BLOCK_UNSUPPORTED`) where another program on this
+   * What a claim of a role is worth. `required`, the default: a role is refused (`BLOCK_UNSUPPORTED`) where another program on this
    * machine could take it too without noticing, because not all names of the role are seen. `best-effort`: it is given there.
    */
-  readonly claims?: 'exclusive' | 'best-effort'
+  readonly claims?: 'required' | 'best-effort'
   /** Refuse to connect while another program on this machine has connected exclusively. Default false. */
   readonly exclusive?: boolean
 }
@@ -74,7 +74,7 @@ const KINDS: OptionKinds<NbdBlockDeviceOptions> = {
   requestTimeoutMs: 'number',
   maxInFlight: 'number',
   connections: 'number',
-  claims: { oneOf: ['exclusive', 'best-effort'] },
+  claims: { oneOf: ['required', 'best-effort'] },
   exclusive: 'boolean',
 }
 

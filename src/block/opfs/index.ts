@@ -33,8 +33,8 @@ export type {
 export interface OpfsBlockDeviceOptions {
   /** Bytes in a sector: a power of two from 512 to 65536. Default 512. */
   readonly sectorSize?: number
-  /** Refuse writes. Default false. */
-  readonly readOnly?: boolean
+  /** `read-only` refuses writes. Default `read-write`. */
+  readonly mode?: 'read-write' | 'read-only'
   /** What the browser offers. Default: this worker's own. */
   readonly platform?: OpfsPlatform
 }
@@ -47,7 +47,7 @@ export interface CreateOpfsOptions extends OpfsBlockDeviceOptions {
 
 const KINDS: OptionKinds<OpfsBlockDeviceOptions> = {
   sectorSize: 'number',
-  readOnly: 'boolean',
+  mode: { oneOf: ['read-write', 'read-only'] },
   platform: 'object',
 }
 const CREATE_KINDS: OptionKinds<CreateOpfsOptions> = { ...KINDS, sizeBytes: 'number' }
@@ -132,7 +132,7 @@ export class OpfsBlockDevice extends BaseBlockDevice {
     options: OpfsBlockDeviceOptions,
     sizeBytes?: number,
   ): Promise<OpfsBlockDevice> {
-    const { sectorSize = SECTOR_BYTES, readOnly = false, platform = platformHere() } = options
+    const { sectorSize = SECTOR_BYTES, mode = 'read-write', platform = platformHere() } = options
     checkSectorSize(sectorSize)
     const names = namesIn(path)
     if (platform === undefined) {
@@ -142,7 +142,7 @@ export class OpfsBlockDevice extends BaseBlockDevice {
       )
     }
     const file = await openFile(path, names, platform, sizeBytes !== undefined)
-    const info = { readWrite: !readOnly, sectorSize, sizeSectors: 0 }
+    const info = { readWrite: mode === 'read-write', sectorSize, sizeSectors: 0 }
     const device = new OpfsBlockDevice(names.join('/'), file, platform, info)
     try {
       if (sizeBytes !== undefined) {

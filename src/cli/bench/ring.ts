@@ -27,7 +27,7 @@ export async function measureRing(
   const figures: RingFigure[] = []
   for (const items of [1, 64, 1000]) {
     const batch = new Array<Uint8Array>(items).fill(item)
-    const commits = commitsIn(writer.producer.capacity / 2, items)
+    const commits = commitsIn(writer.producer.capacityBytes / 2, items)
     const pace = await paceOf(
       () => writer.pushMany(batch),
       timing,

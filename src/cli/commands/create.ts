@@ -104,17 +104,17 @@ async function run(flags: Flags, path: string): Promise<void> {
   const state = created
     ? await inspectRing(ring, stop)
     : await asWanted(ring, flags, options, stop.signal)
-  const { format, capacity } = state
+  const { format, capacityBytes } = state
   const text = created
     ? `made a ring of format ${format}, of ${grouped(sizeSectors)} sectors of ${sectorSize} bytes${roomFor(state)}`
     : `already has a ring of format ${format}, which was not changed`
-  const json = safeJson({ device: path, created, format, sectorSize, sizeSectors, capacity })
+  const json = safeJson({ device: path, created, format, sectorSize, sizeSectors, capacityBytes })
   const line = flags.json === true ? json : `${safeText(path)}: ${text}`
   await standardOutput(stop.signal).write(`${line}\n`)
 }
 
 /** Small items fill a ring by their commits, and not by their bytes. */
-function roomFor({ capacity, ring }: RingInspection): string {
+function roomFor({ capacityBytes: capacity, ring }: RingInspection): string {
   if (ring === undefined) return ''
   const commits = grouped(Math.floor(capacity / ring.blockSize))
   return `, with room for ${commits} commits: each takes at least a block of ${grouped(ring.blockSize)} bytes`
@@ -127,7 +127,7 @@ async function checkNothingIsLost(
   signal: AbortSignal,
 ): Promise<void> {
   const holding = await holdingOf(ring, signal)
-  if (holding.kind === 'blank' || (holding.kind === 'ring' && holding.used === 0)) return
+  if (holding.kind === 'blank' || (holding.kind === 'ring' && holding.usedBytes === 0)) return
   const found = describeHolding(holding)
   const message = `${ring.name} holds ${found}; nothing was written. To destroy that: ${await eraseBy(ring, options)}`
   const details = { device: ring.name, expected: 'zeroes, or an empty ring', found }

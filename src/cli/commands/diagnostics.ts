@@ -33,8 +33,8 @@ producer and consumer run (items that are acknowledged meanwhile are left out).
 
 The holders of the roles are known on this machine only; of another container, only that there is a holder.
 
-With --json: one object with "format", "sectorSize", "sizeSectors", "producer", "consumer", "capacity", "used",
-"free", "atWork" ("producer" and "consumer": true or false), "holders" ("producer" and "consumer", each absent or
+With --json: one object with "format", "sectorSize", "sizeSectors", "producer", "consumer", "capacityBytes",
+"usedBytes", "freeBytes", "atWork" ("producer" and "consumer": true or false), "holders" ("producer" and "consumer", each absent or
 with "holder", "pid", "host" and "since"), in format 2 "leases" (of each role, as of sbr lease show) and, without
 --no-items, "items": all, or --items N of them. Positions, including those of both sides
 ("offset"), are strings: EPOCH:ITEM in format 2, bytes in format 1; an item's position is its end. If some items

@@ -52,7 +52,7 @@ function unreadable({ state }: RingSurvey): readonly Problem[] {
 
 function tooOld(survey: RingSurvey, { maxAge }: Limits): readonly Problem[] {
   const { state } = survey
-  if (maxAge === undefined || state.used === 0 || state.waitingItems === 0) return []
+  if (maxAge === undefined || state.usedBytes === 0 || state.waitingItems === 0) return []
   const age = oldestAgeOf(survey.at, state.stats)
   const unknown = (why: string): readonly Problem[] => [
     { what: 'age', message: `the age of the oldest item is unknown: ${why}` },

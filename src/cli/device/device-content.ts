@@ -11,8 +11,8 @@ export type Holding =
   | {
       readonly kind: 'ring'
       readonly format: number
-      readonly capacity: number
-      readonly used: number
+      readonly capacityBytes: number
+      readonly usedBytes: number
       /** Bytes of unacknowledged items; unknown in format 1. */
       readonly waitingBytes?: number
     }
@@ -25,8 +25,8 @@ export async function holdingOf(device: BlockDevice, signal: AbortSignal): Promi
   const content = await readContent(device)
   if (content.firstNonZero < 0) return { kind: 'blank' }
   try {
-    const { format, capacity, used, waitingBytes } = await inspectRing(device, { signal })
-    const ring = { kind: 'ring', format, capacity, used } as const
+    const { format, capacityBytes, usedBytes, waitingBytes } = await inspectRing(device, { signal })
+    const ring = { kind: 'ring', format, capacityBytes, usedBytes } as const
     return waitingBytes === undefined ? ring : { ...ring, waitingBytes }
   } catch (error) {
     if (!isRingError(error)) throw error
@@ -44,9 +44,9 @@ export function describeHolding(holding: Holding): string {
     case 'blank':
       return BLANK
     case 'ring':
-      return holding.used === 0
+      return holding.usedBytes === 0
         ? 'a ring with no items in it'
-        : `a ring with ${grouped(holding.waitingBytes ?? holding.used)} bytes of items in it`
+        : `a ring with ${grouped(holding.waitingBytes ?? holding.usedBytes)} bytes of items in it`
     case 'damaged-ring':
       return `a ring that cannot be read (${holding.problem})`
     case 'other':

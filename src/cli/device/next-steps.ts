@@ -50,10 +50,10 @@ function suspended(
 }
 
 function full(
-  { used, capacity, ring }: SurveyedState,
+  { usedBytes, capacityBytes, ring }: SurveyedState,
   { device, holders }: Circumstances,
 ): readonly NextStep[] {
-  const share = used / capacity
+  const share = usedBytes / capacityBytes
   if (share < NEARLY_FULL || ring?.onFull === 'overwrite') return []
   const larger = `sbr migrate ${shellWord(device)} NEW --size SIZE`
   const full = `${percent(share)} full`

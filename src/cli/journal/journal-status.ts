@@ -62,21 +62,21 @@ export async function readStatus(
 /** The report for programs. */
 export function statusJson(report: JournalReport): object {
   const { device, state, count, shown, performing } = report
-  const { used, capacity } = state
+  const { usedBytes, capacityBytes } = state
   const { producer, consumer } = shownRoles(state)
   const operations = shown.map(({ position, bytes, start }) => ({
     position: formatPosition(position, state.format),
     bytes,
     startHex: Buffer.from(start).toString('hex'),
   }))
-  const pending = { pendingOperations: count, pendingBytes: used, capacity }
+  const pending = { pendingOperations: count, pendingBytes: usedBytes, capacityBytes }
   return { device, ...pending, producer, consumer, performing, operations }
 }
 
 /** The report as text. */
 export function statusText(report: JournalReport, columns: number, style: Style): string {
   const { state, count, shown, performing, problem } = report
-  const { used, capacity } = state
+  const { usedBytes: used, capacityBytes: capacity } = state
   const { producer, consumer } = shownRoles(state)
   const operations = count === 1 ? 'operation' : 'operations'
   const pending = `${grouped(count)} ${operations}`

@@ -60,15 +60,15 @@ async function writeItems(
 
 function summary(state: RingInspection, options: ReportOptions, style: Style): readonly Row[] {
   const { holders, leases } = options
-  const { capacity, used, stats } = state
+  const { capacityBytes, usedBytes, stats } = state
   const { producer, consumer } = shownRoles(state)
   return [
     ['format', String(state.format)],
     ...ringRows(state, style),
     ['size', `${grouped(state.sizeSectors)} sectors of ${state.sectorSize} bytes`],
-    ['capacity', style.bytes(capacity)],
-    ['used', `${style.bytes(used)} (${percent(used / capacity)})`],
-    ['free', style.bytes(state.free)],
+    ['capacity', style.bytes(capacityBytes)],
+    ['used', `${style.bytes(usedBytes)} (${percent(usedBytes / capacityBytes)})`],
+    ['free', style.bytes(state.freeBytes)],
     ...waitingRows(state, style),
     stateRow(producer.suspendAck, consumer.suspend),
     [

@@ -61,13 +61,13 @@ export const readerInstrument: MakeInstrument = instrumentOf<ReaderEvent, Reader
     switch (event.event) {
       case 'received':
         record.items += event.entries.length
-        record.again += event.again
-        record.unacked = event.unacked
+        record.again += event.redelivered
+        record.unacked = event.unackedEntries
         observeEntries(record, event)
         break
       case 'acknowledged':
-        record.acknowledged += event.entries
-        record.unacked = event.unacked
+        record.acknowledged += event.count
+        record.unacked = event.unackedEntries
         record.acknowledgeTimes.observeMs(event.durationMs)
         break
       case 'woken':

@@ -30,7 +30,7 @@ export const workInstrument: MakeInstrument = instrumentOf<WorkEvent, WorkRecord
   hear: ({ times, items, retries }, event) => {
     switch (event.event) {
       case 'handled':
-        for (const { count, durationMs } of event.attempts) times.ok.observeMs(durationMs, count)
+        for (const { count, durationMs } of event.succeeded) times.ok.observeMs(durationMs, count)
         items.handled += event.entries.length
         break
       case 'failed':

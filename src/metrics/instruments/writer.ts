@@ -7,7 +7,7 @@ interface WriterRecord {
   commits: number
   items: number
   bytes: number
-  waitingBytes: number | undefined
+  queuedBytes: number | undefined
   failures: number
   overloaded: number
   isBlocked: boolean
@@ -27,7 +27,7 @@ export const writerInstrument: MakeInstrument = instrumentOf<WriterEvent, Writer
     client: ({ client }) => client,
   },
   start: () => ({
-    ...{ open: 0, commits: 0, items: 0, bytes: 0, waitingBytes: undefined, failures: 0 },
+    ...{ open: 0, commits: 0, items: 0, bytes: 0, queuedBytes: undefined, failures: 0 },
     ...{ overloaded: 0, isBlocked: false },
     blocked: { full: 0, suspended: 0 },
     wakes: { hint: 0, call: 0, poll: 0 },
@@ -43,7 +43,7 @@ export const writerInstrument: MakeInstrument = instrumentOf<WriterEvent, Writer
         record.commits++
         record.items += event.items
         record.bytes += event.bytes
-        record.waitingBytes = event.waitingBytes
+        record.queuedBytes = event.queuedBytes
         record.isBlocked = false
         record.commitItems.observe(event.items)
         record.commitTimes.observeMs(event.durationMs)
@@ -64,7 +64,7 @@ export const writerInstrument: MakeInstrument = instrumentOf<WriterEvent, Writer
         break
       case 'closed':
         record.isBlocked = false
-        record.waitingBytes = undefined
+        record.queuedBytes = undefined
     }
   },
   metrics: [
@@ -82,9 +82,9 @@ export const writerInstrument: MakeInstrument = instrumentOf<WriterEvent, Writer
     ),
     one(
       'gauge',
-      'writer_waiting_bytes',
+      'writer_queued_bytes',
       'Bytes that waited in memory after the last commit.',
-      ({ waitingBytes }) => waitingBytes,
+      ({ queuedBytes }) => queuedBytes,
     ),
     one(
       'gauge',

@@ -1,7 +1,12 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { isRingError } from '../../errors.ts'
 import type { RingInspection } from '../inspection.ts'
-import { type DumpOptions, decodeFields, type FieldSpec, type Structure } from '../report/dump.ts'
+import {
+  type DumpOptions,
+  decodeFields,
+  type FieldSpec,
+  type RingStructure,
+} from '../report/dump.ts'
 import { inspect } from './inspect.ts'
 import { DATA_SECTOR, MAGIC_SECTOR, makeLayout, PRODUCER_SECTOR, recordBytes } from './layout.ts'
 import { HEADER_BYTES, MAGIC } from './magic.ts'
@@ -21,7 +26,7 @@ export async function structureAt(
   offset: number,
   _length: number,
   options: DumpOptions,
-): Promise<Structure> {
+): Promise<RingStructure> {
   const { sectorSize, sizeSectors } = await device.getInfo()
   makeLayout(sectorSize, sizeSectors, device.name)
   const sector = Math.floor(offset / sectorSize)
@@ -34,7 +39,7 @@ async function control(
   device: BlockDevice,
   sector: number,
   sectorSize: number,
-): Promise<Structure> {
+): Promise<RingStructure> {
   const bytes = device.allocate(sectorSize)
   await device.read(sector, [bytes])
   const start = sector * sectorSize
@@ -69,8 +74,8 @@ async function record(
   device: BlockDevice,
   offset: number,
   { signal }: DumpOptions,
-): Promise<Structure> {
-  const free: Structure = { structure: 'free', start: offset, length: 1, fields: [] }
+): Promise<RingStructure> {
+  const free: RingStructure = { structure: 'free', start: offset, length: 1, fields: [] }
   try {
     const state = await inspect(device)
     const position = positionOf(state, offset)
@@ -92,8 +97,11 @@ async function record(
 }
 
 /** The ring offset of a byte of the device: in the last lap that is not acknowledged. */
-function positionOf({ consumer, capacity, sectorSize }: RingInspection, offset: number): bigint {
-  const size = BigInt(capacity)
+function positionOf(
+  { consumer, capacityBytes, sectorSize }: RingInspection,
+  offset: number,
+): bigint {
+  const size = BigInt(capacityBytes)
   const inArea = BigInt(offset - DATA_SECTOR * sectorSize)
   return consumer.position + ((inArea - (consumer.position % size) + size) % size)
 }
@@ -105,10 +113,10 @@ function part(
   at: number,
   itemBytes: number,
   index: number,
-): Structure {
+): RingStructure {
   const base = DATA_SECTOR * state.sectorSize
   const deviceOffset = (byte: number): number =>
-    base + Number((position + BigInt(byte)) % BigInt(state.capacity))
+    base + Number((position + BigInt(byte)) % BigInt(state.capacityBytes))
   const of = `of record ${index} at position ${position}`
   const end = HEADER_BYTES + itemBytes
   const length = {

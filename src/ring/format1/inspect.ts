@@ -36,7 +36,7 @@ export async function inspect(
   const control = await Control.open(device, NO_NAMES, systemClock)
   const { producer, consumer } = await control.refresh()
   const { sectorSize, sizeSectors, dataBytes } = control.layout
-  const used = Number(producer.offset - consumer.offset)
+  const usedBytes = Number(producer.offset - consumer.offset)
   return {
     format: 1,
     sectorSize,
@@ -51,9 +51,9 @@ export async function inspect(
       suspend: consumer.flag,
       text: consumer.text,
     },
-    capacity: dataBytes,
-    used,
-    free: dataBytes - used,
+    capacityBytes: dataBytes,
+    usedBytes,
+    freeBytes: dataBytes - usedBytes,
     items: () => items(control, consumer.offset, producer.offset, maxItemBytes),
     newest: () => unsupported(device, 'be read backward: nothing says where the one before begins'),
     consumed: () =>

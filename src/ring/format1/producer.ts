@@ -1,10 +1,10 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { readOnly } from '../../block/validate.ts'
 import { asPosition, type Position } from '../../position.ts'
-import { NO_OPTIONS, signalOf } from '../../util/waiting.ts'
+import { NO_OPTIONS, signalOf, type WaitingOptions } from '../../util/waiting.ts'
 import type { AttachedProducer, QueueProducer, RoomFor } from '../format.ts'
 import { pushOne } from '../shared/single-item.ts'
-import type { AttachOptions, PushManyResult, PushOptions, PushResult, RingState } from '../types.ts'
+import type { AttachOptions, PushManyResult, PushResult, RingState } from '../types.ts'
 import { dataOffset, recordBytes } from './layout.ts'
 import { CONSUMER, PRODUCER } from './pointer.ts'
 import { encodeRecords, extentOf, runsOf } from './record.ts'
@@ -81,13 +81,13 @@ class Format1Producer extends Format1Role implements QueueProducer {
     })
   }
 
-  push(item: Uint8Array, options?: PushOptions): Promise<PushResult> {
+  push(item: Uint8Array, options?: WaitingOptions): Promise<PushResult> {
     return pushOne(this, item, options)
   }
 
   pushMany(
     items: readonly Uint8Array[],
-    options: PushOptions = NO_OPTIONS,
+    options: WaitingOptions = NO_OPTIONS,
   ): Promise<PushManyResult> {
     return this.runWith(items, async (own) => {
       signalOf('Producer.pushMany', options)
@@ -105,7 +105,10 @@ class Format1Producer extends Format1Role implements QueueProducer {
     return { status: 'ok', pushed: count, position: this.position, positions }
   }
 
-  append(items: readonly Uint8Array[], options: PushOptions = NO_OPTIONS): Promise<PushManyResult> {
+  append(
+    items: readonly Uint8Array[],
+    options: WaitingOptions = NO_OPTIONS,
+  ): Promise<PushManyResult> {
     return this.runWith(items, async (own) => {
       signalOf('Producer.append', options)
       return this.#allOrNothing(async () => {
@@ -116,7 +119,7 @@ class Format1Producer extends Format1Role implements QueueProducer {
     })
   }
 
-  advance(position: Position, options: PushOptions = NO_OPTIONS): Promise<void> {
+  advance(position: Position, options: WaitingOptions = NO_OPTIONS): Promise<void> {
     return this.run(async () => {
       signalOf('Producer.advance', options)
       return this.#advance(position)
@@ -177,7 +180,7 @@ class Format1Producer extends Format1Role implements QueueProducer {
 
   /** Whether `bytes` fit after the tail, after a refresh if necessary. */
   async #hasRoom(bytes: number): Promise<boolean> {
-    const needed = this.#tail + BigInt(bytes) - BigInt(this.capacity)
+    const needed = this.#tail + BigInt(bytes) - BigInt(this.capacityBytes)
     if (needed <= this.durable) return true
     if (needed > this.other.offset || this.isForgotten) await this.refresh()
     if (needed > this.other.offset) return false
@@ -228,7 +231,7 @@ class Format1Producer extends Format1Role implements QueueProducer {
 
   /** Restores what follows the end in its sector: zeroes, or in a nearly full ring the oldest items' bytes. */
   async #fillAfter(sector: Uint8Array, used: number, end: bigint): Promise<void> {
-    const live = this.durable + BigInt(this.capacity)
+    const live = this.durable + BigInt(this.capacityBytes)
     if (end + BigInt(sector.length - used) > live) {
       await this.device.read(extentOf(this.control.layout, end, end).sector, [sector])
     } else {

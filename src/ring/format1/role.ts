@@ -39,7 +39,7 @@ export async function attach(
 /** What producer and consumer have in common: their own pointer sector, and a view of the other's. */
 export abstract class Format1Role extends BaseRole {
   override readonly format = 1
-  override readonly capacity: number
+  override readonly capacityBytes: number
   override readonly maxItemBytes: number
   protected readonly control: Control
   /** The content of our own sector: only we write it. */
@@ -55,7 +55,7 @@ export abstract class Format1Role extends BaseRole {
   constructor(attachment: Attachment, kind: PointerKind, otherKind: PointerKind) {
     const { claimed, control, pointers } = attachment
     super(claimed)
-    this.capacity = control.layout.dataBytes
+    this.capacityBytes = control.layout.dataBytes
     this.maxItemBytes = Math.min(claimed.maxItemBytes, maxItemBytes(control.layout))
     this.control = control
     this.own = pointers[kind.role]

@@ -78,14 +78,14 @@ async function check(
       items++
       bytes += length
       done += recordBytes(length)
-      onProgress?.(done, state.used)
+      onProgress?.(done, state.usedBytes)
     }
   } catch (error) {
     if (!isCorrupt(error)) throw error
     onDamage(error)
   }
-  const blocks = Math.ceil(state.used / sectorSize)
-  const freeBlocks = Math.floor(state.free / sectorSize)
+  const blocks = Math.ceil(state.usedBytes / sectorSize)
+  const freeBlocks = Math.floor(state.freeBytes / sectorSize)
   return { blocks, freeBlocks, batches: 0, items, bytes }
 }
 

@@ -3,12 +3,12 @@ import { readOnly } from '../../block/validate.ts'
 import type { RingError } from '../../errors.ts'
 import type { Position } from '../../position.ts'
 import { Lazy } from '../../util/lazy.ts'
-import { NO_OPTIONS, signalOf } from '../../util/waiting.ts'
+import { NO_OPTIONS, signalOf, type WaitingOptions } from '../../util/waiting.ts'
 import type { AttachedProducer, QueueProducer, RoomFor } from '../format.ts'
 import type { Claimed } from '../shared/claim-role.ts'
 import { pushOne } from '../shared/single-item.ts'
 import { isTraced, trace } from '../trace.ts'
-import type { AttachOptions, PushManyResult, PushOptions, PushResult, RingState } from '../types.ts'
+import type { AttachOptions, PushManyResult, PushResult, RingState } from '../types.ts'
 import { type Batch, BatchBuilder, type BatchStart, type EncodedBatch } from './batch-builder.ts'
 import { BatchCutter, type Part } from './batch-cutter.ts'
 import { batchBlocks, batchEnd } from './disk/batch.ts'
@@ -154,22 +154,25 @@ export class Format2Producer extends Format2Role implements QueueProducer {
     })
   }
 
-  push(item: Uint8Array, options?: PushOptions): Promise<PushResult> {
+  push(item: Uint8Array, options?: WaitingOptions): Promise<PushResult> {
     return pushOne(this, item, options)
   }
 
   pushMany(
     items: readonly Uint8Array[],
-    options: PushOptions = NO_OPTIONS,
+    options: WaitingOptions = NO_OPTIONS,
   ): Promise<PushManyResult> {
     return this.#write(items, false, 'Producer.pushMany', options)
   }
 
-  append(items: readonly Uint8Array[], options: PushOptions = NO_OPTIONS): Promise<PushManyResult> {
+  append(
+    items: readonly Uint8Array[],
+    options: WaitingOptions = NO_OPTIONS,
+  ): Promise<PushManyResult> {
     return this.#write(items, true, 'Producer.append', options)
   }
 
-  advance(position: Position, options: PushOptions = NO_OPTIONS): Promise<void> {
+  advance(position: Position, options: WaitingOptions = NO_OPTIONS): Promise<void> {
     return this.run(async () => {
       const signal = signalOf('Producer.advance', options)
       const { epoch, seq } = fromPosition(position)
@@ -196,7 +199,7 @@ export class Format2Producer extends Format2Role implements QueueProducer {
     pushed: readonly Uint8Array[],
     commit: boolean,
     call: string,
-    options: PushOptions,
+    options: WaitingOptions,
   ): Promise<PushManyResult> {
     return this.runWith(pushed, async (items) => {
       const signal = signalOf(call, options)

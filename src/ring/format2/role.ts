@@ -100,7 +100,7 @@ function damagedSlots(role: string, device: string, bad: BadBlock): RingError {
 /** What both roles of format 2 have in common. */
 export abstract class Format2Role extends BaseRole {
   override readonly format = 2
-  override readonly capacity: number
+  override readonly capacityBytes: number
   override readonly maxItemBytes: number
   override readonly onFull: 'wait' | 'overwrite'
   protected readonly disk: Disk
@@ -111,7 +111,7 @@ export abstract class Format2Role extends BaseRole {
   constructor(claimed: Claimed, disk: Disk) {
     super(claimed)
     this.disk = disk
-    this.capacity = disk.layout.dataBlocks * disk.layout.blockSize
+    this.capacityBytes = disk.layout.dataBlocks * disk.layout.blockSize
     this.maxItemBytes = Math.min(claimed.maxItemBytes, maxItemBytes(disk.layout))
     this.onFull = disk.ring.overwrites ? 'overwrite' : 'wait'
   }

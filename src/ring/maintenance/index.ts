@@ -11,7 +11,7 @@ import { verify as verify1 } from '../format1/verify.ts'
 import { structureAt as structure2 } from '../format2/check/dump.ts'
 import { repair as repair2 } from '../format2/check/repair.ts'
 import { verify as verify2 } from '../format2/check/verify.ts'
-import type { DumpOptions, RingDump, Structure } from '../report/dump.ts'
+import type { DumpOptions, RingDump, RingStructure } from '../report/dump.ts'
 import { type RingReport, VERIFY_KINDS, type VerifyOptions } from '../report/finding.ts'
 import type { RepairOptions, RepairReport } from '../report/repair.ts'
 import { cannotRead } from '../report/unreadable.ts'
@@ -110,7 +110,7 @@ async function structureIfReadable(
   offset: number,
   length: number,
   options: DumpOptions,
-): Promise<Structure> {
+): Promise<RingStructure> {
   try {
     return await structure1(device, offset, length, options)
   } catch (error) {
@@ -121,7 +121,7 @@ async function structureIfReadable(
 }
 
 /** An unreadable part has no fields, because it is unreadable, and not because of the zeroes read in its place. */
-function explained(found: Structure, lost: readonly ByteRange[]): Structure {
+function explained(found: RingStructure, lost: readonly ByteRange[]): RingStructure {
   const meets = (start: number, bytes: number): ByteRange | undefined =>
     lost.find((range) => range.offset < start + bytes && start < range.offset + range.bytes)
   const reason = meets(found.start, found.length)

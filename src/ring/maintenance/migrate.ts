@@ -251,7 +251,7 @@ function planOf(
     return { base: begun.base, start, skip: pushed - begun.base, counts }
   }
   if (pushed > 0n && options.add !== true) {
-    if (last !== undefined && old.used === 0) return undefined
+    if (last !== undefined && old.usedBytes === 0) return undefined
     throw new RingError(
       'RING_NOT_BLANK',
       `${device} has been pushed items other than those of this migration; nothing was moved. What an earlier call ` +

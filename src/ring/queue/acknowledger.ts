@@ -256,21 +256,21 @@ export class Acknowledger {
 
   /** Publishes a write. */
   #publishAcknowledged(position: Position, startedAt: number | undefined): void {
-    const entries = this.#left
+    const count = this.#left
     this.#left = 0
     if (startedAt === undefined) return
     const durationMs = this.#clock.now() - startedAt
-    const { size: unacked } = this.#deliveries
+    const { size: unackedEntries } = this.#deliveries
     const { device, queue, client } = this.#consumer
     const event: ReaderEvent = {
       device: device.name,
       queue,
       client,
       event: 'acknowledged',
-      entries,
+      count,
       position,
       durationMs,
-      unacked,
+      unackedEntries,
     }
     readerEvents.publish(event)
   }

@@ -177,8 +177,8 @@ export class EntrySource<Out> {
 
   #publishReceived(entries: readonly RingEntry<Out>[], deliveredBefore: Position): void {
     const first = entries.findIndex(({ position }) => position > deliveredBefore)
-    const again = first < 0 ? entries.length : first
-    const { size: unacked } = this.#deliveries
+    const redelivered = first < 0 ? entries.length : first
+    const { size: unackedEntries } = this.#deliveries
     const at = this.#clock.time()
     const { device, queue, client } = this.#consumer
     const event: ReaderEvent = {
@@ -187,9 +187,9 @@ export class EntrySource<Out> {
       client,
       event: 'received',
       entries,
-      again,
+      redelivered,
       at,
-      unacked,
+      unackedEntries,
     }
     readerEvents.publish(event)
   }

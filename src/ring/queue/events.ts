@@ -39,7 +39,7 @@ export type WriterEvent = HandleNames &
         /** The pushes that it completed. */
         readonly pushes: readonly CompletedPushes[]
         /** Bytes that still wait in memory. */
-        readonly waitingBytes: number
+        readonly queuedBytes: number
       }
     | {
         /** There was no room, or the ring is suspended: pushes wait, or `tryPush` says so. */
@@ -90,23 +90,23 @@ export type ReaderEvent = HandleNames &
         /** The entries, in their order. */
         readonly entries: readonly ReceivedEntry[]
         /** How many of them this reader had delivered before. */
-        readonly again: number
+        readonly redelivered: number
         /** When, since 1970, by the reader's clock. */
         readonly at: number
         /** Entries that were delivered and are still in the ring. */
-        readonly unacked: number
+        readonly unackedEntries: number
       }
     | {
         /** Acknowledgements became durable, with one write. */
         readonly event: 'acknowledged'
         /** How many entries left the ring. */
-        readonly entries: number
+        readonly count: number
         /** Everything before it is acknowledged. */
         readonly position: Position
         /** How long the write took. */
         readonly durationMs: number
         /** Entries that were delivered and are still in the ring. */
-        readonly unacked: number
+        readonly unackedEntries: number
       }
     | {
         /** A pause while waiting has ended. */

@@ -35,7 +35,7 @@ export interface HeldEvent {
   /** Its number; undefined in format 1. */
   readonly number: number | undefined
   /** How many entries were delivered and are still in the ring. */
-  readonly unacked: number
+  readonly unackedEntries: number
 }
 
 const helds = channel('shared-block-ring:held')
@@ -83,9 +83,9 @@ export class Hold {
     return this.#wasFull
   }
 
-  #publish(oldest: Delivery, unacked: number): void {
+  #publish(oldest: Delivery, unackedEntries: number): void {
     if (!helds.hasSubscribers) return
-    const event = { ...namesOf(this.#consumer), ...this.#named(oldest), unacked }
+    const event = { ...namesOf(this.#consumer), ...this.#named(oldest), unackedEntries }
     helds.publish(event satisfies HeldEvent)
   }
 

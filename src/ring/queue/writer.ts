@@ -216,7 +216,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
   }
 
   /** Bytes of encoded items that wait to be pushed. */
-  get waitingBytes(): number {
+  get queuedBytes(): number {
     return this.#queue.bytes
   }
 
@@ -432,7 +432,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
       position,
       durationMs,
       pushes,
-      waitingBytes: this.#queue.bytes,
+      queuedBytes: this.#queue.bytes,
     }
     writerEvents.publish(event)
   }

@@ -24,7 +24,7 @@ export interface RingDumpField {
 }
 
 /** What is at an offset of a device. */
-export interface Structure {
+export interface RingStructure {
   /** Such as `producer slot 2`, `item 3 of the batch at LSN 17`, or `free`. */
   readonly structure: string
   /** Where it begins, in bytes from the device's start. */
@@ -38,7 +38,7 @@ export interface Structure {
 }
 
 /** What `dumpAt` returns. */
-export interface RingDump extends Structure {
+export interface RingDump extends RingStructure {
   /** The format’s number. */
   readonly format: 1 | 2
   /** Where the dumped bytes are. */

@@ -7,8 +7,11 @@ export const NEARLY_FULL = 0.9
 export const STUCK_MS = 30_000
 
 /** How full a data area is, from 0 to 1. */
-export function fillOf(log: { readonly used: number; readonly capacity: number }): number {
-  return log.used / log.capacity
+export function fillOf(area: {
+  readonly usedBytes: number
+  readonly capacityBytes: number
+}): number {
+  return area.usedBytes / area.capacityBytes
 }
 
 /**

@@ -32,7 +32,7 @@ export abstract class BaseRole implements RingRole {
   abstract readonly format: 1 | 2
   readonly queue: string
   readonly client: string
-  abstract readonly capacity: number
+  abstract readonly capacityBytes: number
   abstract readonly maxItemBytes: number
   abstract readonly logOffset: bigint
   readonly onFull: 'wait' | 'overwrite' = 'wait'

@@ -1,13 +1,7 @@
 import type { Position } from '../../position.ts'
 import { checkOptions, type OptionKind, type OptionKinds } from '../../util/options.ts'
-import type {
-  Consumer,
-  PopManyOptions,
-  PopResult,
-  Producer,
-  PushOptions,
-  PushResult,
-} from '../types.ts'
+import type { WaitingOptions } from '../../util/waiting.ts'
+import type { Consumer, PopManyOptions, PopResult, Producer, PushResult } from '../types.ts'
 
 const DEFAULT_MAX_ITEMS = 1000
 /** What a `popMany` pops at most, if it is not told. */
@@ -17,7 +11,7 @@ export const DEFAULT_MAX_BYTES: number = 1 << 20
 export async function pushOne(
   producer: Producer,
   item: Uint8Array,
-  options?: PushOptions,
+  options?: WaitingOptions,
 ): Promise<PushResult> {
   const result = await producer.pushMany([item], options)
   if (result.status !== 'ok') return result

@@ -247,7 +247,7 @@ export class Program {
     const pool = await this.#opened()
     const look = oracle.look()
     try {
-      const state = await pool.state()
+      const state = await pool.status()
       oracle.checkUuid(state.uuid)
       oracle.saw(look, state)
       const taken = state.rings.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)

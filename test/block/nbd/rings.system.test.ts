@@ -80,7 +80,7 @@ describe.each(SERVERS)('%s', (_, serve, name) => {
       expect(found).toEqual(items)
       // More than the disk holds, so that room was freed and taken again.
       expect(items.join('').length).toBeGreaterThan(2 << 20)
-      expect((await inspectRing(device)).used).toBe(0)
+      expect((await inspectRing(device)).usedBytes).toBe(0)
     },
   )
 })

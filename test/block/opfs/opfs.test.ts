@@ -17,7 +17,7 @@ describe('conformance, with a fake browser', () => {
     reopen: ({ name }) => OpfsBlockDevice.open(name, { platform }),
     openSecond: ({ name }) => OpfsBlockDevice.open(name, { platform }),
     openReadOnly: () =>
-      OpfsBlockDevice.openOrCreate(`ring-${++files}`, { sizeBytes, readOnly: true, platform }),
+      OpfsBlockDevice.openOrCreate(`ring-${++files}`, { sizeBytes, mode: 'read-only', platform }),
   })
 })
 

@@ -387,7 +387,7 @@ export const CALLS: readonly Call[] = [
       device.signal.addEventListener('abort', () => void server.close(), { once: true })
       try {
         const page = await connectRing(port1)
-        await page.stats()
+        await page.status()
         for (const { item, ack } of await page.receiveMany({ maxItems: 3 })) {
           deliver(item)
           await ack()

@@ -59,11 +59,11 @@ class Rig {
       // fits has room. Until it has heard of an epoch, blocks of items that were dropped there count as used.
       await this.consumer?.state()
       await this.clock.advance(200)
-      const { free } = await inspectRing(this.device)
+      const { freeBytes } = await inspectRing(this.device)
       result = await call()
       const [first] = items
       const blocks = Math.ceil((88 + (first?.length ?? 0)) / 512) + (commit ? 0 : 1)
-      if (this.held.length === 0 && blocks * 512 <= free) expect(result.status).toBe('ok')
+      if (this.held.length === 0 && blocks * 512 <= freeBytes) expect(result.status).toBe('ok')
     }
     if (result.status !== 'ok') return
     expect(result.positions.length).toBeGreaterThanOrEqual(Math.min(1, items.length))

@@ -161,7 +161,7 @@ describe('format 2', () => {
     const device = await ring()
     const producer = await attachProducer(device, { clock })
     const consumer = await Consumer.attach(device, { clock })
-    const item = new Uint8Array(producer.capacity / 2)
+    const item = new Uint8Array(producer.capacityBytes / 2)
     for (let round = 0; round < 5; round++) {
       expect(await producer.append([item])).toMatchObject({ status: 'ok' })
       const [popped] = await consumer.popMany()

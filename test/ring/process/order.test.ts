@@ -290,5 +290,5 @@ test('items read before damage are handled before the damage is reported', async
   await reader.seek(parsePosition(stopped.details.position ?? ''))
   expect(await reader.process(handler, options)).toMatchObject({ handled: 1 })
   expect(seen).toEqual([...names, 'last'])
-  expect((await inspectRing(device)).used).toBe(0)
+  expect((await inspectRing(device)).usedBytes).toBe(0)
 })

@@ -34,7 +34,7 @@ async function timesOf(
   const device = await filled(names)
   const events = await published(() => drain(device, handler(clock), options, { clock }))
   const handled = events.filter((event): event is Handled => event.event === 'handled')
-  const durations = handled.flatMap(({ entries, attempts }) => {
+  const durations = handled.flatMap(({ entries, succeeded: attempts }) => {
     const each = attempts.flatMap(({ count, durationMs }) => Array(count).fill(durationMs))
     expect(each).toHaveLength(entries.length)
     return entries.map((entry, at) => [(entry as { item?: string }).item, each[at]])

@@ -18,7 +18,7 @@ With --json: one object with "device", "kind" ("file", "raw" or "nbd"), "sizeByt
 "unusedBytes" (at the end of a file whose length is not a whole number of sectors), "readWrite", "direct" (bypasses the
 page cache; not for "nbd"), "durability" ("dsync": one write through O_DSYNC; "fua": one with FUA; "flush": a write
 and a flush), "capabilities" and
-"holds": {"kind":"blank"}, {"kind":"ring","format","capacity","used"} (of format 2 also "waitingBytes"),
+"holds": {"kind":"blank"}, {"kind":"ring","format","capacityBytes","usedBytes"} (of format 2 also "waitingBytes"),
 {"kind":"damaged-ring","problem"} or {"kind":"other","description"}.
 
 EXAMPLES

@@ -32,7 +32,7 @@ once, to count it; operations that are performed meanwhile are left out.
 given. Only a performer on this machine is known to be running or not.
 
 With --json: one object with "device", "pendingOperations", "pendingBytes" (in the ring, with lengths and
-padding), "capacity", "producer" and "consumer" ("offset", a position, and "text"; "suspendAck" and
+padding), "capacityBytes", "producer" and "consumer" ("offset", a position, and "text"; "suspendAck" and
 "suspend"), "performing" and "operations", the first of them: "position" is the operation's end, as a
 string (EPOCH:ITEM in format 2, bytes in format 1), "bytes" its length, "startHex" its first 256 bytes. If some
 cannot be read, an "error" follows, "pendingOperations" counts those read before it, and the exit code is 1.

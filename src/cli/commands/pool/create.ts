@@ -62,7 +62,7 @@ async function run(flags: Flags, path: string): Promise<void> {
   // No program uses the overwritten content, here or on another host.
   await (await takeRoles(opened, 'sbr pool create'))[Symbol.asyncDispose]()
   const created = await createPool(opened, { eraseOther: flags.force === true })
-  const { sizeBytes, freeBytes } = await (await openPool(opened)).state()
+  const { sizeBytes, freeBytes } = await (await openPool(opened)).status()
   const text = created
     ? `made a pool, with room for ${grouped(freeBytes)} bytes of rings`
     : 'already has a pool, which was not changed'

@@ -1,5 +1,5 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
-import type { PoolState } from '../../../pool/index.ts'
+import type { PoolStatus } from '../../../pool/index.ts'
 import type { LeaseState } from '../../../ring/lease-types.ts'
 import { describeLease } from '../../../text/lease.ts'
 import { counted, grouped, safeJson, safeText } from '../../../text/render.ts'
@@ -28,7 +28,7 @@ export const list: Command<CommandContext> = buildCommand({
 async function run(flags: CommonFlags, path: string): Promise<void> {
   using stop = stopSignals()
   await using opened = await openPoolOf(path, 'read-only', flags, stop.signal)
-  const state = await opened.pool.state()
+  const state = await opened.pool.status()
   const lease = await opened.pool.lease()
   const text =
     flags.json === true
@@ -37,7 +37,7 @@ async function run(flags: CommonFlags, path: string): Promise<void> {
   await standardOutput(stop.signal).write(text)
 }
 
-function stateText(path: string, state: PoolState, lease: LeaseState): string {
+function stateText(path: string, state: PoolStatus, lease: LeaseState): string {
   const { rings, freeBytes, largestFreeBytes } = state
   const sizes = rings.map(({ sizeBytes }) => grouped(sizeBytes))
   const width = Math.max(0, ...sizes.map(({ length }) => length))

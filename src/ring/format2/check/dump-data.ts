@@ -4,7 +4,7 @@ import {
   type DumpOptions,
   decodeFields,
   type FieldSpec,
-  type Structure,
+  type RingStructure,
 } from '../../report/dump.ts'
 import {
   BATCH_HEADER_BYTES,
@@ -43,7 +43,7 @@ export async function structureInData(
   offset: number,
   length: number,
   options: DumpOptions,
-): Promise<Structure> {
+): Promise<RingStructure> {
   const { clock = systemClock, signal } = options
   const { dataOffset, dataBlocks, blockSize } = disk.layout
   const index = Math.floor((offset - dataOffset) / blockSize)
@@ -102,7 +102,7 @@ async function batchAround(
 }
 
 /** A block that should belong to a batch, and does not. */
-async function damagedBatch(disk: Disk, lsn: number, start: number): Promise<Structure> {
+async function damagedBatch(disk: Disk, lsn: number, start: number): Promise<RingStructure> {
   const { blockSize } = disk.layout
   const block = await disk.readBlocks(lsn, 1)
   const opened = openHeader(block, lsn, disk.uuid, disk.layout)
@@ -124,7 +124,7 @@ async function inBatch(
   at: number,
   length: number,
   signal: AbortSignal | undefined,
-): Promise<Structure> {
+): Promise<RingStructure> {
   const { blockSize } = disk.layout
   const { lsn, seq } = header.start
   const batchBytes = batchBlocks(header.records, header.bodyBytes, blockSize) * blockSize
@@ -142,7 +142,7 @@ async function inBatch(
     end: number,
     specs: readonly FieldSpec[],
     problem?: string,
-  ): Structure => ({
+  ): RingStructure => ({
     structure,
     start: offsetIn(disk, lsn, start),
     length: end - start,

@@ -5,7 +5,7 @@ import {
   type DumpOptions,
   decodeFields,
   type FieldSpec,
-  type Structure,
+  type RingStructure,
 } from '../../report/dump.ts'
 import { isBad, textOf } from '../disk/block.ts'
 import { Disk } from '../disk/disk.ts'
@@ -36,7 +36,7 @@ export async function structureAt(
   offset: number,
   length: number,
   options: DumpOptions,
-): Promise<Structure> {
+): Promise<RingStructure> {
   let disk: Disk
   try {
     disk = await Disk.open(device)
@@ -72,7 +72,7 @@ async function oneOfSeveral(
   device: BlockDevice,
   offset: number,
   error: unknown,
-): Promise<Structure | undefined> {
+): Promise<RingStructure | undefined> {
   if (!isRingError(error) || error.details.field !== 'superblocks') return undefined
   const { sectorSize } = await device.getInfo()
   if (offset % sectorSize !== 0) return undefined
@@ -92,7 +92,7 @@ function isIn(offset: number, start: number, length: number): boolean {
   return offset >= start && offset < start + length
 }
 
-async function guard(disk: Disk): Promise<Structure> {
+async function guard(disk: Disk): Promise<RingStructure> {
   const bytes = disk.device.allocate(disk.layout.superblocks[0])
   await disk.device.read(0, [bytes])
   const problem = hasGuard(bytes) ? {} : { problem: `a byte differs at ${differsAt(bytes)}` }
@@ -139,7 +139,7 @@ function metadataOf({ layout, ring }: Disk): readonly MetadataBlock[] {
   ]
 }
 
-async function metadata(disk: Disk, found: MetadataBlock): Promise<Structure> {
+async function metadata(disk: Disk, found: MetadataBlock): Promise<RingStructure> {
   const block = await readBlock(disk, found.offset)
   const problems = found.check(block)
   return {

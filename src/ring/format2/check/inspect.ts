@@ -31,8 +31,8 @@ export async function inspect(
   const first = firstCursor({ producer, consumer })
   const waitingItems = Math.max(0, committed.seq - itemsBefore(first))
   const position = consumerPosition(disk, producer, consumer)
-  const capacity = dataBlocks * blockSize
-  const used = Math.max(0, committed.lsn - first.logPosition.lsn) * blockSize
+  const capacityBytes = dataBlocks * blockSize
+  const usedBytes = Math.max(0, committed.lsn - first.logPosition.lsn) * blockSize
   return {
     format: 2,
     ring: {
@@ -53,9 +53,9 @@ export async function inspect(
       suspend: consumer.suspend,
       text: consumer.text,
     },
-    capacity,
-    used,
-    free: capacity - used,
+    capacityBytes,
+    usedBytes,
+    freeBytes: capacityBytes - usedBytes,
     waitingItems,
     waitingBytes: waitingItems === 0 ? 0 : bytesBetween(first.bytes, committed.bytes),
     stats: statsOf(state, tail, state.oldestAt),

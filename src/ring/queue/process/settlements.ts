@@ -159,7 +159,7 @@ export class Settlements<Out> {
 
   #publishHandled(
     entries: readonly RingEntry<Out>[],
-    attempts: readonly SucceededAttempts[],
+    succeeded: readonly SucceededAttempts[],
   ): void {
     if (!workEvents.hasSubscribers) return
     const { device, queue, client } = this.#source.consumer
@@ -170,7 +170,7 @@ export class Settlements<Out> {
       client,
       event: 'handled',
       entries,
-      attempts,
+      succeeded,
     }
     workEvents.publish(message)
   }

@@ -176,7 +176,7 @@ export type WorkEvent = HandleNames &
         /** The items, in the order in which their handlers ended. */
         readonly entries: readonly ReceivedEntry[]
         /** The attempts that succeeded, each for `count` of them one after the other. */
-        readonly attempts: readonly SucceededAttempts[]
+        readonly succeeded: readonly SucceededAttempts[]
       }
     | ({
         /** The position after the item. */

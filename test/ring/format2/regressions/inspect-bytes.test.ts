@@ -28,5 +28,5 @@ test('inspecting a ring at work never counts an impossible number of bytes', asy
   }
   const found = await inspectRing(device)
   expect(done).toBe(true)
-  expect(found.waitingBytes).toBeLessThanOrEqual(found.capacity)
+  expect(found.waitingBytes).toBeLessThanOrEqual(found.capacityBytes)
 })

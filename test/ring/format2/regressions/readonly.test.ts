@@ -11,7 +11,7 @@ test('advance on a read-only device is refused each time', async () => {
   await producer.close()
   const bytes = new Uint8Array(512 * 512)
   await device.read(0, [bytes])
-  const readOnly = await MemoryBlockDevice.from(bytes, { readOnly: true })
+  const readOnly = await MemoryBlockDevice.from(bytes, { mode: 'read-only' })
   const consumer = await Consumer.attach(readOnly)
   const popped = await consumer.pop()
   if (popped.status !== 'item') throw new Error()
