@@ -252,7 +252,7 @@ export async function drain(tab: Tab): Promise<readonly number[]> {
   return await run(
     tab,
     `const numbers = []
-    while ((await ring.stats()).waitingItems > 0) {
+    while ((await ring.status()).waitingItems > 0) {
       for (const entry of await ring.receiveMany()) {
         numbers.push(entry.item.number)
         await entry.ack()

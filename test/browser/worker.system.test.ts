@@ -24,7 +24,7 @@ async function connected(ring: string, bytes?: number): Promise<Tab> {
 test('a page pushes, receives and acknowledges, and the next one gets what it did not', async () => {
   const tab = await connected('simple')
   await run(tab, 'await ring.pushMany([1, 2, 3])')
-  const stats = await run(tab, 'return await ring.stats()')
+  const stats = await run(tab, 'return await ring.status()')
   expect(stats).toMatchObject({ format: 2, waitingItems: 3 })
   expect(await acknowledgeTwo(tab)).toEqual([1, 2, 3])
   await tab.page.close()
@@ -52,7 +52,7 @@ test('a worker that is terminated rejects what waits', async () => {
     tab,
     `
     const waiting = [ring.receive(), ring.receive()]
-    await ring.stats()
+    await ring.status()
     worker.terminate()
     const results = await Promise.allSettled([...waiting, waiting[0].catch(() => ring.push(1))])
     return results.map(({ reason }) => reason.code)`,
