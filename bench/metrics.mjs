@@ -166,9 +166,15 @@ function listening() {
   })
   const events = {
     commit: ['writer', { ...names, ...commit, pushes, queuedBytes: 0 }],
-    receipt: ['reader', { ...names, event: 'received', entries, redelivered: 0, at: 1, unackedEntries: 0 }],
+    receipt: [
+      'reader',
+      { ...names, event: 'received', entries, redelivered: 0, at: 1, unackedEntries: 0 },
+    ],
     acknowledgement: ['reader', { ...names, ...acknowledge, unackedEntries: 0 }],
-    handled: ['work', { ...names, event: 'handled', entries: entries.slice(0, BURST), succeeded: attempts }],
+    handled: [
+      'work',
+      { ...names, event: 'handled', entries: entries.slice(0, BURST), succeeded: attempts },
+    ],
   }
   const messages = { handled: IN_FLIGHT / BURST }
   const took = Object.entries(events).map(([name, [channel, event]]) => {

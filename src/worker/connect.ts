@@ -112,7 +112,7 @@ let connectionOf: <Out, In>(
  * async function send(worker: ConnectTarget, order: { id: number }): Promise<void> {
  *   await using ring = await connectRing(worker, { codec: json<{ id: number }>() })
  *   await ring.push(order) // It is durable in the worker's ring.
- *   const { waitingItems } = await ring.stats()
+ *   const { waitingItems } = await ring.status()
  *   console.log(waitingItems)
  * }
  * ```
