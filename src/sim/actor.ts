@@ -10,7 +10,7 @@ import type { Trace } from './trace.ts'
 /** One role: what it does, and in which process. */
 export interface Actor {
   readonly names: RequestNames
-  /** Continues with its steps, in a new process; resolves when they are done. */
+  /** Continues its steps in a new process; resolves when they are done. */
   live(process: SimProcess): Promise<void>
   /** The process is gone. */
   died(): void
@@ -19,7 +19,7 @@ export interface Actor {
 /** A device that a process has opened. */
 export interface Mount {
   readonly device: BlockDevice
-  /** Whether every request fails from now on: only opening the device again helps. */
+  /** Whether every request fails from now on, until the device is opened again. */
   readonly spent: boolean
   /** Closes the device. */
   close(): Promise<void>
@@ -29,11 +29,11 @@ export interface Mount {
 export interface Pauses {
   /** Above 0 while a pause is granted: each has its own number. */
   granted: number
-  /** Nobody has requested one so far. */
+  /** No pause has been requested so far. */
   neverWanted: boolean
 }
 
-/** Everything that an actor uses of its run: a ring, processes, and the judges of what happens. */
+/** The part of a run that actors use: the ring, processes, and the checks. */
 export interface ActorContext {
   readonly ring: RingUnderTest
   readonly guarantees: Guarantees
@@ -51,13 +51,13 @@ export interface ActorContext {
    * @throws {BlockError} it cannot be opened now
    */
   open(process: SimProcess): Promise<Mount>
-  /** If there is an adversary, it chooses the content of the items that are about to be pushed. */
+  /** The adversary, if there is one, chooses the content of the items that are about to be pushed. */
   supply(items: readonly Uint8Array[], producer: Producer): void
   /** A step of the workload begins. */
   step(id: number, what: string): void
   /** Records a fault. */
   count(kind: FaultKind): void
-  /** Waits until no process of the role has anything to do: handles that take turns rely on it. */
+  /** Waits until no process of the role has anything left to do, before another handle takes its turn. */
   quiet(clock: Clock): Promise<void>
   /** Checks that attaching takes a bounded number of requests. */
   bounded<T>(what: string, process: SimProcess, attach: () => Promise<T>): Promise<T>
@@ -68,7 +68,7 @@ export interface ActorContext {
   judge(what: string, error: unknown): boolean
 }
 
-/** What the actors of both roles have in common: they go through their steps, in a process that has opened the device. */
+/** The base of both roles' actors: performs a list of steps, in a process that has opened the device. */
 export abstract class RoleActor<Step extends { readonly id: number }> implements Actor {
   readonly names: RequestNames
   protected readonly context: ActorContext
@@ -116,12 +116,12 @@ export abstract class RoleActor<Step extends { readonly id: number }> implements
     try {
       await this.open(process)
     } catch (error) {
-      // It is tried again before it is needed.
+      // The next step that needs it tries again.
       this.context.judge('opening the device', error)
     }
   }
 
-  /** A new process takes over from this one, which ends in order. */
+  /** Ends the process in order, and continues in a new one. */
   async restart(): Promise<void> {
     await this.dropOlder()
     await this.detach()
@@ -130,13 +130,13 @@ export abstract class RoleActor<Step extends { readonly id: number }> implements
     await this.enter(this.context.start())
   }
 
-  /** The device, opened if it is not. */
+  /** The device; opens it if necessary. */
   protected async open(process: SimProcess): Promise<Mount> {
     this.mount ??= await this.context.open(process)
     return this.mount
   }
 
-  /** A failure has ended a handle: closes the device if it is of no use any more. */
+  /** Called after a failure has ended a handle: closes the device if every further request would fail. */
   protected async leaveSpent(): Promise<void> {
     const { mount } = this
     if (mount?.spent !== true) return

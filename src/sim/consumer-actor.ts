@@ -9,17 +9,17 @@ import { ConsumerSession, itemNumber } from './oracle.ts'
 import type { ConsumerStep } from './plan.ts'
 import type { SimProcess } from './process.ts'
 
-/** A handle, and what it delivered that is not acknowledged yet. */
+/** A handle, and the items that it delivered and that are not acknowledged yet. */
 export interface ConsumerHandle {
   readonly process: SimProcess
   readonly consumer: Consumer
   readonly session: ConsumerSession
   popped: { readonly id: number; readonly position: Position }[]
-  /** Damaged items that were reported, and acknowledged by the consumer itself, since the last pop, and since the last advance. */
+  /** Damaged items that the consumer reported and skipped since the last pop, and since the last advance. */
   readonly reportedSince: { pop: number; advance: number }
 }
 
-/** Counts what consumers skip. */
+/** Counts the items that consumers skip. */
 const damages = globalThis.process
   ?.getBuiltinModule?.('node:diagnostics_channel')
   ?.channel('shared-block-ring:damage')
@@ -28,12 +28,12 @@ const damages = globalThis.process
 const PAUSE_MS = 3
 
 /**
- * Does the consumer's steps: attaches, pops, advances, suspends, resumes; and tells the oracle what was delivered, what was reported as
+ * Performs the consumer's steps: attaches, pops, advances, suspends, resumes; and tells the oracle what was delivered, what was reported as
  * damaged or overwritten, and what is acknowledged. A pause that the ring granted is checked against what the producer does.
  */
 export class ConsumerActor extends HandleActor<ConsumerStep, ConsumerHandle> {
   #pauses = 0
-  /** The last request is on the device, and it is to suspend. */
+  /** Whether the last request that reached the device was to suspend. */
   #requested = false
   protected override readonly refusals: readonly string[] = ['BLOCK_CLAIMED']
 
@@ -68,7 +68,7 @@ export class ConsumerActor extends HandleActor<ConsumerStep, ConsumerHandle> {
     }
   }
 
-  /** Pops items after those popped before. Returns how many there were. */
+  /** Pops the next items. Returns how many there were. */
   async pop(handle: ConsumerHandle, maxItems: number): Promise<number> {
     const { oracle, trace } = this.context
     const acknowledged = oracle.lastAcknowledged
@@ -83,7 +83,7 @@ export class ConsumerActor extends HandleActor<ConsumerStep, ConsumerHandle> {
         `consumer popped ${popped.map(({ item }) => oracle.describe(item)).join(', ') || 'nothing'}`,
     )
     if (popped.length === 0) {
-      // Damage after which there is nothing takes space until it is acknowledged.
+      // Damage at the end of the log takes space until it is acknowledged.
       if (last === undefined && behind !== undefined) await handle.consumer.advance(behind)
       oracle.empty(handle.session, acknowledged)
       this.#reported(handle, before, damaged)
@@ -98,7 +98,7 @@ export class ConsumerActor extends HandleActor<ConsumerStep, ConsumerHandle> {
     return popped.length
   }
 
-  /** Nothing was popped, but damage was reported; if it was acknowledged, the consumer's cursor has moved. */
+  /** Handles a pop that returned nothing but reported damage. If the damage was acknowledged, the consumer's cursor has moved. */
   #reported({ consumer, reportedSince }: ConsumerHandle, before: Position, damaged: number): void {
     const { oracle } = this.context
     if (!oracle.hasMoved(before, consumer.position)) return
@@ -127,7 +127,7 @@ export class ConsumerActor extends HandleActor<ConsumerStep, ConsumerHandle> {
       for (;;) {
         try {
           const popped = await pop(behind ?? start)
-          // What a subscriber throws does not come back here.
+          // An exception in a subscriber would not reach this call.
           for (const items of reported.splice(0)) {
             this.context.oracle.reportedDamage(items)
             damaged += items
@@ -147,7 +147,7 @@ export class ConsumerActor extends HandleActor<ConsumerStep, ConsumerHandle> {
     }
   }
 
-  /** Acknowledges a part of what was popped. */
+  /** Acknowledges some of the popped items. */
   async advance(handle: ConsumerHandle, part: number): Promise<void> {
     const { oracle, trace } = this.context
     const count = Math.ceil(handle.popped.length * part)
@@ -182,7 +182,7 @@ export class ConsumerActor extends HandleActor<ConsumerStep, ConsumerHandle> {
     return state
   }
 
-  /** Does one step. */
+  /** Performs one step. */
   override async perform(step: ConsumerStep): Promise<void> {
     const process = this.process as SimProcess
     if (step.kind === 'wait') return process.clock.sleep(step.ms)

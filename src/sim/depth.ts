@@ -3,7 +3,7 @@ import type { ObservedSimulation } from './observed-simulation.ts'
 import { Violation } from './oracle.ts'
 import { RequestNames, SimHost, SimProcess } from './process.ts'
 
-/** Asks a ring for its number of unacknowledged items, from a machine of its own, and compares that with the oracle's. */
+/** Inspects the number of unacknowledged items, from a machine of its own, and compares it with the oracle's. */
 export class DepthGauge {
   readonly #simulation: ObservedSimulation
   readonly #process: SimProcess
@@ -16,7 +16,7 @@ export class DepthGauge {
   }
 
   /**
-   * To be called while neither role does anything.
+   * Call it while both roles are idle.
    * @param next the number of the item after the last acknowledged one; undefined if unknown
    */
   async check(next: number | undefined): Promise<void> {

@@ -55,7 +55,7 @@ export class SimDevice extends BaseBlockDevice {
     )
   }
 
-  /** In half of all runs: in the others, who waits has to read. */
+  /** Supported in half of all runs; in the others, a waiting reader has to read asynchronously. */
   protected override doReadNow(sectorStart: number, buffer: Uint8Array): boolean {
     const { disk, seed } = this.#world
     const offset = sectorStart * disk.sectorSize
@@ -101,7 +101,7 @@ export class SimDevice extends BaseBlockDevice {
     return holder && { holder: holder.names.role }
   }
 
-  /** Whether who holds a role does not answer when it is asked who it is: it is waited for as long as a file's claims are. */
+  /** Whether the holder of a role does not answer when asked for its name: callers wait for it as long as they do for files. */
   #isHeldBySilent(role: string): boolean {
     return (this.#process.host.claims.get(role)?.pausedMs ?? 0) > 0
   }
@@ -116,7 +116,7 @@ export class SimDevice extends BaseBlockDevice {
     make: (name: string, random: Random, end: RequestEnd) => InFlight & { readonly ms: number },
   ): Promise<void> {
     const process = this.#process
-    // A process that ended does nothing any more, even if somebody still has its objects.
+    // A process that has ended makes no more requests, even if a test still has its objects.
     if (!process.alive) return new Promise<void>(() => undefined)
     process.requests++
     process.ringCalls++

@@ -12,14 +12,14 @@ export interface SimDiskOptions {
   /** Bytes in a logical sector. */
   readonly sectorSize: number
   readonly sizeSectors: number
-  /** Bytes that are kept or lost together. Default: the logical sector. */
+  /** The unit that a power cut keeps or loses as a whole, in bytes. Default: the logical sector. */
   readonly physicalSectorSize?: number
 }
 
 /** Chooses a number from 0 to `count` - 1. */
 export type Choose = (count: number) => number
 
-/** A copy of everything on a disk. */
+/** A copy of a disk's content. */
 export interface DiskCopy {
   readonly stable: Uint8Array
 }
@@ -68,12 +68,12 @@ export class SimDisk {
     return this.#writes
   }
 
-  /** Where the last writes began, in bytes, the newest last; never empty. */
+  /** The offsets of the last writes, in bytes, newest last; never empty. */
   get written(): readonly number[] {
     return this.#written
   }
 
-  /** How many outcomes a power cut now can have. */
+  /** How many outcomes a power cut could have now. */
   get outcomes(): number {
     let product = 1
     for (const versions of this.#unstable.values()) product *= versions.length + 1
@@ -105,7 +105,7 @@ export class SimDisk {
   }
 
   /**
-   * Puts bytes into the cache; of the physical sectors, only those that are wanted.
+   * Puts bytes into the cache, in the physical sectors that are wanted.
    * @returns the number of the write
    */
   apply(offset: number, data: Uint8Array, wanted?: (physical: number) => boolean): number {
@@ -130,8 +130,7 @@ export class SimDisk {
   }
 
   /**
-   * Makes bytes visible without a write of their own: part of one that is in flight. Once somebody has read them, `seen` is called,
-   * so that no two reads see the same.
+   * Makes part of a write in flight visible. `seen` is called once they have been read, so that no two reads see the same torn state.
    */
   show(offset: number, bytes: Uint8Array, seen?: () => void): void {
     this.#cache.set(bytes, offset)
@@ -150,7 +149,7 @@ export class SimDisk {
     seen?.()
   }
 
-  /** Makes a durable write stable, whose parts had these numbers. What the cache lost meanwhile is written again. */
+  /** Makes a durable write stable whose parts had these numbers. Parts that the cache lost meanwhile are written again. */
   makeDurable(offset: number, data: Uint8Array, firstWrite: number, lastWrite: number): void {
     const [first, last] = this.span(offset, data.length)
     for (let at = first; at <= last; at++) {
@@ -229,7 +228,7 @@ export class SimDisk {
     return { stable: this.#stable.slice() }
   }
 
-  /** Makes the disk what it was. */
+  /** Restores a copy. */
   rollback(copy: DiskCopy): void {
     this.#unstable.clear()
     this.#stable.set(copy.stable)

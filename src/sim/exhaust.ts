@@ -36,7 +36,7 @@ export const LETTERS: Readonly<Record<string, Letter>> = {
   4: { role: 'medium', rots: 4 },
 }
 
-/** One step of one role; or a bit flips where the last write began, or the one before it, and so on. */
+/** One step of one role; or a flipped bit at the start of the last write, of the one before it, and so on. */
 export type Letter =
   | { readonly role: 'medium'; readonly rots: number }
   | { readonly role: 'producer'; readonly step: ProducerStep }
@@ -45,19 +45,19 @@ export type Letter =
 /** Which scripts to exhaust. */
 export interface ExhaustOptions {
   readonly shape: Shape
-  /** Letters of {@link LETTERS}: done first, without a crash. Default: none. */
+  /** Letters of {@link LETTERS} that run first, without a crash. Default: none. */
   readonly prelude?: string
-  /** Scripts, or all of a length over some letters. */
+  /** The scripts to run. */
   readonly scripts: readonly string[]
   /** Outcomes that are tried for one loss of the cache. Default 256. */
   readonly maxOutcomes?: number
-  /** Also kill a role before that, at every event. Default false. */
+  /** Also kill a role at every event before the loss. Default false. */
   readonly twice?: boolean
-  /** What loses the cache: a power cut, or the storage silently. Default `power`. */
+  /** How the cache is lost: in a power cut, or silently. Default `power`. */
   readonly loss?: Loss
 }
 
-/** What loses the cache. */
+/** How the cache is lost. */
 type Loss = 'power' | 'silentReset'
 
 /** What an exhaustive run did. */
@@ -212,7 +212,7 @@ async function attempt(
   const simulation = new Simulation(ring, plan, (context) => new DiskStorage(context), traced)
   const { world, producer, consumer } = simulation
   const { scheduler } = world
-  // How many of the pushed items are left is unknown to those who do not know what is given up.
+  // The oracle does not know which items an overwriting ring gave up, so it cannot count those left.
   const { overwritten } = simulation.guarantees.losses
   const undisturbed = what.kill === undefined && what.lostAt === undefined && !overwritten
   const play = new Player(simulation, undisturbed ? new DepthGauge(simulation) : undefined)
@@ -262,7 +262,7 @@ class Player {
     this.#gauge = gauge
   }
 
-  /** Does one thing to its end. */
+  /** Runs one task to its end. */
   async all(task: () => Promise<void>): Promise<void> {
     let over = false
     this.#simulation.attempt(
@@ -282,7 +282,7 @@ class Player {
     this.#play()
   }
 
-  /** Continues with the next step, if the current one died with its role. */
+  /** Continues with the next step if the current one ended with its role's death. */
   goOn(dead: Role): void {
     if (this.#doing === dead) this.#play()
   }

@@ -35,14 +35,14 @@ export const SETTINGS = [
   'slowLink',
 ] as const
 
-/** Faults at a moment of what is between the hosts and the disk: each is a probability per step. */
+/** Faults at a moment, between the hosts and the disk: each is a probability per step. */
 export const DEVICE_FAULTS = ['refuse', 'disconnect', 'stall', 'serverKill', 'serverCut'] as const
 
 /** Names of faults of single requests. */
 export type RequestFault = (typeof REQUEST_FAULTS)[number]
 /** Names of faults at a moment. */
 export type EventFault = (typeof EVENT_FAULTS)[number]
-/** Names of faults of what is between the hosts and the disk. */
+/** Names of faults between the hosts and the disk. */
 export type DeviceFault = (typeof DEVICE_FAULTS)[number]
 /** Names of settings. */
 export type Setting = (typeof SETTINGS)[number]
@@ -56,8 +56,8 @@ export type Setting = (typeof SETTINGS)[number]
  * - `flushError`: EIO; each unflushed sector became stable, stayed in the cache, or was dropped from it. If any was
  *   dropped, the next flush of every open device fails too, as Linux does it.
  * - `lostWrite`: acknowledged, never happened. `misdirectedWrite`: happened elsewhere, is acknowledged.
- * - `misdirectedRead`: answers other sectors. `staleRead`: answers what a sector held before its last write.
- * - `stalePage`: this host's page cache answers what the host saw when it last read or wrote the sector.
+ * - `misdirectedRead`: returns other sectors. `staleRead`: returns what a sector held before its last write.
+ * - `stalePage`: this host's page cache returns what the host saw when it last read or wrote the sector.
  * - `tornRead`: a write is seen half done within a sector, by one read. (That multi-sector reads and writes are seen half
  *   done, and in any order, is no fault: it always happens.)
  *
@@ -71,11 +71,11 @@ export type Setting = (typeof SETTINGS)[number]
  * - `rot`: a bit of the medium flips. `latent`: a physical sector is unreadable until it is written again.
  * - `rollback`: the whole disk is as it was some time ago.
  *
- * Moments of what is between the hosts and the disk:
+ * Moments between the hosts and the disk:
  * - `refuse`: for a while the device refuses writes.
  * - `disconnect`: a connection to a server is reset. `stall`: nothing passes over it for a while, one way or both.
  * - `serverKill`: a server's process ends, and another one begins; the disk keeps its cache. `serverCut`: its machine is
- *   without power for a while; nobody is told, and the disk loses its cache.
+ *   without power for a while, without notice to the clients, and the disk loses its cache.
  *
  * Settings:
  * - `tornSector`: the physical sector is smaller than the logical one.

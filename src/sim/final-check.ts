@@ -5,7 +5,7 @@ import { Onlooker } from './onlooker.ts'
 import { Violation } from './oracle.ts'
 import type { ProducerHandle } from './producer-actor.ts'
 
-/** How often something that has to work in the end is tried. */
+/** Attempts at an operation that has to succeed in the end. */
 const TRIES = 60
 const PAUSE_MS = 20
 
@@ -15,8 +15,8 @@ interface Handles {
 }
 
 /**
- * The faults are over: both roles start again, the ring is resumed and drained, and must work: its depth is right, the largest item
- * goes through it, and nothing is left.
+ * Runs after the faults: both roles start again, and the ring is resumed, drained and used. Its depth has to be right, the largest item
+ * has to go through it, and nothing may be left.
  */
 export async function finalCheck(simulation: ObservedSimulation): Promise<void> {
   const { producer, consumer, guarantees } = simulation
@@ -42,7 +42,7 @@ export async function finalCheck(simulation: ObservedSimulation): Promise<void> 
   }
 }
 
-/** Attaches both roles, ending a pause. `undefined`: that is not promised. */
+/** Attaches both roles, and ends a pause. Returns `undefined` if the ring does not promise that this works. */
 async function resume(simulation: ObservedSimulation): Promise<Handles | undefined> {
   const { producer, consumer, guarantees } = simulation
   for (let tries = 0; tries < TRIES; tries++) {
@@ -59,7 +59,7 @@ async function resume(simulation: ObservedSimulation): Promise<Handles | undefin
   throw new Violation('wedged', `the ring cannot be attached and resumed in ${TRIES} tries`)
 }
 
-/** Pops everything; what is left is what the ring says. */
+/** Pops everything, and checks the ring's count of what is left. */
 async function drain(simulation: ObservedSimulation, { consumer: handle }: Handles): Promise<void> {
   const { consumer, oracle } = simulation
   const gauge = new DepthGauge(simulation)

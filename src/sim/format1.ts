@@ -72,7 +72,7 @@ function errors(faults: ReadonlySet<FaultKind>, trusted: boolean): ReadonlySet<s
   const failing: readonly FaultKind[] = ['readError', 'writeError', 'flushError', 'reset', 'latent']
   if (failing.some((kind) => faults.has(kind))) codes.add('BLOCK_IO')
   if (faults.has('secondHandle')) codes.add('RING_ROLE_CONFLICT')
-  // A failed flush or a reset takes back what the other side has read already: it reports a pointer that went back.
+  // A failed flush or a reset undoes what the other side has already read: it reports a pointer that went back.
   if (faults.has('flushError') || faults.has('reset')) {
     codes.add('RING_CORRUPT')
     codes.add('RING_ROLE_CONFLICT')

@@ -54,7 +54,7 @@ export interface Depth {
   readonly bytes?: number
 }
 
-/** What a supplier sees. */
+/** What the adversary sees. */
 export interface Sight {
   /** The device, byte for byte. */
   readonly image: Uint8Array
@@ -80,13 +80,13 @@ export interface RingUnderTest {
   readonly name: string
   /** Makes the ring; false if there is one. */
   create(device: BlockDevice, shape: Shape, clock: Clock): Promise<boolean>
-  /** Leaves the remains of an earlier ring on the disk, as when another is created over it. */
+  /** Leaves the remains of an earlier ring on the disk, for another one to be created over. */
   use?(device: BlockDevice, shape: Shape, clock: Clock, random: Random): Promise<void>
   /** Attaches as the producer. */
   attachProducer(device: BlockDevice, options: AttachOptions): Promise<AttachProducerResult>
   /** Attaches as the consumer. */
   attachConsumer(device: BlockDevice, options: ConsumerOptions): Promise<QueueConsumer>
-  /** What it promises when these faults can happen. */
+  /** The promises that hold when these faults can happen. */
   guarantees(faults: ReadonlySet<FaultKind>): Guarantees
   /** A disk so small that everything wraps around often. */
   shape(random: Random, tornSector: boolean): Shape
@@ -100,6 +100,6 @@ export interface RingUnderTest {
   readonly reader?: 'entries' | 'work'
   /** The adversary that supplies the items, if there is one. */
   readonly supplier?: Supplier
-  /** What an item adds to `depth`'s bytes. */
+  /** How much an item adds to the bytes of `depth`. */
   depthBytes?(itemBytes: number): number
 }

@@ -23,7 +23,7 @@ export abstract class HandleActor<
   protected abstract attachToo(process: SimProcess, device: BlockDevice): Promise<unknown>
   /** How attaching fails while the role is claimed. */
   protected abstract readonly refusals: readonly string[]
-  /** Does what ends an older handle. Returns whether it did. */
+  /** Makes the call that ends an older handle. Returns whether it succeeded. */
   protected abstract takeOver(handle: Handle): Promise<boolean>
   /** Closes a handle. */
   protected abstract drop(handle: Handle | undefined): Promise<void>
@@ -73,7 +73,7 @@ export abstract class HandleActor<
     this.context.exit(process)
   }
 
-  /** Attaches, and does what ends the older handle. Returns whether it did. */
+  /** Attaches, and makes the call that ends the older handle. Returns whether it succeeded. */
   async #takesOver(): Promise<boolean> {
     const handle = await this.attached()
     if (handle === undefined) return false
@@ -86,7 +86,7 @@ export abstract class HandleActor<
     }
   }
 
-  /** The older handle does something: nothing, or the newer handle has done nothing yet. */
+  /** Uses the older handle: it has no effect, unless the newer handle has done nothing yet. */
   protected async useOlder(use: (older: Handle) => Promise<unknown>): Promise<void> {
     const { older } = this
     if (older === undefined) return

@@ -4,13 +4,13 @@ import { leases } from './hosts/explore.ts'
 import { pools } from './pools/explore.ts'
 import { ringNamed } from './rings.ts'
 
-/** What is simulated besides the two roles of a ring. */
+/** The simulations besides that of one ring's two roles. */
 type Other = typeof leases | typeof pools | typeof groups
 
 const OTHERS: readonly Other[] = [leases, pools, groups]
 
 /**
- * What `--format` names: a ring, or what else is simulated.
+ * What `--format` names: a ring, or another simulation.
  * @throws {RangeError} there is none
  */
 export function simulatedNamed(name: string): Other | ReturnType<typeof simulatedRing> {

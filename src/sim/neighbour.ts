@@ -5,7 +5,7 @@ import type { SimProcess } from './process.ts'
 import type { Random } from './random.ts'
 import type { Filling, SectorOracle } from './sector-oracle.ts'
 
-/** Bytes that are lost or kept together, whatever the device's sector size. */
+/** The unit that is kept or lost as a whole, in bytes, whatever the device's sector size. */
 export const UNIT_BYTES = 512
 
 /** Calls at the same time at most. */
@@ -15,9 +15,9 @@ const PAUSE_MS = 25
 /** Milliseconds until the buffer of a rejected read is checked again. */
 const AFTERWARDS_MS = 400
 
-/** What neighbours use of their run. */
+/** The part of a run that neighbours use. */
 export interface NeighbourContext {
-  /** Whether the device is of no use any more. */
+  /** Whether every request to the device fails from now on. */
   spent(): boolean
   /** Judges an error of the device. */
   judge(what: string, error: unknown): void
@@ -36,7 +36,7 @@ export interface Neighbourhood {
 
 /**
  * A program that uses another part of a ring's device, in the same process, so that the ring's requests share every queue on
- * their way. It does everything that a device can, several calls at a time, and knows what its sectors contain.
+ * their way. It makes every kind of call, several at a time, and knows what its sectors contain.
  */
 export class Neighbour {
   readonly #context: NeighbourContext
@@ -158,7 +158,7 @@ export class Neighbour {
     this.#oracle.read(sector * this.#units, buffer)
   }
 
-  /** A rejected read leaves the caller's memory alone afterwards. */
+  /** Checks later that a rejected read has left the caller's memory alone. */
   #watch(buffer: Uint8Array): void {
     const before = buffer.slice()
     const { scheduler } = this.#process.world
@@ -206,7 +206,7 @@ export class Neighbour {
     return at === 0 ? [bytes] : [bytes.subarray(0, at), bytes.subarray(at)]
   }
 
-  /** How many units that are kept or lost together are in a sector. */
+  /** Units in a sector. */
   get #units(): number {
     return this.#sectorSize / UNIT_BYTES
   }

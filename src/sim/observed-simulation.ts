@@ -6,7 +6,7 @@ import type { SimProcess } from './process.ts'
 import type { ProducerActor } from './producer-actor.ts'
 import type { World } from './world.ts'
 
-/** A simulation, as the checks beside its actors see it. */
+/** The part of a simulation that its checks use. */
 export interface ObservedSimulation {
   readonly ring: RingUnderTest
   readonly world: World

@@ -4,7 +4,7 @@ import type { PoppedItem } from '../ring/types.ts'
 import type { ObservedSimulation } from './observed-simulation.ts'
 import { RequestNames, SimHost, SimProcess } from './process.ts'
 
-/** Looks at the items on a device from a machine of its own, and has the oracle say whether they were pushed. */
+/** Reads the items on a device without a role, from a machine of its own, and has the oracle check that they were pushed. */
 export class Onlooker {
   readonly #simulation: ObservedSimulation
   readonly #process: SimProcess
@@ -19,7 +19,7 @@ export class Onlooker {
     )
   }
 
-  /** To be called while neither role does anything. */
+  /** * Call it while both roles are idle. */
   async check(which: 'waiting' | 'consumed'): Promise<void> {
     const { ring, oracle, guarantees, world } = this.#simulation
     if (ring.past === undefined) return

@@ -26,7 +26,7 @@ interface Entry {
   position: bigint | undefined
 }
 
-/** What an `advance` in flight is to make visible. */
+/** The items that an `advance` in flight will commit. */
 export type Advancing = readonly { fate: Fate }[]
 
 /** The ring broke a promise. */
@@ -59,17 +59,17 @@ export function itemOf(id: number, bytes: number): Uint8Array {
 
 /** One handle of the consumer. */
 export class ConsumerSession {
-  /** The number of the next item to be delivered behind the last; unknown before the first. */
+  /** The number of the next item to be delivered after the last; unknown before the first. */
   next: number | undefined
-  /** The number of the first item behind the consumer's own position, if it is known. */
+  /** The number of the first item after the consumer's own position, if it is known. */
   own: number | undefined
   /** The number of the last item delivered. */
   last = -1
-  /** The position behind the last item delivered. */
+  /** The position after the last item delivered. */
   at: Position | undefined
   /** The consumer's own position. */
   ownAt: Position
-  /** Lost items that earlier handles reported and acknowledged, with nothing behind them. */
+  /** Lost items that earlier handles reported and acknowledged, with no item after them. */
   readonly reportedBefore: number
 
   constructor(ownAt: Position, reportedBefore = 0) {
@@ -97,7 +97,7 @@ export class Oracle {
   /** Where producers began. */
   readonly #starts: Position[] = []
   #commits = 0
-  /** The number behind the last item that a consumer acknowledged: that resolved, and was begun. */
+  /** The number after the last acknowledged item: of calls that resolved, and of calls that were begun. */
   #acknowledged = 0
   #acknowledges = 0
   #reportedBefore = 0
@@ -122,7 +122,7 @@ export class Oracle {
     return this.#log.length
   }
 
-  /** The number behind the last acknowledged item; undefined while that is not known. */
+  /** The number after the last acknowledged item; undefined while that is unknown. */
   get returned(): number | undefined {
     return this.#acknowledged === this.#acknowledges ? this.#acknowledged : undefined
   }
@@ -185,7 +185,7 @@ export class Oracle {
     return entries
   }
 
-  /** It did nothing, after all. */
+  /** The `advance` did nothing. */
   notAdvanced(advancing: Advancing): void {
     for (const entry of advancing) if (entry.fate === 'begun') entry.fate = 'held'
   }
@@ -212,7 +212,7 @@ export class Oracle {
     }
   }
 
-  /** Items were delivered, behind the last one or from the consumer's own position. */
+  /** Items were delivered, after the last one or from the consumer's own position. */
   popped(session: ConsumerSession, popped: readonly PoppedItem[], how: Popping): void {
     const { fromOwn } = how
     let next = fromOwn ? session.own : (session.next ?? session.own)
@@ -233,7 +233,7 @@ export class Oracle {
       }
       if (session.own === undefined && (fromOwn || session.next === undefined)) {
         session.own = id
-        // The consumer's own position is known now, unless items were overwritten behind it; it may still go back to
+        // The consumer's own position is known now, unless items after it were overwritten; it may still go back to
         // what is stable.
         if (missed === 0) this.#acknowledges = Math.max(this.#acknowledged, id)
       }
@@ -245,7 +245,7 @@ export class Oracle {
     session.at = at
   }
 
-  /** The ring said that it is empty, with this many items committed before it was asked. */
+  /** The ring said that it is empty, when this many items had been committed before the call. */
   empty(session: ConsumerSession, acknowledged: number): void {
     const { lossless, losses } = this.#guarantees
     // Losses may be reported with the next item.
@@ -265,7 +265,7 @@ export class Oracle {
     return items === undefined ? from !== to : items(from) !== items(to)
   }
 
-  /** A handle reported lost items, and acknowledged them, with nothing behind them. */
+  /** A handle reported lost items, and acknowledged them, with no item after them. */
   skippedLost(items: number): void {
     this.#reportedBefore += items
   }
@@ -320,7 +320,7 @@ export class Oracle {
       if (id >= behind)
         throw new Violation('reordered', `item ${id} was found before item ${behind}`)
       behind = id
-      // What is given up in a ring that overwrites counts as dropped, and is still there.
+      // Items that an overwriting ring gave up count as dropped, and are still on the device.
       if (this.#log[id]?.fate === 'out' && !losses.overwritten && !losses.damaged) {
         throw new Violation('exposed', `item ${id} was found, but it was dropped before`)
       }
@@ -412,8 +412,8 @@ export class Oracle {
   }
 
   /**
-   * Items were passed over: they never come any more, nor do those that depended on them. Only if a slot is damaged does the
-   * ring use an older one, which may not know yet that they were given up.
+   * Items were skipped: neither they nor those that depended on them are ever delivered. The exception: a damaged slot makes the
+   * ring use the older one, which may not record yet that they were given up.
    */
   #skip(from: number, delivered: number, reported: number): void {
     const skipped = this.#log.slice(from, Math.max(from, delivered))
@@ -446,19 +446,19 @@ export class Oracle {
   }
 }
 
-/** What is counted from one position to another. */
+/** A count of items between two positions. */
 interface Counted {
   readonly from: Position
   readonly to: Position
   /** Lost items that the ring reported. */
   readonly reported: number
-  /** The number behind the item that ends at `from`, if it is known. */
+  /** The number after the item that ends at `from`, if it is known. */
   readonly next: number | undefined
 }
 
 /** How items were popped. */
 export interface Popping {
-  /** From the consumer's own position, and not from behind the last one popped. */
+  /** From the consumer's own position, not from the last popped item. */
   readonly fromOwn: boolean
   /** How many items before the first were damaged, by the ring's report. */
   readonly damaged: number

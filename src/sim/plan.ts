@@ -21,7 +21,7 @@ const RARE = 0.15
 /** The size of an item: 3 or more are bytes, less than 1.01 is a part of the largest item. */
 export type Size = number
 
-/** A step of a producer. `part` is how far of what is possible: 0 is the least, 1 is all. */
+/** A step of a producer. `part` is a fraction of what is possible: 0 is the least, 1 is all. */
 export type ProducerStep =
   | { readonly id: number; readonly kind: 'append' | 'push'; readonly sizes: readonly Size[] }
   | { readonly id: number; readonly kind: 'advance'; readonly part: number }
@@ -53,7 +53,7 @@ export interface WorkStep {
   readonly graceMs: number
   readonly heldBytes: number
   readonly untilEmpty: boolean
-  /** Whether there are dead letters, an end of the ring, an attempt store. */
+  /** Whether there are dead letters, `requeueTo`, an attempt store. */
   readonly letters: boolean
   readonly requeues: boolean
   readonly counts: boolean
@@ -323,7 +323,7 @@ function events(
         found.push({ id: found.length, kind, role, step, request, part })
         const later = random.between(1, 3)
         const then = { role, step: step + later, request: random.below(ATTACH_REQUESTS), part }
-        // What a dead process left in the cache is lost soon, or nobody would see what that does.
+        // The cache of a dead process is lost soon, or the run would not show what that does.
         if (KILLS.includes(kind) && random.chance(0.5) && losses.length > 0) {
           found.push({ id: found.length, kind: random.pick(losses), ...then })
         }

@@ -2,11 +2,11 @@ import type { Clock } from '../clock.ts'
 import { nameOf, Random } from './random.ts'
 import type { World } from './world.ts'
 
-/** A request in flight: what it still does by itself, and what becomes of it when its process dies. */
+/** A request in flight, whose outcome has to be decided if its process dies. */
 export interface InFlight {
   /** The process is gone; `random` decides what happened. */
   orphan(random: Random, late: boolean): void
-  /** The power is gone: what may have happened of it happens now. */
+  /** The power is gone: the part of it that may have happened happens now. */
   interrupt(random: Random): void
 }
 
@@ -51,7 +51,7 @@ export class SimHost {
   readonly name: string
   /** The process that holds each role on this machine. */
   readonly claims: Map<string, SimProcess> = new Map()
-  /** What this machine saw of each physical sector when it last read or wrote it. */
+  /** Each physical sector as this machine last read or wrote it. */
   readonly pages: Map<number, Uint8Array> = new Map()
 
   constructor(name: string) {
@@ -59,7 +59,7 @@ export class SimHost {
   }
 }
 
-/** A process, which may end at any moment: then nothing that it waits for ever happens. */
+/** A process, which may be killed at any moment: then nothing that it awaits ever settles. */
 export class SimProcess {
   readonly world: World
   readonly host: SimHost
@@ -90,18 +90,18 @@ export class SimProcess {
     return this.#alive
   }
 
-  /** How long it still stands still, in milliseconds. */
+  /** How much longer it is paused, in milliseconds. */
   get pausedMs(): number {
     return Math.max(0, this.#pausedUntil - this.world.scheduler.now)
   }
 
-  /** Stops it for so long: it keeps its claims, and what it waits for comes when it goes on. */
+  /** Pauses it: it keeps its claims, and events for it are delivered when it continues. */
   pause(ms: number): void {
     this.#pausedUntil = Math.max(this.#pausedUntil, this.world.scheduler.now + ms)
   }
 
   /**
-   * Has something happen in the process, as soon as that runs; never, once it has ended.
+   * Runs a function in the process, as soon as it is not paused; never, once it has ended.
    * @returns whether it has happened
    */
   whenRunning(happen: () => void): boolean {

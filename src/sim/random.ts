@@ -62,7 +62,7 @@ export class Random {
     return this.float() < probability
   }
 
-  /** One of them, each as likely. */
+  /** One of them, with equal probability. */
   pick<T>(choices: readonly T[]): T {
     const choice = choices[this.below(choices.length)]
     if (choice === undefined && choices.length === 0) throw new RangeError('nothing to pick from')

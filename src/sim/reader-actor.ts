@@ -19,7 +19,7 @@ import { Work, WorkLedger } from './work.ts'
 /** Pause after an empty ring, in milliseconds. */
 const PAUSE_MS = 3
 
-/** Counts what consumers skip. */
+/** Counts the items that consumers skip. */
 const damages = globalThis.process
   ?.getBuiltinModule?.('node:diagnostics_channel')
   ?.channel('shared-block-ring:damage')
@@ -35,7 +35,7 @@ interface ReaderHandle {
  * {@link ReaderModel} says what the reader has to do.
  *
  * - Acknowledgements run concurrently, as handlers do; each is checked when it resolves, rejects, or the reader is closed.
- * - After `rewind` and `seek`, everything unacknowledged comes again, in order, and nothing else; an item that does not was lost
+ * - After `rewind` and `seek`, all unacknowledged items are delivered again, in order, and no others; an item that is not was lost
  *   with a cache, so it was never committed.
  * - `unacked` must name the oldest unacknowledged entry, and never more entries than `maxUnacked`.
  */
@@ -139,12 +139,12 @@ export class ReaderActor extends RoleActor<ReaderStep> {
     }
   }
 
-  /** Of how many items one does not decode. What a reader of a ring that overwrites missed before such an item is told with the next one. */
+  /** One of this many items does not decode. Items missed before such an item, in a ring that overwrites, are reported with the next one. */
   get #undecodable(): number {
     return this.context.guarantees.losses.overwritten ? 0 : this.#plan.undecodable
   }
 
-  /** Receives, and compares what comes with what has to. An item that does not decode is an entry like others here. */
+  /** Receives, and compares the entries with the model. An item that does not decode is an entry like others here. */
   async #take(
     handle: ReaderHandle,
     receive: () => Promise<readonly RingEntry[]>,
@@ -231,12 +231,12 @@ export class ReaderActor extends RoleActor<ReaderStep> {
     handle.model.acknowledged(prefix)
   }
 
-  /** An acknowledgement failed. A lazy one stays: another write is to come. */
+  /** An acknowledgement failed. A lazy one stays, for a later write. */
   #notAcknowledged(some: readonly Delivered[]): void {
     if (this.#plan.lazyAck === false) for (const one of some) one.finished = false
   }
 
-  /** Has items handled. */
+  /** Calls `process`. */
   async #process(handle: ReaderHandle, step: WorkStep): Promise<void> {
     const { clock } = handle.process
     const { lossless } = this.context.guarantees
@@ -254,7 +254,7 @@ export class ReaderActor extends RoleActor<ReaderStep> {
     }
     work.end(failure !== undefined)
     if (failure !== undefined || !handle.model.countsItems) {
-      // What a failed write has made of the entries is not known here, and losses would be reported again.
+      // The state of the entries after a failed write is unknown here, and losses would be reported again.
       if (failure !== undefined && !isWorkError(failure.error)) {
         this.context.judge('process', failure.error)
       } else if (failure !== undefined && !work.mayEndWith(failure.error)) throw failure.error
@@ -267,7 +267,7 @@ export class ReaderActor extends RoleActor<ReaderStep> {
     handle.model.goBack()
   }
 
-  /** What `process` gets of the reader: the same, under observation. */
+  /** The reader as `process` gets it, with its calls observed. */
   #sourceOf(handle: ReaderHandle, work: Work): ProcessSource<Uint8Array> {
     const { reader } = handle
     const every = this.#undecodable
@@ -314,7 +314,7 @@ export class ReaderActor extends RoleActor<ReaderStep> {
       tryReceiveMany: (bounds) => take(() => reader.tryReceiveMany(bounds)),
       receiveMany: async (bounds) => {
         if (!tells) return take(() => reader.receiveMany(bounds))
-        // Damage after which there is nothing is counted when it is found.
+        // Damage at the end of the log is counted when it is found.
         for (;;) {
           const entries = await take(() => reader.tryReceiveMany(bounds))
           if (entries.length > 0) return entries
@@ -330,7 +330,7 @@ export class ReaderActor extends RoleActor<ReaderStep> {
         )
       },
       bytesOf: async (entry) => {
-        // Damage that came meanwhile would be counted twice.
+        // Damage found meanwhile would be counted twice.
         if (tells) return originals.get(entry.position)?.item
         const bytes = await reader.bytesOf(entry)
         const one = handle.model.delivered.find(({ position }) => position === entry.position)

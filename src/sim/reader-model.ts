@@ -4,14 +4,14 @@ import type { RingReader } from '../ring/queue/reader.ts'
 import type { ActorContext } from './actor.ts'
 import { ConsumerSession, itemNumber, Violation } from './oracle.ts'
 
-/** What was delivered, or skipped as damaged, and is still in the ring as far as is known. */
+/** An item that was delivered, or damage that was skipped, and that is still in the ring as far as is known. */
 export interface Delivered {
   /** The item's number; of damage, that of the item before. */
   readonly id: number
   readonly position: Position
-  /** Absent of damage. */
+  /** Absent if it stands for damage. */
   readonly entry?: RingEntry
-  /** The bytes that came. */
+  /** The bytes as they were delivered. */
   readonly bytes?: Uint8Array
   /** How many damaged items it stands for. */
   readonly damaged: number
@@ -20,8 +20,8 @@ export interface Delivered {
 }
 
 /**
- * What a reader has to do, item by item: everything that was delivered, with what is acknowledged. From that the oracle knows how far the
- * ring may advance, and what the reader must not deliver again.
+ * The expected behaviour of a reader, item by item: everything delivered, and what of it is acknowledged. It determines how far the ring
+ * may advance, and which items the reader must not deliver again.
  */
 export class ReaderModel {
   readonly reader: RingReader
@@ -51,7 +51,7 @@ export class ReaderModel {
     }
   }
 
-  /** An entry came: compares it with what has to come. */
+  /** An entry was delivered: compares it with the expected one. */
   deliver(entry: RingEntry): void {
     const { oracle, trace } = this.#context
     const { item, position, missed } = entry
@@ -74,7 +74,7 @@ export class ReaderModel {
     this.delivered.push({ id, position, entry, bytes, damaged: 0, finished: false })
   }
 
-  /** What is not acknowledged is as it came, also if it is a view. */
+  /** Checks that unacknowledged items are unchanged, views included. */
   #checkUnchanged(some: readonly Delivered[]): void {
     const changed = new Set(this.replay.map(({ id }) => id))
     for (const { id, entry, bytes, finished } of some) {
@@ -85,7 +85,7 @@ export class ReaderModel {
     }
   }
 
-  /** After going back, only what is not acknowledged comes again, and all of it does. */
+  /** Checks that after a rewind all unacknowledged items are delivered again, and no others. */
   #again(known: Delivered, entry: RingEntry): void {
     const at = this.replay.indexOf(known)
     if (at < 0 || known.finished) {
@@ -103,7 +103,7 @@ export class ReaderModel {
     this.delivered[index] = { ...known, entry }
   }
 
-  /** Items did not come again: they were lost with a cache, so they were never committed. */
+  /** Items were not delivered again: they were lost with a cache, so they were never committed. */
   vanish(items: readonly Delivered[]): void {
     const { oracle } = this.#context
     for (const one of items) {
@@ -123,13 +123,13 @@ export class ReaderModel {
     this.delivered = this.delivered.filter((one) => items(one.position) < number)
   }
 
-  /** Whether each delivered item is known to be in the ring, or not: losses would be reported again after going back. */
+  /** Whether it is known of each delivered item whether it is in the ring. If not, losses may be reported again after a rewind. */
   get countsItems(): boolean {
     const { lossless, losses } = this.#context.guarantees
     return lossless && !losses.overwritten && !losses.damaged
   }
 
-  /** What is finished without a gap. */
+  /** The longest finished prefix. */
   prefix(): readonly Delivered[] {
     const { delivered } = this
     const end = delivered.findIndex(({ finished }) => !finished)
@@ -141,7 +141,7 @@ export class ReaderModel {
     const { oracle, guarantees } = this.#context
     const { overwritten } = guarantees.losses
     const { position } = this.reader.consumer
-    // Where losses hide that an epoch began, what was never committed may be gone; and what was overwritten counts as finished.
+    // If losses hide that an epoch began, uncommitted items may be gone; and overwritten items count as finished.
     const mayBeGone = (one: Delivered): boolean =>
       (!this.countsItems && !oracle.isCommitted(one.id)) ||
       (overwritten && one.position <= position)
@@ -153,7 +153,7 @@ export class ReaderModel {
     return last === undefined ? undefined : last.id + 1
   }
 
-  /** Some acknowledgements began: from here on the ring may advance past what is finished without a gap. */
+  /** Some acknowledgements began: from now on the ring may advance past the finished prefix. */
   begin(some: readonly Delivered[]): void {
     this.#checkUnchanged(some)
     for (const one of some) one.finished = true
@@ -176,7 +176,7 @@ export class ReaderModel {
     this.begin([])
   }
 
-  /** What was acknowledged without a gap when the write began, and still is, has left the ring. */
+  /** Checks that the prefix acknowledged when the write began has left the ring, as far as it still is acknowledged. */
   checkAcknowledged(prefix: readonly Delivered[]): void {
     const end = prefix.findIndex(({ finished }) => !finished)
     const last = end < 0 ? prefix.at(-1) : prefix[end - 1]
@@ -193,11 +193,11 @@ export class ReaderModel {
     const unfinished = behind.filter(({ finished }) => !finished)
     if (all) for (const one of behind) one.finished = false
     this.replay = behind.filter(({ finished }) => !finished)
-    // What a program does to its items is nothing to the ring.
+    // What a program does to its items must not affect the ring.
     for (const { entry } of unfinished) entry?.item.fill(0xee)
   }
 
-  /** The reader has no more entries than are known, and the entry that it names as holding the others is one of them. */
+  /** Checks that the reader has no more entries than the model, and that the one it names as holding the others is among them. */
   checkUnacked(maxUnacked: number): void {
     const { delivered, reader } = this
     const { entries, oldest } = reader.unacked

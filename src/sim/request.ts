@@ -11,7 +11,7 @@ const TEARS = [1, 2, 9, 64, 128, 256]
 /** How much later a dead process's write may land, in milliseconds. */
 const LATE_MS = 100
 
-/** The part of requests that take long. Of those that wait for the medium it is larger: others see what may yet be lost. */
+/** The part of requests that take long. It is larger for those that wait for the medium, so that other processes see data that may be lost. */
 const LONG = 0.05
 const LONG_DURABLE = 0.3
 
@@ -329,7 +329,7 @@ export class WriteRequest extends Request {
     }
   }
 
-  /** Makes part of one sector visible, cut where no structure ends. */
+  /** Makes part of one sector visible, cut at an offset where no structure ends. */
   #tear(): void {
     const { disk } = this.world
     if (this.#applied !== 'no' || disk.physicalSectorSize > disk.sectorSize) return

@@ -9,7 +9,7 @@ interface Version {
   /** The handle that wrote it. */
   readonly handle: unknown
   acknowledged: boolean
-  /** It failed, so it may land at any time. */
+  /** Whether it failed, and so may land at any time. */
   haunts: boolean
 }
 
@@ -39,8 +39,8 @@ export interface Flushing {
 }
 
 /**
- * Knows what was written to sectors of a device that only one program writes to, and what they may contain: if the device lost its
- * cache, what is stable or any later version; else the last acknowledged one or a later one.
+ * Tracks writes to sectors that only one program writes to, and so what they may contain: if the device lost its cache, the stable
+ * version or any later one; else the last acknowledged one or a later one.
  */
 export class SectorOracle {
   readonly #sectorSize: number
@@ -91,7 +91,7 @@ export class SectorOracle {
       if (at < 0) continue
       const version = each.versions[at] as Version
       version.acknowledged = true
-      // What was lost on the way is acknowledged all the same.
+      // A write that was lost on the way is acknowledged all the same.
       if (losses === this.#losses) each.seen = Math.max(each.seen, at)
       if (durable) makeDurable(each, at)
     }
@@ -120,8 +120,7 @@ export class SectorOracle {
   }
 
   /**
-   * It was acknowledged. What was written through another handle may have been lost on the way: a handle knows only of its own
-   * writes.
+   * It was acknowledged. Writes through another handle may have been lost on the way: a flush covers only those of its own handle.
    */
   flushed({ handle, numbers, losses }: Flushing): void {
     numbers.forEach((number, sector) => {

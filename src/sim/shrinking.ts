@@ -1,4 +1,4 @@
-/** What a run of a plan came to, as far as shrinking uses it. */
+/** The outcome of a run, as far as shrinking uses it. */
 interface Ran<Plan> {
   readonly plan: Plan
   readonly broken: { readonly kind: string } | undefined

@@ -10,14 +10,14 @@ export interface SeedOptions {
   readonly steps?: number
 }
 
-/** What every outcome has. */
+/** The common part of outcomes. */
 export interface SeedOutcome<C> {
   readonly plan: { readonly seed: number }
   readonly broken: Broken | undefined
   readonly counts: C
 }
 
-/** What `--format` names: something that is simulated seed by seed, with counts. */
+/** A simulation that `--format` names: it runs seeds, and counts. */
 export interface Simulated<C, O extends SeedOutcome<C>> {
   readonly name: string
   /**
@@ -25,7 +25,7 @@ export interface Simulated<C, O extends SeedOutcome<C>> {
    * @throws {RangeError} there is not
    */
   check(options: SeedOptions): void
-  /** Counts of nothing. */
+  /** Counts that are all zero. */
   noCounts(): C
   /** Runs the plan of a seed. */
   runSeed(seed: number, options?: SeedOptions): Promise<O>
@@ -50,9 +50,9 @@ export interface ExploreOptions extends SeedOptions {
   readonly from?: number
   /** From each seed to the next. Default 1. */
   readonly stride?: number
-  /** How many at most. Default: until `until`. */
+  /** The most seeds to run. Default: until `until` returns true. */
   readonly seeds?: number
-  /** Called after each seed: no more if it returns true. */
+  /** Called after each seed: returns true to stop. */
   readonly until?: () => boolean
 }
 

@@ -147,7 +147,7 @@ export class Simulation implements ObservedSimulation {
     return this.#reader ?? this.consumer
   }
 
-  /** Runs it to its end. */
+  /** Runs the plan to its end. */
   async run(): Promise<Outcome> {
     this.attempt(
       this.make().then(() => {
@@ -219,7 +219,7 @@ export class Simulation implements ObservedSimulation {
     return !HARMLESS.includes(code)
   }
 
-  /** Has the adversary choose items, if there is one, and checks what became of the earlier ones. */
+  /** Lets the adversary choose items, if there is one, and checks the effect of its earlier ones. */
   #supply(items: readonly Uint8Array[], producer: Producer): void {
     const { supplier } = this.ring
     if (supplier === undefined) return
@@ -388,7 +388,7 @@ export class Simulation implements ObservedSimulation {
     return false
   }
 
-  /** Kills a role's processes; `random` decides what becomes of what they have in flight. */
+  /** Kills a role's processes; `random` decides the outcome of their requests in flight. */
   kill(actor: Actor, random: Random): void {
     const late = this.world.enabled('lateWrite') && actor === this.producer
     this.#end(actor, (process) => {
@@ -397,7 +397,7 @@ export class Simulation implements ObservedSimulation {
     })
   }
 
-  /** Ends both roles' processes with the power, before the disk's cache is lost. Returns which were there. */
+  /** Ends both roles' processes with the power, before the disk's cache is lost. Returns those that were running. */
   powerOff(random: Random): readonly Actor[] {
     const dead = this.#actors.filter((actor) => (this.#processes.get(actor)?.size ?? 0) > 0)
     for (const actor of dead) this.#end(actor, (process) => process.losePower(random))

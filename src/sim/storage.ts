@@ -12,7 +12,7 @@ import type { World } from './world.ts'
 /** The most that code under test may allocate at once. */
 export const MAX_ALLOCATION: number = 1 << 20
 
-/** What storage uses of its run. */
+/** The part of a run that storage uses. */
 export interface StorageContext {
   readonly world: World
   readonly plan: Plan
@@ -29,19 +29,19 @@ export interface Storage {
    * @throws {BlockError}
    */
   open(process: SimProcess): Promise<Mount>
-  /** The ring's part of the disk as it is, bypassing everything in between. */
+  /** The ring's part of the disk, without anything in between. */
   observe(process: SimProcess): Promise<BlockDevice>
-  /** A process has ended, and its system closes what it had open; `random` decides what becomes of it. */
+  /** A process has ended, and its system closes what it had open; `random` decides the outcome of its requests. */
   ended(process: SimProcess, random: Random): void
   /** The power of the hosts, and of everything between them and the disk, is gone. */
   losePower(random: Random): void
-  /** The disk lost what was not flushed, and everybody who has it open has to be told. */
+  /** The disk lost unflushed data, and reports it to every process that has it open. */
   lose(): void
-  /** The disk lost what was not flushed, silently. */
+  /** The disk lost unflushed data, silently. */
   cacheLost(): void
-  /** A fault that only this kind of storage has; if it hits the process of a role, this one. */
+  /** Causes a fault that only this kind of storage has; `process` is the one that it hits, if it hits a role. */
   befall(fault: DeviceFault, process: SimProcess | undefined, random: Random): void
-  /** Stops all faults: everything in between works again. */
+  /** Stops all faults between the processes and the disk. */
   heal(): void
 }
 

@@ -23,7 +23,7 @@ import type { Random } from './random.ts'
 // rule out the masks that a naive choice would try first.
 
 const BOUNDARY_BYTES = 512
-/** What planted structures have in common, so that they are recognised. */
+/** The time in planted structures, by which they are recognised. */
 const FORGED_TIME = 0x0bad_0bad_0bad
 const FORGED_ID = 0xffffff
 const FORGED_UUID: Uint8Array = new Uint8Array(16).fill(0x66)
@@ -54,7 +54,7 @@ export function plant(items: readonly Uint8Array[], sight: Sight, random: Random
   }
 }
 
-/** Where something is planted, and what the supplier knows of the log there. */
+/** Where a structure is planted, and the state of the log there. */
 interface Target {
   /** The batch that is about to be written. */
   readonly logPosition: LogPosition

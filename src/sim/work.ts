@@ -14,16 +14,16 @@ import type { WorkStep } from './plan.ts'
 import { Random } from './random.ts'
 import { isUndecodable } from './undecodable.ts'
 
-/** Positions of items at the end of the ring, where these go: no item of the ring has them. */
+/** Positions of requeued items begin here: no item of the ring has one of them. */
 const ELSEWHERE = 1n << 61n
 
-/** What outlives the process that handles items. */
+/** State that outlives the process that handles items. */
 export class WorkLedger {
   /** Items whose handler began, ever. */
   readonly begun: Set<number> = new Set()
   /** Attempts at items, as an `AttemptStore` keeps them. */
   readonly attempts: Map<string, number> = new Map()
-  /** How many items went to the end of the ring. */
+  /** How many items were requeued. */
   requeued = 0
 }
 
@@ -50,13 +50,13 @@ export interface WorkSetting {
 }
 
 /**
- * One call of `process`: makes the handler, the dead letters, the end of the ring and the attempt store, each of which takes time and fails
- * now and then; and checks what `process` has to keep of each item.
+ * One call of `process`: supplies the handler, the dead letters, `requeueTo` and the attempt store, each of which takes time and fails
+ * now and then; and checks for each item:
  *
  * - It is acknowledged only after its handler succeeded, or after it is durable elsewhere; and not once the call has ended.
  * - No handler begins after the call was stopped, or after an acknowledgement failed.
  * - Handlers of one key do not run at the same time, and in the order of the ring; and no more at once than `concurrency`.
- * - An attempt that says that none came before it is the first one ever.
+ * - An attempt without `mayHaveRun` is the first one ever.
  */
 export class Work {
   readonly #step: WorkStep
@@ -84,7 +84,7 @@ export class Work {
     )
   }
 
-  /** What `process` is called with, besides the handler. */
+  /** The options of `process`. */
   options(ring: RingRole): ProcessOptions<Uint8Array> {
     const { concurrency, keys, attempts, graceMs, untilEmpty } = this.#step
     const { letters, requeues, counts, onUndecodable } = this.#step
@@ -108,7 +108,7 @@ export class Work {
     }
   }
 
-  /** Handles an item: at once or later, well or not. */
+  /** Handles an item: synchronously or later, with success or not. */
   readonly handler: Handler<Uint8Array> = (item, job) => {
     const id = itemNumber(item)
     const assignment = this.#begin(id, job)
@@ -145,7 +145,7 @@ export class Work {
     this.#assigned.set(id, { id, bad, item, key, attempts: 0, running: false, done: false })
   }
 
-  /** An item is no longer in the ring, and nothing can be done with it. */
+  /** An item is no longer in the ring, and cannot be handled. */
   gone(id: number): void {
     const own = this.#assigned.get(id)
     if (own !== undefined) own.done = true
@@ -170,7 +170,7 @@ export class Work {
   /**
    * `process` has ended.
    * @param failed whether it rejected
-   * @throws {Violation} it did what it may not
+   * @throws {Violation} it broke one of the rules above
    */
   end(failed: boolean): void {
     this.#over = true
@@ -181,7 +181,7 @@ export class Work {
     }
   }
 
-  /** Whether `process` may end so: an item that nothing is to be done with stays in the ring. */
+  /** Whether `process` may end with this error: an item that can neither be handled nor given up stays in the ring. */
   mayEndWith(error: unknown): boolean {
     if (!isWorkError(error)) return false
     if (error.code === 'WORK_GIVEN_UP') return !this.#step.letters
@@ -246,7 +246,7 @@ export class Work {
     own.done = true
   }
 
-  /** What takes the place of a writer of the ring: what it takes counts as handled. */
+  /** Stands in for a writer of the ring: items that it accepts count as handled. */
   #end(ring: RingRole): EncodedSink & { readonly producer: RingRole } {
     return {
       producer: ring,
@@ -280,7 +280,7 @@ export class Work {
     return act()
   }
 
-  /** Reported when `process` has ended, which takes what is thrown here for a failure of its own. */
+  /** A violation that is reported once `process` has ended; thrown here, it would count as a failure of the handler. */
   #violate(kind: string, message: string): Violation {
     const violation = new Violation(kind, message)
     if (!this.#exact) return violation

@@ -24,7 +24,7 @@ export function noCounts(): SimCounts {
   return { seeds: 0, steps: 0, events: 0, requests: 0, crashes: 0, delivered: 0, faults: {} }
 }
 
-/** What everything in one simulation shares: time, the disk, and the faults. */
+/** The shared part of a simulation: time, the disk, and the faults. */
 export class World {
   readonly seed: number
   readonly scheduler: Scheduler
@@ -38,9 +38,9 @@ export class World {
   healed = false
   /** The storage refuses writes for now. */
   refuses = false
-  /** The storage lost unflushed writes, and every open device has to be told. */
+  /** Called when the storage lost unflushed writes, which every open device has to report. */
   onLoss: () => void = () => undefined
-  /** The code under test did what no device allows. */
+  /** Called when the code under test made a request that no device allows. */
   onMisuse: (what: string) => void = (what) => {
     throw new Error(what)
   }

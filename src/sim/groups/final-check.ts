@@ -20,7 +20,7 @@ import {
   TAKEN_OVER_MS,
 } from './times.ts'
 
-/** What the final check looks at. */
+/** The part of a run that the final check uses. */
 export interface GroupsRun {
   readonly plan: GroupsPlan
   readonly world: World
@@ -34,7 +34,7 @@ export interface GroupsRun {
   beginLeaving(): void
 }
 
-/** The faults are over: rings are shared fairly, also when one member has left, and everything is handled and acknowledged. */
+/** Runs after the faults: rings are shared fairly, also after one member has left, and everything is handled and acknowledged. */
 export async function finalCheck(run: GroupsRun): Promise<void> {
   const { plan, world, oracle, rings, members, producers } = run
   world.healed = true
@@ -55,12 +55,12 @@ export async function finalCheck(run: GroupsRun): Promise<void> {
     () => unfair(run) === undefined,
     () => `${unfair(run)}`,
   )
-  // Who has one more than others is decided once all have seen who is there.
+  // Which members have one ring more than others is settled once all have seen the same members.
   await clock.sleep(SETTLED_MS + (plan.hosts ? HANDED_OVER_MS : 0))
   const { taken } = oracle
   await clock.sleep(STEADY_MS)
   if (oracle.taken !== taken) throw new Violation('unfair', 'rings move although all is calm')
-  // Its seat stays free in the midst of the others.
+  // Its seat stays free between those of the others.
   run.beginLeaving()
   const random = Random.of(plan.seed, nameOf('first to leave'))
   random.pick(members).actor.leave(false)
@@ -94,7 +94,7 @@ export async function finalCheck(run: GroupsRun): Promise<void> {
   }
 }
 
-/** Waits for something that has to come true. */
+/** Waits for a condition that has to become true in time. */
 async function within(
   ms: number,
   clock: Clock,
@@ -106,7 +106,7 @@ async function within(
   }
 }
 
-/** What is wrong with how the rings are shared: each has a holder, and on one machine each member its share. */
+/** Why the rings are not shared fairly: each needs a holder, and on one machine each member has its share. */
 function unfair({ plan, oracle, members: all }: GroupsRun): string | undefined {
   const { rings } = oracle
   for (const { number, holder } of rings) {

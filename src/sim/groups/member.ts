@@ -30,7 +30,7 @@ export interface MemberContext {
    * @throws {Violation} nothing explains it
    */
   judge(what: string, error: unknown): void
-  /** A promise is broken: what a callback throws would only end the group. */
+  /** Reports a broken promise; thrown from a callback, it would only end the group. */
   violate(error: unknown): void
 }
 
@@ -40,13 +40,13 @@ export class Member {
   readonly traits: MemberTraits
   readonly #context: MemberContext
   #stop = new AbortController()
-  /** It leaves at once, and acknowledges nothing any more. */
+  /** Whether it leaves without acknowledging anything more. */
   #abandons = false
   #group: Group<Uint8Array> | undefined
   #devices: readonly BlockDevice[] = []
-  /** Of the rings that it has and that have not failed. */
+  /** Readers of its rings that have not failed. */
   readonly #readers = new Map<number, RingReader>()
-  /** Those that it closed by itself. */
+  /** Rings whose reader the member closed by itself. */
   readonly #closed = new Set<number>()
   #life: ProcessLife | undefined
 
@@ -66,12 +66,12 @@ export class Member {
     return this.#group?.members ?? 0
   }
 
-  /** Whether it takes part, and is to. */
+  /** Whether it is in the group and has not been told to leave. */
   get isIn(): boolean {
     return this.#group !== undefined && !this.#stop.signal.aborted
   }
 
-  /** Takes part, in a new process, until it is to leave. */
+  /** Joins in a new process, and works until it is told to leave. */
   async live(process: SimProcess, life: ProcessLife): Promise<void> {
     this.#stop = new AbortController()
     this.#abandons = false
@@ -91,11 +91,11 @@ export class Member {
     }
   }
 
-  /** Has it leave: in order, or without a thought for what it has begun. */
+  /** Tells it to leave: in order, or abandoning its unacknowledged items. */
   leave(abandons: boolean): void {
     this.#abandons = abandons
     this.#stop.abort()
-    // `process` ends what it has begun in any case.
+    // `process` always finishes the items that it has begun.
     if (!abandons || this.traits.how === 'process' || this.#life === undefined) return
     for (const ring of this.#context.oracle.ringsOf(this.#life)) this.#context.oracle.disturb(ring)
     this.#readers.clear()
@@ -154,7 +154,7 @@ export class Member {
     }
   }
 
-  /** What it has of a ring comes again, perhaps to somebody else. */
+  /** Its unacknowledged items of a ring are delivered again, perhaps to another member. */
   #lose(ring: number): void {
     this.#readers.delete(ring)
     this.#context.oracle.disturb(ring)
@@ -198,7 +198,7 @@ export class Member {
     )
   }
 
-  /** Handles what comes, each key in its order, and acknowledges in the order in which it is done. */
+  /** Handles items, each key in its order, and acknowledges them in the order in which they are done. */
   async #receive(group: Group<Uint8Array>, process: SimProcess, life: ProcessLife): Promise<void> {
     const { signal } = this.#stop
     const tails = new Map<string, Promise<void>>()
@@ -238,7 +238,7 @@ export class Member {
       if (isGone()) return
       this.#lose(ring)
       this.#context.judge(`${life.name} acknowledges ${item}`, error)
-      // Its group opens it anew, and tells at its next look that this one is released.
+      // The group opens the ring again, and reports at its next check that this reader was released.
       this.#closed.add(ring)
       await reader.close()
       oracle.release(life, ring)

@@ -4,15 +4,15 @@ import { Violation } from '../oracle.ts'
 export interface GroupItem {
   readonly text: string
   readonly ring: number
-  /** Its key's items, in the order in which they were pushed; and where among them it is. */
+  /** All items of its key, in the order in which they were pushed. `at` is this item's place among them. */
   readonly row: readonly GroupItem[]
   readonly at: number
   committed: boolean
   begun: boolean
   finished: boolean
-  /** How often the ring had been disturbed when it was finished; -1 if it may come again in any case. */
+  /** The ring's count of disturbances when it was finished; -1 if it may be delivered again in any case. */
   finishedAt: number
-  /** It and all before it in its ring were acknowledged when the ring moved in peace. */
+  /** It and all before it in its ring were acknowledged when the ring moved without a failure. */
   hasLeft: boolean
   /** Who is handling it. */
   handling: Handling | undefined
@@ -23,11 +23,11 @@ export interface ProcessLife {
   readonly name: string
   /** Which of its lives it is, from 1. */
   readonly number: number
-  /** Its rings are those of others now, whatever it still does. */
+  /** Whether its process has ended: its rings belong to others now. */
   ended: boolean
 }
 
-/** An item in the hands of a member: begun, and not acknowledged. */
+/** An item that a member is handling: begun, and not acknowledged. */
 export interface Handling {
   readonly item: GroupItem
   readonly life: ProcessLife
@@ -38,9 +38,9 @@ export interface Handling {
 interface ModelRing {
   readonly number: number
   holder: ProcessLife | undefined
-  /** Failures that excuse items that come again, or are left in the middle. */
+  /** How many failures excuse items that are delivered again, or were not finished. */
   disturbances: number
-  /** What its holder has begun and not acknowledged. */
+  /** Items that its holder has begun and not acknowledged. */
   readonly inHand: Set<Handling>
   /** Its items, in their order. */
   readonly items: GroupItem[]
@@ -51,12 +51,12 @@ interface ModelRing {
  *
  * - A ring has one holder at a time, and only its holder begins its items.
  * - Items of one key are begun in their order, each once all that were committed before it are finished, one at a time.
- * - What is finished comes again only after a failure, or if the ring moved while one before it was not finished; and a holder releases a ring only when all that it began is acknowledged, but for a
- *   failure of that ring.
+ * - A finished item is delivered again only after a failure, or if the ring moved while an earlier one was not finished. A holder releases
+ *   a ring only once all items that it began are acknowledged, unless that ring failed.
  */
 export class GroupsOracle {
   readonly rings: readonly ModelRing[]
-  /** How often somebody took a ring. */
+  /** How often a member took a ring. */
   taken = 0
   /** How often a handler succeeded. */
   handled = 0
@@ -64,7 +64,7 @@ export class GroupsOracle {
   readonly #losesAcks: boolean
   readonly #rows = new Map<string, GroupItem[]>()
 
-  /** @param losesAcks whether the last acknowledgements of who releases a ring may be lost, as their write may fail */
+  /** @param losesAcks whether the last acknowledgements of a member that releases a ring may be lost, because their write may fail */
   constructor(rings: number, losesAcks: boolean) {
     this.#losesAcks = losesAcks
     this.rings = Array.from({ length: rings }, (_, number) => {
@@ -118,7 +118,7 @@ export class GroupsOracle {
       )
     }
     own.holder = undefined
-    // A ring advances only without a gap: what is finished after one that failed, or had to wait for its key, is delivered again.
+    // A ring advances only without a gap: items finished after one that failed, or that waited for its key, are delivered again.
     let gap = this.#losesAcks
     for (const item of own.items) {
       gap ||= !item.hasLeft && !(item.finished && item.finishedAt === own.disturbances)
@@ -127,7 +127,7 @@ export class GroupsOracle {
     }
   }
 
-  /** A ring failed at its holder, or its holder leaves without a thought: what it has in hand comes again. */
+  /** A ring failed at its holder, or its holder abandons it: the items that it is handling are delivered again. */
   disturb(ring: number): void {
     const own = this.#ring(ring)
     own.disturbances++
@@ -181,7 +181,7 @@ export class GroupsOracle {
     item.finishedAt = this.#ring(item.ring).disturbances
   }
 
-  /** An item is in nobody's hand any more: its handler failed and comes again, or its acknowledgement resolved or is `process`'s doing. */
+  /** An item is no longer being handled: its handler failed and is called again, or it is acknowledged, by the member or by `process`. */
   letGo(handling: Handling): void {
     handling.running = false
     if (handling.item.handling === handling) this.#drop(handling)

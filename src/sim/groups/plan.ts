@@ -1,7 +1,7 @@
 import type { FaultKind, FaultRates } from '../faults.ts'
 import { nameOf, Random } from '../random.ts'
 
-/** How a member takes part: what is a program of its own in production. */
+/** The traits of a member, which is a program of its own in production. */
 export interface MemberTraits {
   /** Which machine it is on. */
   readonly host: number
@@ -16,7 +16,7 @@ export interface MemberTraits {
 
 /**
  * Something that happens at a time, or in the middle of the first request that its victim makes from then on. `killAll` ends all members
- * within a second. A `hang` is a process that stands still, as one that is stopped or swapped out.
+ * within a second. In a `hang` the process runs nothing for a while, as when it is stopped or swapped out.
  */
 export interface GroupEvent {
   readonly id: number
@@ -27,7 +27,7 @@ export interface GroupEvent {
   readonly amid: boolean
   /** Part of the request's time. */
   readonly part: number
-  /** How long it stands still; or until it is there again. */
+  /** How long it hangs, or how long until it is back. */
   readonly ms: number
 }
 
@@ -49,7 +49,7 @@ export interface GroupsPlan {
   readonly members: readonly MemberTraits[]
   readonly rates: FaultRates
   readonly events: readonly GroupEvent[]
-  /** From then on nothing goes wrong. */
+  /** When faults end. */
   readonly troubleMs: number
   /** Request faults that are left out, by name. */
   readonly without: readonly string[]

@@ -17,7 +17,7 @@ export class Running<A extends Actor = Actor> {
   process: SimProcess | undefined
   lives = 0
   life: ProcessLife | undefined
-  /** When it stood still last. */
+  /** When it last hung. */
   hungAt: number = Number.NEGATIVE_INFINITY
   /** How long it stays away when it has left. */
   awayMs = 0

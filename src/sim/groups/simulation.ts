@@ -23,7 +23,7 @@ const MAX_EVENTS = 1_000_000
 export interface GroupsCounts extends SimCounts {
   /** How often a member took a ring. */
   moves: number
-  /** Members that left in order, and those that stood still. */
+  /** How many members left in order. `hangs` counts those that hung. */
   leaves: number
   hangs: number
 }
@@ -43,7 +43,7 @@ export interface GroupsOutcome {
   readonly trace: readonly string[]
 }
 
-/** Runs a group whose members come, go, die and stand still. */
+/** Runs a group whose members join, leave, die and hang. */
 export async function simulateGroups(plan: GroupsPlan, traced = false): Promise<GroupsOutcome> {
   await Lazy.loadAll()
   return new GroupsSimulation(plan, traced).run()
@@ -58,7 +58,7 @@ class GroupsSimulation {
   readonly #rings: GroupRings
   readonly #members: readonly Running<Member>[]
   readonly #producers: readonly Running<Pusher>[]
-  /** When something last went wrong, or somebody came or went. */
+  /** When the last fault happened, or the last member joined or left. */
   #troubledAt = 0
   /** When a request last failed. */
   #failedAt = Number.NEGATIVE_INFINITY
@@ -130,7 +130,7 @@ class GroupsSimulation {
     return { plan: this.#plan, broken: this.#broken, counts, fired, trace: this.#trace }
   }
 
-  /** Has something happen later, and code under test continue. */
+  /** Schedules something, after which code under test continues. */
   #after(ms: number, happen: () => void): void {
     this.#world.scheduler.after(ms, () => {
       happen()
@@ -158,7 +158,7 @@ class GroupsSimulation {
     const code = isBlockError(error) || isRingError(error) ? error.code : ''
     const { readError, writeError } = this.#plan.rates
     const isInjected = readError !== undefined || writeError !== undefined
-    // A ring that moves is released when its acknowledgements fail for good: those that wait are told that it is closed.
+    // A ring that moves is released once its acknowledgements fail for good: waiting ones reject because it is closed.
     if (isInjected && ['BLOCK_IO', 'RING_POISONED', 'RING_CLOSED'].includes(code)) {
       this.#failedAt = this.#world.scheduler.now
       this.#troubledAt = this.#failedAt
@@ -185,7 +185,7 @@ class GroupsSimulation {
         if (holder === running || now - holder.hungAt > SUSPECT_MS) {
           this.#violate(new Violation('fenced', `${life.name} fences ${owner}, which is at work`))
         }
-        // A machine that is fenced is started anew.
+        // A machine that was fenced is started again.
         this.#end(holder, Random.of(this.#plan.seed, nameOf(`fence of ${owner}`)), 100)
       },
     }
@@ -206,7 +206,7 @@ class GroupsSimulation {
       running.actor.live(process, life).then(
         () => this.#left(running, process),
         (error: unknown) => {
-          // A producer whose writer failed is started anew.
+          // A producer whose writer failed is started again.
           if (!this.#producers.some((each) => each === running)) throw error
           this.#judge(running.actor.names.role, error, running)
           this.#end(running, Random.of(this.#plan.seed, nameOf('failed'), running.lives), 50)
@@ -225,7 +225,7 @@ class GroupsSimulation {
     this.#after(running.awayMs, () => this.#launch(running))
   }
 
-  /** The time of an event has come. */
+  /** Runs an event whose time has come. */
   #meet(event: GroupEvent): void {
     const victims = event.kind === 'killProducer' ? this.#producers : this.#members
     const process = victims[event.victim]?.process
@@ -277,7 +277,7 @@ class GroupsSimulation {
     }
   }
 
-  /** Ends a process; there is another one some time later. */
+  /** Ends a process, and starts another one some time later. */
   #end(running: Running, random: Random, awayMs: number, withPower = false): void {
     const { process, life } = running
     if (process === undefined || life === undefined) return
@@ -293,7 +293,7 @@ class GroupsSimulation {
     this.#after(awayMs, () => this.#launch(running))
   }
 
-  /** Rings of a member that died are to have another consumer soon, unless something else happens meanwhile. */
+  /** Expects rings of a member that died to have another consumer soon, unless something else happens meanwhile. */
   #expectTaken(rings: readonly number[]): void {
     const { now } = this.#world.scheduler
     const withinMs = this.#plan.hosts ? TAKEN_OVER_MS : MOVED_MS

@@ -4,17 +4,17 @@
 export const LEASE_MS = 5000
 /** How soon another member has a dead member's ring, on one machine. */
 export const MOVED_MS = 1000
-/** How soon a ring that a member has given back is another's, between machines, where both look now and then. */
+/** How soon a ring that a member released has another holder, between machines, which both check now and then. */
 export const HANDED_OVER_MS: number = 2500 + 2500
-/** How soon another member has a dead one's between machines: its lease is watched and taken. */
+/** How soon another member has a dead one's ring, between machines: its lease is watched and taken over. */
 export const TAKEN_OVER_MS: number = 1.25 * LEASE_MS + HANDED_OVER_MS
-/** How long a ring is left alone that failed. */
+/** How long a ring that failed is left alone. */
 export const RETRY_MS = 5000
-/** How long a host that stood still may be taken for a dead one. */
+/** How long a host that hung may be taken for a dead one. */
 export const SUSPECT_MS: number = 3 * LEASE_MS
 /** How soon rings are shared fairly once all is calm. */
 export const FAIR_MS = 5000
-/** From this time after that on, no ring moves, for as long as `STEADY_MS`. */
+/** After this much more time, no ring moves for `STEADY_MS`. */
 export const SETTLED_MS = 2000
 export const STEADY_MS = 1200
 /** How soon everything that was pushed is handled and acknowledged. */

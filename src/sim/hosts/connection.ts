@@ -23,11 +23,11 @@ export class Connection extends BaseBlockDevice {
   override readonly name = 'shared'
   readonly owner: string
   readonly host: Host
-  /** The storage refuses what arrives. */
+  /** Whether the storage refuses requests that arrive. */
   fenced = false
-  /** The process is gone: nobody is told what becomes of its requests. */
+  /** Whether the process is gone: no outcome of its requests is delivered. */
   dead = false
-  /** What has not arrived never will. */
+  /** Whether requests that have not arrived never will. */
   dropped = false
   /** Called with each request that is issued. */
   onRequest: (request: HostRequest) => void = () => undefined
@@ -107,7 +107,7 @@ export class Connection extends BaseBlockDevice {
   }
 
   #request(request: HostRequest, arrive: () => void): Promise<void> {
-    // A process that is gone asks for nothing.
+    // A process that is gone sends nothing.
     if (this.dead) return new Promise(() => undefined)
     this.#storage.requests++
     this.onRequest(request)

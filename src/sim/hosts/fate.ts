@@ -9,7 +9,7 @@ export const LEASE_SECTOR: number = (12_288 + 6 * 4096) / 512
 /** A machine, and the process that runs on it now. */
 export interface Victim {
   readonly host: Host
-  /** Whether the process has its role, rather than wanting it. */
+  /** Whether the process has the role; otherwise it is trying to get it. */
   atWork: boolean
   /** Ends the process. */
   kill(): void
@@ -64,7 +64,7 @@ export class Fate {
       if (mishap.amid === 'lease' && !(isOfLease && writes)) continue
       if (mishap.amid === 'renewal' && !(isOfLease && !writes && victim.atWork)) continue
       this.#waiting.delete(mishap)
-      // In the end everything has to be calm.
+      // No mishaps in the last phase.
       if (this.#scheduler.now >= this.#troubleMs) continue
       this.#befall(mishap)
       lateMs = Math.max(lateMs, mishap.lateMs)
@@ -83,7 +83,7 @@ export class Fate {
     else if (what === 'cut') host.cutOff(ms)
     else if (what === 'forward') host.setWallClock(ms)
     else if (what === 'back') host.setWallClock(-ms)
-    // Nothing stops a host whose clocks stand still while it takes a free role: nobody knows whom to fence.
+    // A host whose clocks stop while it takes a free role cannot be excluded: no record names it for a fence. So this does not happen.
     else if (what !== 'late' && (what !== 'freeze' || atWork)) host.pause(what, ms)
   }
 }

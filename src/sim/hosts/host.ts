@@ -22,7 +22,7 @@ export class Host implements Clock {
   #wallLostMs = 0
   #pausedUntil = 0
   #cutUntil = 0
-  /** Both its clocks stood still once: it cannot know how late it is. */
+  /** Whether both its clocks once stopped: it cannot know how late it is. */
   frozen = false
 
   constructor(
@@ -59,7 +59,7 @@ export class Host implements Clock {
     this.frozen ||= kind === 'freeze'
   }
 
-  /** For `ms` milliseconds nothing reaches the storage, and nothing comes back. */
+  /** Cuts it off from the storage, both ways, for `ms` milliseconds. */
   cutOff(ms: number): void {
     this.#cutUntil = Math.max(this.#cutUntil, this.#scheduler.now + ms)
   }
@@ -104,7 +104,7 @@ export class Host implements Clock {
     })
   }
 
-  /** How long this host still stands still. What comes meanwhile is delivered in any order then. */
+  /** How much longer this host is paused. Events meanwhile are delivered afterwards, in any order. */
   get #pausedMs(): number {
     const ms = this.#pausedUntil - this.#scheduler.now
     return ms > 0 ? ms + this.#random.float() : 0

@@ -12,7 +12,7 @@ export interface Handle {
 
 /** Knows which host may acknowledge, and what was acknowledged. */
 export class HostsOracle {
-  /** A host that took the role too late has overwritten the record of a holder: from then on nobody knows whom to fence. */
+  /** Whether a host that took the role too late has overwritten the record of a holder: from then on no record says whom to fence. */
   overwritten = false
   readonly #trace: Trace
   #broken: Broken | undefined
@@ -31,7 +31,7 @@ export class HostsOracle {
     return this.#broken
   }
 
-  /** Whether something was acknowledged since that was expected. */
+  /** Whether an item was acknowledged since `expectWork`. */
   get isAtWork(): boolean {
     return this.#atWork
   }
@@ -84,7 +84,7 @@ export class HostsOracle {
     }
   }
 
-  /** From now on some host has to start working. */
+  /** Expects some host to start working. */
   expectWork(): void {
     this.#trace(() => 'all is calm: somebody has to be at work soon')
     this.#expecting = true

@@ -18,7 +18,7 @@ export const CLOCK_RATES: { readonly slowest: number; readonly fastest: number }
   fastest: 10 / 9,
 }
 
-/** What happens to a host: a pause, or it is cut off, or its process ends, or its wall clock is set, or a request is only late. */
+/** What happens to a host: it is paused or cut off, its process ends, its wall clock is set, or a request is late. */
 export type MishapKind = PauseKind | 'cut' | 'kill' | 'forward' | 'back' | 'late'
 
 /** Something that happens to a host. */
@@ -31,8 +31,7 @@ export interface Mishap {
   /** How long it lasts, or how far the clock is set, in milliseconds. */
   readonly ms: number
   /**
-   * It waits for the host's next request, or the next one that writes its lease, or reads it to renew it, and happens in the middle of
-   * that.
+   * In the middle of which of the host's next requests it happens: any, one that writes its lease, or one that reads it for a renewal.
    */
   readonly amid?: 'request' | 'lease' | 'renewal'
   /** How much later that request arrives than it would, in milliseconds. */
@@ -46,7 +45,7 @@ export function describe({ host, what, ms, amid, lateMs }: Mishap): string {
   return `host-${host} ${what}${long}${when}`
 }
 
-/** What somebody with write access writes over a lease's record. */
+/** What a program with write access writes over the record of a lease. */
 export const FORGERIES = ['owner', 'timeout', 'counter', 'epoch', 'copy', 'held'] as const
 
 /** When that happens. */
@@ -64,7 +63,7 @@ export interface HostTraits {
   readonly rate: number
   /** The same of its wall clock. */
   readonly wallRate: number
-  /** When it first wants the role, in milliseconds. */
+  /** When it first tries to take the role, in milliseconds. */
   readonly beginsMs: number
 }
 
@@ -88,11 +87,11 @@ export interface HostsPlan {
   readonly reclaim: boolean
   readonly speed: Speed
   readonly mishaps: readonly Mishap[]
-  /** Records that are forged. An operator breaks the lease that is left of them once all is calm. */
+  /** Forged records. An operator breaks the lease that they leave behind, once mishaps have ended. */
   readonly forgeries?: readonly Forgery[]
   /** How long mishaps happen, in milliseconds. */
   readonly troubleMs: number
-  /** When everything late has arrived: soon after that some host has to be working. */
+  /** When all late requests have arrived: soon after that, some host has to be working. */
   readonly calmMs: number
 }
 
@@ -126,8 +125,8 @@ export function hostsPlanOf(seed: number, mix: string): HostsPlan {
 }
 
 /**
- * If nobody fences, no host has a pause that stops both its clocks, nor one that stops one clock while the other is set back:
- * a lease cannot tolerate that.
+ * Without fences, no host has a pause that stops both its clocks, nor one that stops one clock while the other is set back:
+ * leases do not tolerate that.
  */
 function anyPlan(seed: number, random: Random): HostsPlan {
   const fenced = random.chance(0.5)
@@ -189,7 +188,7 @@ function driftPlan(seed: number, random: Random): HostsPlan {
 }
 
 /**
- * Hosts that all want a free role; the one with slow clocks gets there too late, or just in time. Its lease is
+ * Hosts that all try to take a free role; the one with slow clocks is too late, or just in time. Its lease is
  * long enough that the others do not renew theirs before it relies on its own.
  */
 function racePlan(seed: number, random: Random): HostsPlan {
@@ -249,7 +248,7 @@ function lateLease(atMs: number, lateMs: number): Mishap {
   return { atMs, host: 0, what: 'late', ms: 0, amid: 'lease', lateMs }
 }
 
-/** One host whose clocks are as slow as may be, and one or two whose are as fast. */
+/** One host with the slowest tolerated clocks, and one or two with the fastest. */
 function atBounds(random: Random, timeoutMs: number): [HostTraits, ...HostTraits[]] {
   const { slowest, fastest } = CLOCK_RATES
   const host = (rate: number): HostTraits => ({ timeoutMs, rate, wallRate: rate, beginsMs: 0 })

@@ -28,7 +28,7 @@ export interface HostsOutcome {
 
 /** Room for everything that a run can push: nobody consumes it. */
 const SHAPE = { sectorSize: 512, sizeSectors: 1024 } as const
-/** How long it may take then until some host is working: a holder is waited out, by slow clocks, and taken over from. */
+/** How long it may take then until some host is working: a host with slow clocks waits for a holder, and takes over. */
 const TAKEOVER_MS = 100_000
 const MAX_EVENTS = 300_000
 const QUICK: Speed = { usualMs: 0, lateChance: 0, lateMs: 0 }
@@ -51,7 +51,7 @@ class HostsSimulation {
   /** The storage as it is, without delay. */
   readonly #observer: Connection
   readonly #connections: Connection[] = []
-  /** Storage that is slow no more, once all is calm. */
+  /** The speed of the storage, which is fast once mishaps have ended. */
   readonly #speed: Speed
   #takeovers = 0
   #ended = false
@@ -158,7 +158,7 @@ class HostsSimulation {
     }
   }
 
-  /** Whatever is on the disk, an error has a type. */
+  /** Checks that an error has a type, whatever is on the disk. */
   #failed(owner: string, error: unknown): void {
     this.#oracle.failed(owner, error)
     if (!isRingError(error) && !isBlockError(error)) this.#oracle.break('exception', String(error))
@@ -189,7 +189,7 @@ class HostsSimulation {
     const handle = oracle.attached(host, owner)
     victim.atWork = true
     if (fenced) connection.onArrival = () => oracle.arrived(handle)
-    // A slow fence may meet a host that has reclaimed the role meanwhile, under the same name.
+    // A slow fence may hit a host that has reclaimed the role meanwhile, under the same name.
     connection.onRequest = () => {
       oracle.requested(handle)
       if (connection.fenced && !host.frozen && !reclaim) {
@@ -216,7 +216,7 @@ class HostsSimulation {
     }
   }
 
-  /** From now on, a process must not write: not even a renewal whose read comes back only now. */
+  /** Checks that a process writes nothing from now on, not even a renewal whose read completes only now. */
   #writesNoMore(connection: Connection, since: string): void {
     connection.onRequest = ({ sector, writes }) => {
       if (!writes) return
@@ -227,7 +227,7 @@ class HostsSimulation {
     }
   }
 
-  /** Breaks a lease that none of our hosts can hold, as an operator would who sees that no host is running. */
+  /** Breaks a lease that none of the hosts can hold, as an operator would after seeing that no host is running. */
   async #operate(): Promise<void> {
     const observer = this.#observer
     const clock = observer.host

@@ -1,7 +1,7 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { ForwardingBlockDevice } from '../../block/wrap/forward.ts'
 
-/** Tells of each call that moves or changes something, before it is made. */
+/** Reports each call that transfers or changes data, before it is made. */
 export class CountedDevice extends ForwardingBlockDevice {
   readonly #onCall: () => void
 

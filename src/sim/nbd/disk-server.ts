@@ -41,7 +41,7 @@ export class DiskServer {
     return sectorSize * sizeSectors
   }
 
-  /** Does a request, unless the server dies first. */
+  /** Carries out a request, unless the server dies first. */
   serve(request: NbdRequest, asker: Asker, end: (served: Served) => void): void {
     const { offset, length } = request
     if (request.command !== COMMAND.flush && offset + length > this.sizeBytes) {
@@ -66,7 +66,7 @@ export class DiskServer {
     asker.onRequest(made.ms)
   }
 
-  /** Concludes a client's requests now, one way or the other: nothing of them happens later. */
+  /** Decides the outcome of a client's requests now: none of them takes effect later. */
   conclude(asker: Asker, random: Random): void {
     for (const request of this.#doing.get(asker) ?? []) {
       request.orphan(random, false)
@@ -75,7 +75,7 @@ export class DiskServer {
     this.#doing.delete(asker)
   }
 
-  /** The process ends; what it was doing happened, or did not. */
+  /** Ends the process; each request in progress happened, or did not. */
   kill(random: Random): void {
     this.#process.kill(random, false)
   }

@@ -3,7 +3,7 @@ import { Violation } from '../oracle.ts'
 import type { Tap } from './dial.ts'
 import { type NbdRequest, RequestReader } from './request-reader.ts'
 
-/** What a call does with the device. */
+/** The kind of a call. */
 export type CallKind = 'read' | 'change' | 'flush'
 
 /** A call of a device that has not settled, and the bytes that it is about. */
@@ -14,8 +14,8 @@ interface Call {
 }
 
 /**
- * Knows the calls of one device that have not settled, and sees what is sent for it: each request has to belong to one of
- * them, and once the device is closed nothing is sent any more.
+ * Tracks the calls of one device that have not settled, and sees the requests that are sent for it: each has to belong to one of the
+ * calls, and none may be sent once the device is closed.
  */
 export class CallLedger {
   readonly #violate: (error: unknown) => void
@@ -26,7 +26,7 @@ export class CallLedger {
     this.#violate = violate
   }
 
-  /** Waits for a call about some bytes. */
+  /** Runs a call that concerns some bytes, and tracks it until it settles. */
   async during<T>(kind: CallKind, from: number, bytes: number, work: () => Promise<T>): Promise<T> {
     const call = { kind, from, to: from + bytes }
     this.#calls.add(call)
@@ -37,7 +37,7 @@ export class CallLedger {
     }
   }
 
-  /** Whether something is being changed. */
+  /** Whether a call that changes data is in progress. */
   get changing(): boolean {
     for (const { kind } of this.#calls) if (kind === 'change') return true
     return false

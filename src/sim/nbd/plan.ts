@@ -2,7 +2,7 @@ import type { LinkTraits } from '../net/pipe.ts'
 import { nameOf, Random } from '../random.ts'
 import type { ServerTraits } from './session.ts'
 
-/** How a client uses a server, what that can do, and what is between them. */
+/** How a client uses a server, what the server can do, and the link between them. */
 export interface NbdTraits {
   readonly connections: number
   readonly maxInFlight: number

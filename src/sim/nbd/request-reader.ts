@@ -20,7 +20,7 @@ export interface NbdOption {
   readonly data: Uint8Array
 }
 
-/** Parts of what a client sends. */
+/** Receives the parts of what a client sends. */
 export interface ClientWords {
   greeted(flags: number): void
   /** Returns whether transmission begins with that. */
@@ -42,13 +42,13 @@ export class RequestReader {
     this.#wanted = this.#talk.next().value as number
   }
 
-  /** Bytes that arrived, and are no complete request yet. */
+  /** Bytes of an incomplete request. */
   get unread(): number {
     return this.#queue.length
   }
 
   /**
-   * Takes what has come.
+   * Takes bytes that arrived.
    * @throws {ProtocolViolation}
    */
   push(bytes: Uint8Array): void {
@@ -90,7 +90,7 @@ function* talk(words: ClientWords): Generator<number, void, Uint8Array> {
   }
 }
 
-/** Whether a client that is understood is about to leave. */
+/** Whether a client is about to close the connection. */
 export function isFarewell(option: NbdOption): boolean {
   return option.option === OPTION.abort
 }

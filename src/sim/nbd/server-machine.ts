@@ -35,7 +35,7 @@ export interface ServerMachineOptions {
   readonly network: Network<Client>
   readonly address: string
   readonly traits: ServerTraits
-  /** What was sent happens, whatever becomes of the sender. */
+  /** Whether requests that were sent take effect even if their sender is gone. */
   readonly late: boolean
   /** A promise is broken. */
   readonly violate: (error: unknown) => void
@@ -49,9 +49,9 @@ export class ServerMachine {
   #server: DiskServer
   /** Whether no server is running. */
   #down = false
-  /** Connections of when the machine lost its power: it knows nothing of them. */
+  /** Connections from before the machine lost its power, which it does not know any more. */
   #severed: Link<Client>[] = []
-  /** Ends that wait for a change to be half done. */
+  /** Failures that wait until a change is half done. */
   #lurking: { readonly end: ServerEnd; readonly random: Random }[] = []
   #sessions = 0
 
@@ -65,20 +65,20 @@ export class ServerMachine {
     for (const asker of this.#askers) asker.lost = true
   }
 
-  /** The server ends now, or when a change is half done. */
+  /** Ends the server now, or as soon as a change is half done. */
   end(end: ServerEnd, random: Random): void {
     if (random.chance(0.7)) this.#lurking.push({ end, random })
     else this.#end(end, random)
   }
 
-  /** The power of everything is gone, and comes again. */
+  /** Cuts all power, which then returns. */
   losePower(random: Random): void {
     this.#server.losePower(random)
     for (const link of this.#options.network.links) link.sever()
     this.#server = this.#serve()
   }
 
-  /** From now on there is a server. */
+  /** Keeps a server running from now on. */
   heal(): void {
     this.#lurking = []
     if (this.#down) this.#server = this.#serve()
@@ -141,7 +141,7 @@ export class ServerMachine {
     })
   }
 
-  /** What waits for a change to be half done happens, if one is. */
+  /** Runs the failures that wait for a half-done change, if there is one now. */
   #strike(session: NbdSession, { ledger }: Client): void {
     if (!session.between || !(ledger.changing || session.leftBehind)) return
     const lurking = this.#lurking.shift()

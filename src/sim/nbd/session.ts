@@ -25,11 +25,11 @@ export interface ServerTraits {
   readonly multiConn: boolean
   readonly writeZeroes: boolean
   readonly trim: boolean
-  /** Whether reads are answered in chunks, and holes are told from data. */
+  /** Whether reads are answered in chunks, and holes distinguished from data. */
   readonly structured: boolean
   /** Bytes in a request at most. */
   readonly maximum: number
-  /** Requests of a connection that are done at the same time at most. */
+  /** The most requests of a connection that are carried out at the same time. */
   readonly parallel: number
 }
 
@@ -61,7 +61,7 @@ export class NbdSession {
   #allocation = false
   readonly #waiting: NbdRequest[] = []
   readonly #doing = new Set<NbdRequest>()
-  /** Changes that were answered, and how many of the first of them a flush has covered. */
+  /** How many changes were answered; `#flushed` is how many of the first of them a flush has covered. */
   #answered = 0
   #flushed = 0
   /** Whether the last flush left some that were answered while it was being done. */
@@ -212,7 +212,7 @@ export class NbdSession {
     this.#work()
   }
 
-  /** What the client was told not to do. */
+  /** Why a request violates the negotiated limits, if it does. */
   #wrong({ command, flags, length, offset }: NbdRequest): string | undefined {
     const { fua, maximum, trim, writeZeroes } = this.#traits
     if (length > maximum) return `a request of ${length} bytes, of ${maximum} at most`
@@ -273,7 +273,7 @@ export class NbdSession {
     else this.#chunk(request, CHUNK.error, true, pack([4, errno], [2, 0]))
   }
 
-  /** What was read, in pieces that come in any order. */
+  /** Sends data that was read, in pieces in any order. */
   #data(request: NbdRequest, data: Uint8Array): void {
     const whole = (request.flags & COMMAND_FLAG.df) !== 0 || this.#random.chance(0.7)
     const cut = whole ? 0 : 512 * this.#random.below(data.length / 512)

@@ -31,7 +31,7 @@ export const nbdStorage: StorageKind = {
   name: 'nbd',
   mixes: NBD_MIXES,
   swarm: NBD_SWARM,
-  // What a server loses with its machine is lost as by a silent reset.
+  // A server that loses its machine loses its cache like a silent reset.
   seen: (faults) => (faults.has('serverCut') ? new Set([...faults, 'reset' as const]) : faults),
   errors: (faults) => errors(faults),
   eventsPerRequest: 12,
@@ -96,7 +96,7 @@ class NbdStorage implements Storage {
   readonly #layout: DiskLayout
   readonly #network: Network<Client>
   readonly #machine: ServerMachine
-  /** What neighbours know, by role. */
+  /** The oracle of each neighbour, by role. */
   readonly #oracles: ReadonlyMap<string, SectorOracle>
   readonly #clients = new Map<SimProcess, Client[]>()
   #mounts = 0

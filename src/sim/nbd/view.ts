@@ -103,7 +103,7 @@ export class ProcessView extends ForwardingBlockDevice {
   }
 }
 
-/** Does something for a process: one that ended does nothing any more, and is told nothing. */
+/** Runs a call for a process. One that has ended makes no call, and gets no result. */
 export async function living<T>(process: SimProcess, work: () => Promise<T>): Promise<T> {
   const never = (): Promise<T> => new Promise<T>(() => undefined)
   if (!process.alive) return never()

@@ -3,7 +3,7 @@ import type { Scheduler } from '../scheduler.ts'
 import type { Trace } from '../trace.ts'
 import { type LinkTraits, Pipe } from './pipe.ts'
 
-/** The process at the client's end of a connection: it may be paused, or gone. */
+/** The process at the client's end of a connection; it may be paused, or gone. */
 export interface Caller {
   readonly name: string
   /** Gone: nothing that it waits for ever happens. */
@@ -18,13 +18,13 @@ export interface Socket {
   onData: (bytes: Uint8Array) => void
   /** This many more bytes were taken for sending. */
   onTaken: (bytes: number) => void
-  /** Nothing more is received or sent; without an error, the other end has closed the connection. */
+  /** The connection is over; without an error, the other end has closed it. */
   onEnd: (error?: Error) => void
   /** Sends pieces, after all that was sent before. They must not change until they are taken. */
   write(pieces: readonly Uint8Array[]): void
   /** Sends what is left, and then the end of the stream. */
   end(): void
-  /** Drops the connection at once. */
+  /** Drops the connection immediately. */
   destroy(): void
   /** Pauses or resumes receiving. */
   hold(held: boolean): void
@@ -34,23 +34,23 @@ export interface Socket {
 export interface Link<C extends Caller = Caller> {
   readonly caller: C
   readonly address: string
-  /** Resets it: both ends are told, and what is in flight never arrives. */
+  /** Resets it: both ends get an error, and bytes in flight never arrive. */
   reset(why: string): void
   /** The client's process is gone: its system closes its end. */
   leave(): void
-  /** The server's end is gone silently; the client hears nothing until somebody resets the connection. */
+  /** The server's end vanishes silently; the client is not notified until the connection is reset. */
   sever(): void
-  /** Nothing passes for `ms` milliseconds: to the server, or from it, or both. */
+  /** Stalls it for `ms` milliseconds: towards the server, from it, or both. */
   stall(ms: number, which: 'to' | 'from' | 'both'): void
 }
 
 /** What is at an address. */
 export interface Endpoint<C extends Caller> {
-  /** Takes the server's end of each connection. Absent: nobody listens, and the machine refuses. */
+  /** Called with the server's end of each connection. Absent: the machine refuses connections. */
   readonly accept?: (socket: Socket, link: Link<C>) => void
-  /** Milliseconds to connect, besides the delay of the way. */
+  /** Milliseconds to connect, besides the latency. */
   readonly acceptMs?: number
-  /** The machine is off, or cut off: nobody answers. */
+  /** The machine is off, or cut off: connecting gets no answer. */
   readonly silent?: boolean
 }
 
@@ -61,13 +61,13 @@ export interface NetworkOptions {
   readonly traits: LinkTraits
   /** A stream of random numbers for each connection. */
   readonly random: (connection: number) => Random
-  /** What a process that is gone has sent arrives all the same, as long as its system keeps the connection. */
+  /** Whether bytes sent by a process that is gone still arrive, as long as its system keeps the connection. */
   readonly lateBytes: boolean
 }
 
 /**
  * Machines at addresses, and the connections between them. Bytes arrive in order, late, and cut anywhere; connections stall, are reset,
- * or fall silent. A process that is gone sends nothing new, but what its system has taken may still arrive.
+ * * or fall silent. A process that is gone sends nothing new, but bytes that its system has accepted may still arrive.
  */
 export class Network<C extends Caller> {
   readonly #options: NetworkOptions
@@ -80,7 +80,7 @@ export class Network<C extends Caller> {
     this.#options = options
   }
 
-  /** All connections that there are. */
+  /** All open connections. */
   get links(): readonly Link<C>[] {
     return [...this.#links]
   }
@@ -97,7 +97,7 @@ export class Network<C extends Caller> {
   }
 
   /**
-   * Connects to an address; never resolves if nobody answers.
+   * * Connects to an address; never settles if the machine does not answer.
    * @throws {Error} a system's error: nobody listens there
    * @throws the signal's reason
    */
@@ -120,7 +120,7 @@ export class Network<C extends Caller> {
       }
       const arrive = (): void => {
         const endpoint = this.#endpoints.get(address) ?? {}
-        // A system retries until somebody is there.
+        // A system retries until the machine answers.
         if (endpoint.silent === true) {
           scheduler.after(SILENCE_MS, () => {
             if (!signal.aborted && caller.alive) arrive()
@@ -161,7 +161,7 @@ class End implements Socket {
   readonly #out: () => Pipe
   readonly #in: () => Pipe
   readonly #leave: () => void
-  /** Whether its owner has dropped it, or was told that nothing more comes. */
+  /** Whether its owner has dropped it, or has received its end. */
   #closed = false
 
   constructor(out: () => Pipe, into: () => Pipe, leave: () => void) {
@@ -188,7 +188,7 @@ class End implements Socket {
     this.#in().hold(held)
   }
 
-  /** Tells the owner something, unless it has dropped the end. */
+  /** Calls the owner, unless it has dropped this end. */
   tell(what: (end: End) => void): void {
     if (!this.#closed) what(this)
   }

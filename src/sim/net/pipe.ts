@@ -1,7 +1,7 @@
 import type { Random } from '../random.ts'
 import type { Scheduler } from '../scheduler.ts'
 
-/** The traits of the way between two machines. */
+/** The traits of a link between two machines. */
 export interface LinkTraits {
   /** Milliseconds that a byte takes. */
   readonly latencyMs: number
@@ -19,33 +19,33 @@ export interface PipeEnd {
   arrive(bytes: Uint8Array): void
   /** This many more bytes were taken from the sender. */
   taken(bytes: number): void
-  /** Everything has arrived, and nothing more comes. */
+  /** Everything has arrived; this is the end. */
   over(): void
 }
 
-/** How much of what could arrive in one piece arrives in several. */
+/** The part of segments that are cut in two although they could arrive whole. */
 const CUT = 0.2
 
 /**
- * One direction of a connection: what is sent arrives in order, late, and cut anywhere. It separates what the sender's system has
- * taken from what it has not, because only the former arrives once the sender is gone.
+ * * One direction of a connection: bytes arrive in order, late, and cut anywhere. It distinguishes bytes that the sender's system has
+ * accepted from those that it has not, because only the former arrive once the sender is gone.
  */
 export class Pipe {
   readonly #scheduler: Scheduler
   readonly #random: Random
   readonly #traits: LinkTraits
   readonly #end: PipeEnd
-  /** Whole pieces that are not in the window yet. */
+  /** Pieces that have not entered the window yet. */
   #waiting: Uint8Array[] = []
   #window: Uint8Array[] = []
   #windowBytes = 0
   #moving = false
-  /** Whether the next segment was right after the one that arrives. */
+  /** Whether the next segment directly follows the one that arrives. */
   #flowing = false
   #finishing = false
   #closed = false
   #stalledUntil = 0
-  /** Lets what waits for the end of a stall arrive. */
+  /** Delivers the segment that waits for the end of a stall. */
   #stalled: (() => void) | undefined
   #held = false
 
@@ -69,19 +69,19 @@ export class Pipe {
     this.#move()
   }
 
-  /** The sender is gone: what was not taken never arrives, and what was taken may. */
+  /** The sender is gone: bytes that were not accepted never arrive, and accepted ones may. */
   abandon(): void {
     this.#waiting = []
     this.finish()
   }
 
-  /** What was taken arrives now, unless the pipe is stalled. */
+  /** Delivers all accepted bytes now, unless the pipe is stalled. */
   hurry(): void {
     if (this.#closed || this.#windowBytes === 0 || this.#stalledUntil > this.#scheduler.now) return
     this.#end.arrive(this.#cut(this.#windowBytes))
   }
 
-  /** Nothing more arrives. */
+  /** Drops everything that has not arrived. */
   close(): void {
     this.#closed = true
     this.#waiting = []
@@ -128,7 +128,7 @@ export class Pipe {
     this.#move()
   }
 
-  /** Has the next segment arrive, if none is in flight. */
+  /** Sends the next segment, if none is in flight. */
   #move(): void {
     if (this.#moving || this.#held || this.#closed) return
     const [first] = this.#window
@@ -137,7 +137,7 @@ export class Pipe {
     const most = Math.min(this.#windowBytes, segmentBytes)
     const bytes = this.#random.chance(CUT) ? Math.min(most, this.#random.between(1, most)) : most
     this.#moving = true
-    // What follows closely was in flight meanwhile.
+    // A segment that directly follows was in flight meanwhile.
     const late = this.#flowing ? 0 : latencyMs * (0.5 + this.#random.float())
     this.#arriveAfter(late + bytes / bytesPerMs, bytes)
   }

@@ -12,18 +12,18 @@ export interface ModelRing {
   readonly name: string
   readonly bytes: number
   readonly sent: Sent[]
-  /** How many of them have certainly left the ring, and how many may have. */
+  /** How many of them have certainly left the ring; `maybeConsumed` is how many may have. */
   consumed: number
   maybeConsumed: number
 }
 
-/** What a pool may be: its rings by their names, and its size. */
+/** A state of a pool: its rings by their names, and its size. */
 export interface PoolModel {
   readonly rings: ReadonlyMap<string, ModelRing>
   readonly bytes: number
 }
 
-/** What programs see of a pool. */
+/** The state of a pool as a program sees it. */
 export interface Seen {
   readonly rings: readonly { readonly name: string; readonly sizeBytes: number }[]
   readonly sizeBytes: number
@@ -32,36 +32,36 @@ export interface Seen {
 /** A change that a program wants. */
 export interface Wanted {
   readonly what: string
-  /** What the pool is afterwards; undefined if the change must not happen to it. */
+  /** The state afterwards; undefined if the change must be refused in this state. */
   apply(pool: PoolModel): PoolModel | undefined
   /** Whether the pool may refuse it with this code. */
   excuses(code: string, pool: PoolModel): boolean
 }
 
-/** A change under way, or a look at the pool. */
+/** A change in progress, or a look at the pool. */
 export interface Begun {
   /** Every state that the pool may have had since it began. */
   readonly met: Map<string, PoolModel>
   /** No change has ended since. */
   isAlone: boolean
-  /** Somebody else has changed the pool or used a ring meanwhile. */
+  /** Whether another program has changed the pool or used a ring meanwhile. */
   isContended: boolean
 }
 
-/** A change under way. */
+/** A change in progress. */
 export interface Change extends Begun {
   readonly id: number
   readonly wanted: Wanted
   readonly excused: Set<string>
 }
 
-/** A state that the pool may be in, and which of the changes under way have happened to it. */
+/** A state that the pool may be in, and the changes in progress that have already happened in it. */
 interface Candidate {
   readonly pool: PoolModel
   readonly done: ReadonlySet<Change>
 }
 
-/** More would mean that nobody ever finds out what became of changes. */
+/** More candidates would mean that the outcome of changes is never observed. */
 const MOST_CANDIDATES = 400
 
 /** Codes with which a pool refuses a change. */
@@ -75,11 +75,11 @@ export const REFUSALS = [
 ] as const
 
 /**
- * Knows what a pool may be. A change happens at some moment until its call resolves, or it does not happen; one that failed or died may
- * have happened, until somebody sees whether it has. What somebody has seen stays, power cuts included.
+ * Tracks the states that a pool may be in. A change happens at some moment before its call resolves, or not at all; one that failed or
+ * whose program died may have happened, until a program sees which. A state that was seen stays, power cuts included.
  */
 export class PoolOracle {
-  /** Whether somebody has certainly made the pool, and so it is there. */
+  /** Whether the pool has certainly been created. */
   isMade = false
   #uuid: string | undefined
   #candidates: readonly Candidate[]
@@ -99,7 +99,7 @@ export class PoolOracle {
     return this.#changed
   }
 
-  /** A ring that is there before anything can go wrong. */
+  /** A ring that exists before the faults begin. */
   startWith(name: string, bytes: number): ModelRing {
     const ring = this.newRing(name, bytes)
     this.#candidates = this.#candidates.map(({ pool, done }) => {
@@ -113,7 +113,7 @@ export class PoolOracle {
     return { id: String(++this.#rings), name, bytes, sent: [], consumed: 0, maybeConsumed: 0 }
   }
 
-  /** A program begins to use a ring, or ends with it: meanwhile roles are held. */
+  /** A program starts or stops using a ring, whose roles are held meanwhile. */
   use(by: 1 | -1): void {
     this.#users += by
     this.touch()
@@ -142,7 +142,7 @@ export class PoolOracle {
     return change
   }
 
-  /** What became of a change. */
+  /** A change has ended: it happened, was refused, or its outcome is unknown. */
   end(change: Change, how: 'done' | 'unknown' | { readonly refused: string }): void {
     this.touch()
     const all = this.#reachable()
@@ -180,7 +180,7 @@ export class PoolOracle {
     this.#looks.delete(look)
   }
 
-  /** What a look saw. */
+  /** A look has returned a state. */
   saw(look: Begun, seen: Seen): void {
     this.#looks.delete(look)
     const key = keyOfSeen(seen)
@@ -189,7 +189,7 @@ export class PoolOracle {
       const known = [...new Set(states.map((pool) => keyOfSeen(asSeen(pool))))].join(' or ')
       throw new Violation('pool', `the pool shows ${key}, and may have ${known}`)
     }
-    // Once seen, it stays: what has not happened to that state yet can still happen, and nothing that has is undone.
+    // Once seen, it stays: changes that have not happened yet can still happen, and none that has is undone.
     if (look.isAlone) {
       const now = this.#reachable().filter(({ pool }) => keyOfSeen(asSeen(pool)) === key)
       this.#keep(now, `the pool shows ${key}, which was undone`)
@@ -197,7 +197,7 @@ export class PoolOracle {
     }
   }
 
-  /** A look at one name: whether a ring of that name may have been missing. */
+  /** Whether a ring of that name may have been missing at some moment of a look. */
   mayLack(look: Begun, name: string): boolean {
     return [...look.met.values()].some(({ rings }) => !rings.has(name))
   }
@@ -207,7 +207,7 @@ export class PoolOracle {
     return [...look.met.values()].some(({ rings }) => !has(rings, id))
   }
 
-  /** The identity of the pool, which stays. */
+  /** Checks that the identity of the pool has not changed. */
   checkUuid(uuid: string): void {
     this.#uuid ??= uuid
     if (uuid !== this.#uuid) throw new Violation('pool', 'the pool was made again')
@@ -232,7 +232,7 @@ export class PoolOracle {
     return ring
   }
 
-  /** A program pushed an item, or will; what changes are excused with may be another. */
+  /** A program pushed an item, or will: that may excuse refusals of changes. */
   touch(): void {
     if (this.#changes.size === 0 && this.#looks.size === 0) return
     const all = this.#reachable()
@@ -247,7 +247,7 @@ export class PoolOracle {
     }
   }
 
-  /** The candidates, with each of the changes under way that may have happened to them, in any order. */
+  /** The candidates, each with any of the changes in progress applied, in any order. */
   #reachable(): readonly Candidate[] {
     const found = new Map<string, Candidate>()
     const add = (candidate: Candidate): void => {
@@ -302,7 +302,7 @@ function keyOfSeen({ rings, sizeBytes }: Seen): string {
   return `[${all.sort().join(', ')}] of ${sizeBytes}`
 }
 
-/** Whether a ring certainly has an item that nobody has taken. */
+/** Whether a ring certainly has an unconsumed item. */
 export function holdsItems({ sent, maybeConsumed }: ModelRing): boolean {
   return sent.some(({ acknowledged }, at) => acknowledged && at >= maybeConsumed)
 }

@@ -10,20 +10,20 @@ export type PoolStep =
       readonly ring: number
       readonly discards: boolean
     }
-  /** Opens a ring's device, pushes an item or takes what there is, and closes it. */
+  /** Opens a ring's device, pushes an item or takes all items, and closes it. */
   | { readonly id: number; readonly kind: 'put' | 'take'; readonly ring: number }
-  /** Opens a ring's device and keeps it open; the next `putKept` pushes there, whatever became of the ring. */
+  /** Opens a ring's device and keeps it open; the next `putKept` pushes there, even if the ring was removed. */
   | { readonly id: number; readonly kind: 'keep'; readonly ring: number }
   | { readonly id: number; readonly kind: 'putKept' | 'list' | 'grow' | 'reopen' }
   | { readonly id: number; readonly kind: 'wait'; readonly ms: number }
 
 /**
- * Something that happens this long after a program made this request of this step; or the first one from there on that writes
- * a copy of the directory: with the first one a change happens.
+ * A fault that happens this long after a program made this request of this step, or the first one after it that writes a copy of the
+ * directory. A change takes effect with its first copy.
  */
 export interface PoolEvent {
   readonly id: number
-  /** The program's process ends; all power is cut; the storage loses its cache, and says so. */
+  /** The program's process is killed; all power is cut; or the storage loses its cache, and says so. */
   readonly kind: 'kill' | 'power' | 'reset'
   readonly program: number
   readonly step: number
@@ -46,7 +46,7 @@ export interface PoolsPlan {
   readonly hosts: boolean
   /** Whether the device held a ring before, full of items. */
   readonly usedBefore: boolean
-  /** Rings that are there at first and stay: with some, what a change changes of the directory is in more than one sector. */
+  /** Rings that exist from the start and stay: with enough of them, a change of the directory spans several sectors. */
   readonly stay: number
   readonly rates: FaultRates
   readonly programs: readonly (readonly PoolStep[])[]
@@ -55,7 +55,7 @@ export interface PoolsPlan {
   readonly without: readonly string[]
 }
 
-/** How many names rings have: few, so that programs are after the same. */
+/** How many names rings have: few, so that programs compete for them. */
 export const RING_NAMES = 4
 
 interface PoolsMix {
@@ -192,7 +192,7 @@ function eventsOf(
           ...(within && { amid: random.pick([0, 0, 1]) }),
         })
         found.push({ ...at(step), kind })
-        // What a dead program left in the cache is lost soon, or nobody would see what that does.
+        // The cache of a dead program is lost soon, or the run would not show what that does.
         const loss = LOSSES.find((each) => (rates[each] ?? 0) > 0)
         if (kind !== 'kill' || loss === undefined || random.chance(0.5)) continue
         found.push({ ...at(step + random.between(1, 2)), kind: loss })

@@ -41,13 +41,13 @@ export interface ProgramContext {
   lease(): LeaseOptions | undefined
   /** Whether an error of the device may come of a fault. */
   isInjected(code: string): boolean
-  /** Makes the device as large as it gets, and says how many bytes a pool has there then. */
+  /** Grows the device to its full size, and returns how many bytes a pool has there then. */
   grow(): number
   /** A step begins. */
   step(id: number, what: string): void
 }
 
-/** A ring's device that a program keeps open, and the ring that was there. */
+/** A ring's device that a program keeps open, and the ring that it was opened for. */
 interface Kept {
   readonly device: PoolRingDevice
   readonly id: string
@@ -130,7 +130,7 @@ export class Program {
     }
   }
 
-  /** The pool, which is opened if it is not, and made if it is not there. */
+  /** The pool; opens it if necessary, and creates it if it is missing. */
   async #opened(): Promise<Pool> {
     const { oracle, overwrites } = this.#context
     for (let tries = 1; this.#pool === undefined; tries++) {
@@ -164,7 +164,7 @@ export class Program {
       },
       excuses: (code, { rings, ...rest }) =>
         (code === 'RING_EXISTS' && rings.has(name)) ||
-        // What is free can be in pieces.
+        // Free space can be fragmented.
         (code === 'RING_POOL_FULL' && (rings.size > 0 || freeIn({ rings, ...rest }) < bytes)) ||
         (code === 'RING_LEASED' && this.#isContended),
     }
@@ -219,7 +219,7 @@ export class Program {
     return this.#context.lease() !== undefined && this.#context.oracle.isContended
   }
 
-  /** Makes a change, and tells the oracle what became of it. */
+  /** Makes a change, and tells the oracle its outcome. */
   async #changing(wanted: Wanted, make: () => Promise<void>): Promise<void> {
     const { oracle } = this.#context
     const change = oracle.begin(wanted)
@@ -381,7 +381,7 @@ export class Program {
     return { clock: this.#clock, client: this.names.role, ...(lease && { lease }) }
   }
 
-  /** An error that nothing explains is a broken promise. After one of the device, the pool is opened again. */
+  /** An unexplained error is a broken promise. After an error of the device, the pool is opened again. */
   #judge(what: string, error: unknown, allowed: readonly string[]): void {
     if (error instanceof Violation) throw error
     const code = codeOf(error)
@@ -395,7 +395,7 @@ export class Program {
   }
 }
 
-/** Codes of somebody else who has a role, if anybody may. */
+/** Codes of a role that another program holds, if one may. */
 function occupied({ isContended }: Begun): readonly string[] {
   return isContended ? ['BLOCK_CLAIMED', 'RING_LEASED'] : []
 }
@@ -409,7 +409,7 @@ export function nameOfRing(ring: number): string {
   return `ring-${ring}`
 }
 
-/** Bytes that no ring takes. */
+/** Bytes that belong to no ring. */
 function freeIn({ rings, bytes }: PoolModel): number {
   const taken = [...rings.values()].reduce((sum, ring) => sum + ring.bytes, 0)
   return bytes - POOL_START - taken

@@ -144,7 +144,7 @@ export class PoolsSimulation {
     task.catch((error) => this.#violate(error))
   }
 
-  /** What is on the device before the programs begin, made without faults. */
+  /** Prepares the device, without faults, before the programs begin. */
   async make(): Promise<void> {
     const { usedBefore, hosts, stay, sectorSize } = this.#plan
     this.world.healed = true
@@ -152,7 +152,7 @@ export class PoolsSimulation {
     const device = this.#deviceOf(process)
     const { clock } = process
     if (usedBefore) await fill(device, clock)
-    // Two hosts that make a pool at once are not told from one.
+    // Two hosts that create a pool at once cannot be told from one.
     if (hosts || stay > 0) {
       await createPool(device, { clock, eraseOther: true })
       this.oracle.isMade = true
@@ -166,7 +166,7 @@ export class PoolsSimulation {
     this.world.healed = false
   }
 
-  /** All faults are over: what must be there is, and can be used. */
+  /** Runs after the faults: checks that everything that must exist does, and can be used. */
   async check(): Promise<void> {
     this.world.healed = true
     this.world.trace(() => 'the end: no more faults')
@@ -203,7 +203,7 @@ export class PoolsSimulation {
     for (let ring = 0; ring < RING_NAMES; ring++) {
       await program.perform({ id: 0, kind: 'remove', ring, discards: true })
     }
-    // Nothing is left in the way of a ring that takes all.
+    // A ring that takes all the space must fit now.
     await program.perform({
       id: 0,
       kind: 'add',
@@ -216,7 +216,7 @@ export class PoolsSimulation {
     await program.take(ring)
   }
 
-  /** A process that no fault meets. */
+  /** A process without faults. */
   #outside(name: string): SimProcess {
     return new SimProcess(this.world, new SimHost(name), new RequestNames(name))
   }
@@ -362,7 +362,7 @@ export class PoolsSimulation {
   }
 }
 
-/** As an operator would who sees that no host is running. */
+/** Breaks all leases, as an operator would after seeing that no host is running. */
 async function breakLeases(pool: Pool, clock: Clock): Promise<void> {
   await pool.breakLease()
   for (const { name } of await pool.list()) {
@@ -382,7 +382,7 @@ async function fill(device: BlockDevice, clock: Clock): Promise<void> {
   await producer.close()
 }
 
-/** A device that shows less than the disk has, until it grows; and tells of writes of a pool's directory. */
+/** A device that shows only part of the disk until it grows, and reports writes of a pool's directory. */
 class PoolDevice extends ForwardingBlockDevice {
   readonly #size: { readonly units: number }
   readonly #writes: (copy: number) => void
