@@ -38,7 +38,7 @@ export function checkBytes(found: Uint8Array, expected: Uint8Array, what: string
 }
 
 /**
- * Runs what has to fail, and answers its error.
+ * Runs a call that has to fail, and returns its error.
  * @throws {ConformanceError} it does not fail
  */
 export async function failureOf(run: () => unknown, what: string): Promise<unknown> {
@@ -88,7 +88,7 @@ export async function within<T>(ms: number, promise: Promise<T>, what: string): 
   }
 }
 
-/** Lets everything that is ready happen. */
+/** Waits for `ms` milliseconds; 0 lets pending callbacks run. */
 export function pause(ms = 0): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
 }

@@ -20,8 +20,8 @@ export { type Gate, gatedDevice, type SentRequest } from './device/gated.ts'
 /** What {@link deviceConformance} runs on, and how it registers its cases. */
 export interface DeviceConformanceOptions extends DeviceSource {
   /**
-   * Registers a case: `test` of node:test or vitest. What these pass to a test has a `skip`, which is called where the device
-   * or the source lacks what the case is about; without one, such a case passes.
+   * Registers a case: `test` of node:test or vitest. Their test context has a `skip`, which is called if the device
+   * or the source lacks what the case needs; without one, such a case passes.
    */
   readonly test: (name: string, run: (context?: TestContext) => Promise<void>) => unknown
 }
@@ -40,7 +40,7 @@ export interface DeviceConformanceCase {
   run(): Promise<DeviceConformanceResult>
 }
 
-/** What came of a case. */
+/** The result of a case. */
 export type DeviceConformanceResult =
   | { readonly status: 'passed' }
   | {

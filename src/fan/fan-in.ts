@@ -9,7 +9,7 @@ import { signalOf, type WaitingOptions } from '../util/waiting.ts'
 import { FanProcessor } from './fan-processor.ts'
 import { Supply } from './supply.ts'
 
-/** How {@link receiveFrom} goes about it. */
+/** Options of {@link receiveFrom}. */
 export interface FanInOptions<Out> {
   /**
    * Called when a ring fails, with what its reader threw: the others continue. After a `CodecError` the ring continues after that item too;
@@ -18,7 +18,7 @@ export interface FanInOptions<Out> {
   readonly onFailed?: (error: unknown, reader: RingReader<Out>) => void
 }
 
-/** An entry, and the ring that it is of. */
+/** An entry, and the reader of its ring. */
 export interface Received<Out> {
   /** As the reader delivered it; acknowledge it as usual. */
   readonly entry: RingEntry<Out>
@@ -30,7 +30,7 @@ const KINDS: OptionKinds<FanInOptions<never>> = { onFailed: 'function' }
 
 /**
  * One loop over many rings: the rings take turns, entry by entry, and each ring's order is kept. Rings are added and removed while it
- * runs. The readers stay their opener's: nothing here closes one. Meanwhile do not receive from them otherwise, nor move them.
+ * runs. The readers belong to the caller, and are never closed here. Do not receive from them, or rewind them, in the meantime.
  * @throws {TypeError} there is no such option; something is not a `RingReader`, or the same one twice
  */
 export function receiveFrom<Out>(
@@ -46,21 +46,21 @@ export function receiveFrom<Out>(
 /**
  * The loop over many rings that {@link receiveFrom} makes.
  *
- * - A ring is in `#ready` once, while it has something; after its turn it goes to the end of that queue, so none waits for another's backlog.
- * - What a ring had ready and did not hand out goes back to its reader when the ring is removed, or when `process` takes over.
+ * - A ring with something to take is in `#ready` once; after its turn it goes to the end of that queue, so none waits for another's backlog.
+ * - Entries that a ring had read ahead and not handed out go back to its reader when the ring is removed, or when `process` takes over.
  */
 export class FanIn<Out> implements AsyncDisposable {
   readonly #options: FanInOptions<Out>
   readonly #members = new Set<RingReader<Out>>()
   /** Removed readers, still being released. */
   readonly #leaving = new Map<RingReader<Out>, Promise<void>>()
-  /** What each ring has ready, from the first `receive` on. */
+  /** The entries that each ring has read ahead, from the first `receive` on. */
   readonly #supplies = new Map<RingReader<Out>, Supply<Out>>()
-  /** Those that have something, in the order of their turns. */
+  /** Rings with something to take, in the order of their turns. */
   readonly #ready = new Fifo<Supply<Out>>()
   readonly #waiting = new Set<() => void>()
   readonly #closing = new AbortController()
-  /** What is done instead of receiving, while `process` is under way. */
+  /** Set while `process` runs, which replaces receiving. */
   #processor: FanProcessor<Out> | undefined
   #receives = false
 
@@ -95,9 +95,9 @@ export class FanIn<Out> implements AsyncDisposable {
   }
 
   /**
-   * Receives no more from a ring; one that is not in is no error. When it resolves, its reader delivers what was not received here.
-   * Entries that were received stay to be acknowledged. While `process` is under way it resolves when the handlers of that ring have ended,
-   * or its `graceMs` is over, and what they did is acknowledged.
+   * Stops receiving from a ring; removing one that is not there is no error. Once it resolves, the reader delivers the entries that were not
+   * received here. Received entries can still be acknowledged. While `process` runs, it resolves when the handlers of that ring have ended,
+   * or its `graceMs` is over, and the finished items are acknowledged.
    */
   async remove(reader: RingReader<Out>): Promise<void> {
     if (this.#members.delete(reader)) {
@@ -151,10 +151,10 @@ export class FanIn<Out> implements AsyncDisposable {
   }
 
   /**
-   * Has a handler called for the items of all rings, as `RingReader.process` does for those of one: with the same options, but for
-   * `requeueTo`. `concurrency` is that of all rings, which take turns; `maxHeldBytes` is divided among them; a `keyOf` keeps the order
-   * within a ring, and the same key in another ring is another key. If the call for a ring fails, all stop and this rejects; with an
-   * `onFailed` that is told, the ring is taken out, and the others continue. Rings are added and removed meanwhile; do not receive.
+   * Calls a handler for the items of all rings, as `RingReader.process` does for those of one, with the same options except
+   * `requeueTo`. `concurrency` applies to all rings together, which take turns; `maxHeldBytes` is divided among them; `keyOf` keeps the order
+   * within a ring: the same key in another ring is another key. If the call for a ring fails, all stop and this rejects; with an
+   * `onFailed`, that is called, the ring is removed, and the others continue. Rings can be added and removed meanwhile; do not receive.
    * @throws {TypeError | RangeError} an option is out of range, or another call is under way; there is a `requeueTo`
    * @throws as `RingReader.process`
    * @throws {RingError} `RING_CLOSED` when this was closed
@@ -166,7 +166,7 @@ export class FanIn<Out> implements AsyncDisposable {
       this.#processorFailed(error, reader),
     )
     this.#processor = processor
-    // Pending receives get nothing more, so they wake up and reject.
+    // Pending receives wake up and reject.
     this.#wakeAll()
     const listening = onAbort(this.#closing.signal, () =>
       processor.fail(this.#closing.signal.reason),
@@ -175,7 +175,7 @@ export class FanIn<Out> implements AsyncDisposable {
       this.#receives = false
       const before = this.readers
       await Promise.all(before.map((reader) => this.#endSupply(reader)))
-      // Meanwhile some were removed; and those that were added have begun by themselves, also if they were removed before.
+      // Some were removed meanwhile. Those that were added have already begun, even if they were removed before.
       for (const reader of before) {
         if (this.#members.has(reader) && !processor.has(reader))
           processor.add(reader, this.#members.size)
@@ -187,7 +187,7 @@ export class FanIn<Out> implements AsyncDisposable {
     }
   }
 
-  /** Ends it and leaves the readers open: they deliver what was not received here. Never fails; can be called again. */
+  /** Ends it and leaves the readers open: they deliver the entries that were not received here. Never fails; can be called again. */
   async close(): Promise<void> {
     this.#closing.abort(new RingError('RING_CLOSED', 'The fan-in was closed', { device: 'fan-in' }))
     const all = [...this.#members, ...this.#leaving.keys()]
@@ -277,7 +277,7 @@ export class FanIn<Out> implements AsyncDisposable {
   }
 }
 
-/** Whether a program closed a reader. It did so on purpose: that is no failure. */
+/** Whether the program closed the reader: that is intended, and no failure. */
 function isClosed(error: unknown): boolean {
   return isRingError(error) && error.code === 'RING_CLOSED'
 }

@@ -7,7 +7,7 @@ import { insideOf, type RingReader } from '../ring/queue/reader.ts'
 import { Turns } from '../tasks/turns.ts'
 import { onAbort } from '../util/abort.ts'
 
-/** Called when the items of a ring can no longer be handled, also because its reader was closed. */
+/** Called when the items of a ring can no longer be handled, for instance because its reader was closed. */
 type OnFailed<Out> = (error: unknown, reader: RingReader<Out>) => void
 
 /** A ring whose items are handled. */
@@ -17,8 +17,8 @@ interface HandledRing {
 }
 
 /**
- * Has the items of many rings handled: each ring by a call of `process` of its own, so that its items are settled and ordered as usual, and
- * all with the turns of one.
+ * Handles the items of many rings: each ring has its own call of `process`, so that its items are settled and ordered as usual, and
+ * all calls share one set of turns.
  */
 export class FanProcessor<Out> {
   readonly #handler: Handler<Out>
@@ -51,12 +51,12 @@ export class FanProcessor<Out> {
     this.#maxHeldBytes = settings.maxHeldBytes
   }
 
-  /** Whether it began with a ring, and has not ended with it. */
+  /** Whether it is processing a ring. */
   has(reader: RingReader<Out>): boolean {
     return this.#rings.has(reader)
   }
 
-  /** Begins with a ring; `rings` are in all, and share the memory. */
+  /** Starts processing a ring; `rings` is the number of all rings, which share the memory. */
   add(reader: RingReader<Out>, rings: number): void {
     const stop = new AbortController()
     if (this.#stop.signal.aborted) stop.abort()
@@ -72,7 +72,7 @@ export class FanProcessor<Out> {
     this.#rings.set(reader, worked)
   }
 
-  /** Ends with a ring: once the handlers under way have ended and are acknowledged. */
+  /** Stops processing a ring; resolves once its running handlers have ended and their items are acknowledged. */
   async remove(reader: RingReader<Out>): Promise<void> {
     const worked = this.#rings.get(reader)
     worked?.stop.abort()
@@ -92,7 +92,7 @@ export class FanProcessor<Out> {
     this.stop()
   }
 
-  /** Resolves when it was stopped, or with `untilEmpty` when nothing is left, and all handlers have ended. */
+  /** Resolves once it was stopped, or with `untilEmpty` once all rings are empty, and all handlers have ended. */
   async run(): Promise<ProcessSummary> {
     const { signal } = this.#options
     const listening = onAbort(signal, () => this.stop())

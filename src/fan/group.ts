@@ -20,22 +20,22 @@ const awaiting = new Lazy(() => import('../ring/queue/await-ring.ts'))
 const CHECK_MS = 500
 /** How long a ring that could not be opened is left alone. */
 const RETRY_MS = 5000
-/** Rings that are opened at the same time, but for those that take longer than a look. */
+/** The most rings that are opened at the same time; those that take longer than a check do not count. */
 const OPENING = 8
 
 /**
- * How a program takes part in a group. What a callback throws ends the group: it releases its rings, and `receive`, `entries` and `process`
- * throw that.
+ * How a program takes part in a group. An exception in a callback ends the group: it releases its rings, and `receive`, `entries` and `process`
+ * throw the exception.
  */
 export interface GroupOptions<Out> {
   /**
-   * How each ring is opened; with a `lease` for each, the group's machines exclude each other too. With `waitForRing`, a ring that is not
-   * there yet is looked for again and again. Once the `signal` is aborted, no more rings are taken.
+   * How each ring is opened; with a `lease` for each, the group's machines exclude each other too. With `waitForRing`, a ring that does not
+   * exist yet is looked for at each check. Once the `signal` is aborted, no more rings are taken.
    */
   readonly reader?: ReaderOptions<Out>
   /** How often it checks which members are in the group, in milliseconds. Default 500. */
   readonly checkMs?: number
-  /** Called when this program has a ring. */
+  /** Called when this program has taken a ring. */
   readonly onTaken?: (reader: RingReader<Out>) => void
   /** Called when it has released one. */
   readonly onReleased?: (device: BlockDevice) => void
@@ -58,11 +58,11 @@ const KINDS: OptionKinds<GroupOptions<never>> = {
 }
 
 /**
- * Takes part in a group: programs on one machine that share some rings. Each ring has one consumer at a time; the members have equal
- * shares, and rings move when members come and go. All members name the same rings in the same order.
+ * Joins a group: programs on one machine that share some rings. Each ring has one consumer at a time; the members have equal
+ * shares, and rings move when members join and leave. All members name the same rings in the same order.
  *
- * - A ring moves once what was begun of it is acknowledged: by `process`, or by the program for what it received.
- * - When a member dies, its rings are taken by the others, and what was not acknowledged is delivered again, in order.
+ * - A ring moves once its delivered items are acknowledged: by `process`, or by the program that received them.
+ * - When a member dies, the others take its rings, and unacknowledged items are delivered again, in order.
  * @throws {TypeError} there is no such option or it has another type; there is no ring, or the same device twice
  * @throws {RangeError} an option is out of range; the group has 32 members already
  * @throws {BlockError} `BLOCK_UNSUPPORTED`: the first device has no claims
@@ -92,8 +92,8 @@ export function shareOf(rings: number, { members, rank }: Seating): number {
  * A member of a group, as {@link joinGroup} made it.
  *
  * - A member has a ring if it holds the consumer's role, so no two members ever have the same one.
- * - At each look it counts the seats that are taken, which says how many rings are its share; then it releases or takes.
- * - A ring that it releases goes only once everything begun of it is acknowledged, or its acknowledgements have failed for good.
+ * - At each check it counts the taken seats, which gives its share of the rings; then it releases or takes rings.
+ * - It releases a ring only once all delivered items are acknowledged, or acknowledging has failed for good.
  */
 export class Group<Out> implements AsyncDisposable {
   readonly #devices: readonly BlockDevice[]
@@ -103,7 +103,7 @@ export class Group<Out> implements AsyncDisposable {
   readonly #fan: FanIn<Out>
   /** The rings that this member has. */
   readonly #held = new Map<BlockDevice, RingReader<Out>>()
-  /** Rings that are being opened, and at which look that began. */
+  /** Rings that are being opened, and at which check that began. */
   readonly #opening = new Map<
     BlockDevice,
     { readonly look: number; readonly done: Promise<void> }
@@ -111,13 +111,13 @@ export class Group<Out> implements AsyncDisposable {
   readonly #releasing = new Map<BlockDevice, Promise<void>>()
   /** When a ring that could not be opened is tried again. */
   readonly #retryAt = new Map<BlockDevice, number>()
-  /** Of rings that are waited for. */
+  /** Rings that do not exist yet and are waited for. */
   readonly #awaited = new Map<BlockDevice, AwaitedRing>()
   readonly #closing = new AbortController()
   readonly #checking: Promise<void>
   #looks = 0
   #seating: Seating = { members: 1, rank: 0 }
-  /** Rings that were not tried since the last look. */
+  /** Rings that were not tried since the last check. */
   #untried: Iterator<BlockDevice> = [].values()
   #failure: { readonly error: unknown } | undefined
   #closed: Promise<void> | undefined
@@ -138,7 +138,7 @@ export class Group<Out> implements AsyncDisposable {
     return this.#fan.readers
   }
 
-  /** How many members the group had at the last look, this one included. */
+  /** How many members the group had at the last check, this one included. */
   get members(): number {
     return this.#seating.members
   }
@@ -173,9 +173,9 @@ export class Group<Out> implements AsyncDisposable {
   }
 
   /**
-   * Has a handler called for the items of the rings that this member has, as `FanIn.process`. When a ring is to move, its handlers under way
-   * have `graceMs` to end.
-   * @throws as `FanIn.process`, but nothing that only one ring is about if there is an `onFailed`, which is told of that
+   * Calls a handler for the items of this member's rings, as `FanIn.process` does. When a ring has to move, its running handlers have
+   * `graceMs` to end.
+   * @throws as `FanIn.process`; with an `onFailed`, that gets the errors of single rings instead
    * @throws what ended the group, as `receive`
    */
   async process(handler: Handler<Out>, options: ProcessOptions<Out> = {}): Promise<ProcessSummary> {
@@ -186,7 +186,7 @@ export class Group<Out> implements AsyncDisposable {
     }
   }
 
-  /** Leaves the group and releases the rings; what was not acknowledged is delivered to others. Never fails; can be called again. */
+  /** Leaves the group and releases the rings; unacknowledged items are delivered to others. Never fails; can be called again. */
   close(): Promise<void> {
     this.#closed ??= this.#close()
     return this.#closed
@@ -221,17 +221,17 @@ export class Group<Out> implements AsyncDisposable {
     }
   }
 
-  /** How many rings this member is to have. */
+  /** This member's share: how many rings it should have. */
   get #share(): number {
     return shareOf(this.#devices.length, this.#seating)
   }
 
-  /** The rings that it has and is not releasing, the one that it has had longest first. */
+  /** The rings that it has and is not releasing, oldest first. */
   #kept(): readonly (readonly [BlockDevice, RingReader<Out>])[] {
     return [...this.#held].filter(([device]) => !this.#releasing.has(device))
   }
 
-  /** Releases what is more than its share, and takes what is missing. */
+  /** Releases rings beyond its share, and takes rings that are missing from it. */
   #divide(): void {
     for (const [device, reader] of this.#kept()) {
       // The program has closed the reader, so no member has the ring.
@@ -246,7 +246,7 @@ export class Group<Out> implements AsyncDisposable {
     this.#take()
   }
 
-  /** The rings, as this member tries them: each begins elsewhere, because they would all try the same ones. */
+  /** The rings in the order in which this member tries them: each member starts elsewhere, so that they do not all try the same ones. */
   #inOrder(): Iterator<BlockDevice> {
     const { members, rank } = this.#seating
     const start = Math.floor((rank * this.#devices.length) / members)
@@ -254,8 +254,8 @@ export class Group<Out> implements AsyncDisposable {
   }
 
   /**
-   * Tries the rings that others may have released, until it has its share. One whose opening takes longer than a look, as a lease of a
-   * host that is gone does, does not count: it is opened beside the others, and released if it turns out to be one too many.
+   * Tries the rings that others may have released, until it has its share. A ring whose opening takes longer than a check (a lease of a
+   * dead host does) is not counted: it is opened in parallel, and released if it turns out to be one too many.
    */
   #take(): void {
     const now = this.#clock.now()
@@ -298,7 +298,7 @@ export class Group<Out> implements AsyncDisposable {
     this.#call(() => onTaken?.(reader))
   }
 
-  /** Whether there is a ring on a device that may be blank yet. Others are not kept waiting: the next look tries it again. */
+  /** Whether there is a ring on a device that may still be blank. It does not wait: the next check tries it again. */
   async #hasArrived(device: BlockDevice, signal: AbortSignal): Promise<boolean> {
     const { AwaitedRing } = awaiting.value ?? (await awaiting.load())
     const awaited = this.#awaited.get(device) ?? new AwaitedRing(device, this.#clock)
@@ -308,7 +308,7 @@ export class Group<Out> implements AsyncDisposable {
     return true
   }
 
-  /** Releases a ring for others, once all that was begun of it is acknowledged. */
+  /** Releases a ring for others, once all delivered items are acknowledged. */
   async #handOver(device: BlockDevice, reader: RingReader<Out>): Promise<void> {
     await this.#fan.remove(reader)
     await this.#acknowledged(reader)
@@ -328,8 +328,8 @@ export class Group<Out> implements AsyncDisposable {
   }
 
   /**
-   * Waits until everything before the reader's position is acknowledged: what it delivered after that was taken back. A reader that is
-   * closed acknowledges no more, nor does one whose write failed: the next member delivers the rest again.
+   * Waits until everything before the reader's position is acknowledged; entries after it were taken back. A reader that is
+   * closed, or whose write failed, acknowledges nothing more: the next member delivers the rest again.
    */
   async #acknowledged(reader: RingReader<Out>): Promise<void> {
     const { oldest, watch, closing, hasEnded } = insideOf(reader)
@@ -353,14 +353,14 @@ export class Group<Out> implements AsyncDisposable {
   #failed(error: unknown, reader: RingReader<Out>): void {
     const [device] = [...this.#held].find(([, held]) => held === reader) ?? []
     if (device === undefined) return
-    // An item that does not decode leaves the ring where it is.
+    // After an item that does not decode, the ring stays with this member.
     const goesOn = this.#fan.readers.includes(reader)
     if (goesOn && this.#options.onFailed === undefined) throw error
     this.#report(error, device)
     if (goesOn) return
     this.#retryAt.set(device, this.#clock.now() + RETRY_MS)
     if (this.#releasing.has(device)) {
-      // It moves already: nothing more of it will be acknowledged.
+      // It is moving already: nothing more will be acknowledged.
       void reader.close()
       return
     }
@@ -368,14 +368,14 @@ export class Group<Out> implements AsyncDisposable {
     this.#releasing.set(device, released)
   }
 
-  /** Tells of what only one ring is about. */
+  /** Reports an error of a single ring. */
   #report(error: unknown, device: BlockDevice): void {
     const { onFailed } = this.#options
     if (onFailed === undefined) this.#end(error)
     else this.#call(() => onFailed(error, device))
   }
 
-  /** Calls back; what that throws ends the group. */
+  /** Calls back; an exception ends the group. */
   #call(callback: () => void): void {
     try {
       callback()
@@ -384,7 +384,7 @@ export class Group<Out> implements AsyncDisposable {
     }
   }
 
-  /** Leaves the group; the program gets the error from the calls that wait, or the next one. */
+  /** Leaves the group; waiting calls, or the next one, throw the error. */
   #end(error: unknown): void {
     this.#failure ??= { error }
     void this.close()

@@ -3,7 +3,7 @@ import type { Position } from '../position.ts'
 import { RingWriter } from '../ring/queue/writer.ts'
 import { signalOf, type WaitingOptions } from '../util/waiting.ts'
 
-/** What items are told apart by; a number and its digits as a string are the same key. */
+/** A key of items; a number and its digits as a string are the same key. */
 export type PartitionKey = string | number | bigint
 
 /** Which partition an item went to, and the position after it there. */
@@ -35,7 +35,7 @@ export function partitionOf(key: PartitionKey, partitions: number): number {
 /**
  * Pushes each item into the ring that its key belongs to: items of one key stay in their order, and other keys do not wait for its
  * consumer. The order and number of the writers decide where a key belongs: change them only with {@link repartition}, or when the
- * rings are empty. The writers stay their opener's: nothing here closes one.
+ * rings are empty. The writers belong to the caller, and are never closed here.
  * @param keyOf the key of an item; called once for each push
  * @throws {TypeError} there is no writer; something is no `RingWriter`, or the same one twice; `keyOf` is no function
  */
@@ -74,7 +74,7 @@ export class PartitionedWriter<In> {
   /**
    * Pushes an item as it is at the call, into its partition.
    * @throws as `RingWriter.push`; what `keyOf` throws
-   * @throws {TypeError} `keyOf` answered no string, number or bigint
+   * @throws {TypeError} `keyOf` returned no string, number or bigint
    */
   async push(item: In, options: WaitingOptions = {}): Promise<PartitionedPosition> {
     const partition = this.#partitionOf(item)

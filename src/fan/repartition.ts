@@ -11,7 +11,7 @@ import { untilAborted } from '../util/abort.ts'
 import { checkOptions, type OptionKinds } from '../util/options.ts'
 import { type PartitionKey, partitionOf } from './partitioned.ts'
 
-/** How {@link repartition} goes about it. */
+/** Options of {@link repartition}. */
 export interface RepartitionOptions<Out> {
   /** Decodes items for `keyOf`; they are moved as they are. Default: items are bytes. */
   readonly codec?: Codec<Out, never>
@@ -102,8 +102,8 @@ export async function repartition<Out = Uint8Array>(
 }
 
 /**
- * In format 1 a ring has no identity of its own: only one and the same device is known to have one ring. Two devices of one storage
- * exclude each other by their claims.
+ * In format 1 a ring has no identity of its own: two rings are known to be the same only if they are on the same device object. Two
+ * devices of one storage exclude each other by their claims.
  * @throws {TypeError} two of the devices have one ring
  */
 async function checkDistinct(

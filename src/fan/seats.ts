@@ -13,8 +13,8 @@ export interface Seating {
 }
 
 /**
- * Shows the members of a group to each other: each claims a seat, which the kernel releases when its process ends. It only says how the
- * rings are to be divided: whatever it says, a ring has one consumer, by the claim on its own role.
+ * Shows the members of a group to each other: each claims a seat, which the kernel releases when its process ends. Seats only decide how
+ * rings are divided; the claim on a ring's own role ensures that it has one consumer.
  */
 export class Seats {
   readonly #device: BlockDevice
@@ -22,7 +22,7 @@ export class Seats {
   readonly #key: ReturnType<typeof keptKeyOf>
   #own: { readonly number: number; readonly claim: BlockClaim } | undefined
 
-  /** @param device what all members know: the first ring of the group */
+  /** @param device the first ring of the group, which all members know */
   constructor(device: BlockDevice, holder: string) {
     this.#device = device
     this.#holder = holder

@@ -3,11 +3,11 @@ import type { Position } from '../position.ts'
 import type { RingEntry } from '../ring/queue/entry.ts'
 import type { RingReader } from '../ring/queue/reader.ts'
 
-/** How much of a ring is read before it is its turn: enough that a turn rarely waits, little if there are hundreds of rings. */
+/** How much of a ring is read before its turn: enough that a turn rarely waits, and little with hundreds of rings. */
 const AHEAD = { maxItems: 64, maxBytes: 64 << 10 } as const
 
 /**
- * What one ring of a fan-in has ready. It reads a little ahead, and what it did not hand out goes back to the ring.
+ * The entries that one ring of a fan-in has ready. It reads a little ahead; entries that are not handed out go back to the ring.
  *
  * ```
  *   handed out | ready        | not read
@@ -28,7 +28,7 @@ export class Supply<Out> {
   /** Lets the read loop continue. */
   #goOn: () => void = () => undefined
 
-  /** @param onReady called when there is something to take, each time there was nothing */
+  /** @param onReady called when there is something to take after there was nothing */
   constructor(reader: RingReader<Out>, onReady: () => void) {
     this.reader = reader
     this.#from = reader.position
@@ -41,7 +41,7 @@ export class Supply<Out> {
     return !this.hasEnded && (this.#next < this.#entries.length || this.#failure !== undefined)
   }
 
-  /** Whether nothing more comes of it. */
+  /** Whether it delivers nothing more. */
   get hasEnded(): boolean {
     return this.#stop.signal.aborted
   }
@@ -59,7 +59,7 @@ export class Supply<Out> {
     return entry
   }
 
-  /** Ends it: what was not handed out is delivered again. */
+  /** Ends it: entries that were not handed out are delivered again. */
   end(): Promise<void> {
     this.#ended ??= this.#end()
     return this.#ended
@@ -90,7 +90,7 @@ export class Supply<Out> {
       try {
         this.#entries = await this.reader.receiveMany({ ...AHEAD, signal })
       } catch (error) {
-        // The end's own reason tells nothing of the ring. Anything else does: `end` goes back for it.
+        // The reason of `end` is no error of the ring. Any other one is: `end` goes back for it.
         if (signal.aborted && error === signal.reason) return
         this.#entries = []
         this.#failure = { error }

@@ -9,13 +9,13 @@ import { signalOf, type WaitingOptions } from '../util/waiting.ts'
 
 const DROP_AFTER_MS = 10_000
 
-/** What becomes of pushes while one branch has no room. */
+/** What pushes do while one branch has no room. */
 export type WhenSlow =
   /** They wait for it. */
   | 'wait'
   /** Its ring overwrites its oldest items and blocks no other branch; the ring must have been created with `onFull: 'overwrite'`. */
   | 'overwrite'
-  /** After `dropAfterMs` they continue without it, and `onDropped` is told. */
+  /** After `dropAfterMs` they continue without it, and `onDropped` is called. */
   | 'drop'
 
 /** A branch of a {@link Tee}. */
@@ -36,11 +36,11 @@ export interface DroppedBranch<In> {
   readonly error: unknown
 }
 
-/** How {@link tee} goes about it. */
+/** Options of {@link tee}. */
 export interface TeeOptions<In> {
   /** How long a push waits for a branch that may be dropped, in milliseconds. Default 10,000. */
   readonly dropAfterMs?: number
-  /** Told of each branch that was dropped: because it was too slow, or because its writer failed. Required if a branch may be dropped. */
+  /** Called for each branch that was dropped: because it was too slow, or its writer failed. Required if a branch may be dropped. */
   readonly onDropped?: (dropped: DroppedBranch<In>) => void
   /** Default: the machine's clock. */
   readonly clock?: Clock
@@ -59,7 +59,7 @@ const BRANCH_KINDS: OptionKinds<Branch<never>> = {
 /**
  * Pushes each item into several rings. A push resolves when the item is durable in all of them; each branch has its items in the order of
  * the calls. If a push rejects, or the program ends before it resolves, some branches may have the item: push it again, and these have it
- * twice. The writers stay their opener's: nothing here closes one.
+ * twice. The writers belong to the caller, and are never closed here.
  * @throws {TypeError} there is no such option or it has another type; there is no branch; something is no `RingWriter`, or the same one twice; a
  *   branch may be dropped and there is no `onDropped`
  * @throws {RangeError} `overwrite` of a ring that was not made so; `dropAfterMs` is out of range
@@ -75,7 +75,7 @@ export function tee<In>(
   return made
 }
 
-/** A branch, and how far it is. */
+/** A branch, and its progress. */
 interface Way<In> {
   readonly writer: RingWriter<In>
   readonly mayDrop: boolean
@@ -108,7 +108,7 @@ export class Tee<In> {
   }
 
   /**
-   * Adds a branch, such as one that was dropped: it gets what is pushed from now on.
+   * Adds a branch, such as one that was dropped: it gets the items that are pushed from now on.
    * @throws as `tee`
    */
   add(branch: RingWriter<In> | Branch<In>): void {
@@ -132,7 +132,7 @@ export class Tee<In> {
     this.#ways.set(writer, { writer, mayDrop, durableTo: undefined, dropped })
   }
 
-  /** Pushes no more into a branch; one that is none is no error. Pushes under way are not withdrawn. */
+  /** Stops pushing into a branch; removing one that is not there is no error. Pushes in progress are not withdrawn. */
   remove(writer: RingWriter<In>): void {
     this.#ways.delete(writer)
   }
@@ -187,7 +187,7 @@ export class Tee<In> {
       () => undefined,
     )
     try {
-      // A commit under way cannot be withdrawn, and its device may never answer.
+      // A commit in progress cannot be withdrawn, and its device may never answer.
       await untilAborted(this.#into(way, push, over.signal), over.signal)
     } catch (error) {
       if (dropped.aborted) return
@@ -208,7 +208,7 @@ export class Tee<In> {
   }
 }
 
-/** Whether what was pushed is at fault, and not a branch. */
+/** Whether the pushed item is at fault, not a branch. */
 function isCallersFault(error: unknown): boolean {
   if (isRingError(error)) return error.code === 'RING_ITEM_TOO_LARGE'
   return isCodecError(error) || error instanceof TypeError

@@ -27,7 +27,7 @@ function linesOf(name: string, labels: MetricLabels, histogram: HistogramValue):
   return lines.join('')
 }
 
-/** A histogram as Prometheus has it: each bucket counts also what is in those before it. */
+/** A histogram as Prometheus has it: each bucket includes those before it. */
 export function cumulative({ bounds, counts }: HistogramValue): {
   readonly buckets: readonly { readonly le: string; readonly count: number }[]
   readonly count: number

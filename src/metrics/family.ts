@@ -6,11 +6,11 @@ export interface MetricFamily {
   readonly type: 'gauge' | 'counter' | 'histogram'
   /** What it measures, in one sentence. */
   readonly help: string
-  /** What is unknown has no sample. */
+  /** One for each known value. */
   readonly samples: readonly MetricSample[]
 }
 
-/** One value, and what it is of. */
+/** One value, with its labels. */
 export interface MetricSample {
   /** What the value is of. */
   readonly labels: MetricLabels
@@ -18,24 +18,24 @@ export interface MetricSample {
   readonly value: number | HistogramValue
 }
 
-/** Names and values that tell samples of one name apart. The values are safe to show, and at most 256 characters long. */
+/** Names and values that distinguish samples of one name. The values are safe to show, and at most 256 characters long. */
 export type MetricLabels = Readonly<Record<string, string>>
 
-/** How many observations were how large, since the process began to count. */
+/** The distribution of observations since the process began to count. */
 export interface HistogramValue {
   /** The upper bounds of the buckets, ascending, without infinity. */
   readonly bounds: readonly number[]
-  /** How many observations are in each bucket and in none before it; one more than there are bounds. */
+  /** Observations in each bucket, not cumulative; the last one has those above all bounds. */
   readonly counts: readonly number[]
   /** All observations added up. */
   readonly sum: number
 }
 
-/** What all names begin with. */
+/** The prefix of all names. */
 export const PREFIX = 'shared_block_ring_'
 
 /**
- * Families of one name as one, in the order in which the names come first.
+ * Merges families of the same name, in the order in which the names first appear.
  * @param sets such as those of several rings
  */
 export function merged(sets: readonly (readonly MetricFamily[])[]): readonly MetricFamily[] {

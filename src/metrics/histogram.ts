@@ -20,7 +20,7 @@ export class Histogram implements HistogramValue {
   readonly bounds: readonly number[]
   readonly counts: number[]
   sum = 0
-  /** The bucket of the last observation: the next one is mostly in the same. */
+  /** The bucket of the last observation; the next one is mostly in the same. */
   #last = 0
 
   constructor(bounds: readonly number[]) {
@@ -38,7 +38,7 @@ export class Histogram implements HistogramValue {
     this.sum += value * times
   }
 
-  /** A time in milliseconds, in seconds. A clock that was set back makes it none that was spent. */
+  /** Observes a time given in milliseconds, in seconds. A negative one, from a clock that was set back, counts as 0. */
   observeMs(ms: number, times = 1): void {
     this.observe(Math.max(0, ms) / 1000, times)
   }

@@ -6,8 +6,8 @@ const MAX_CHARACTERS = 256
 const CHECKSUM_DIGITS = 8
 
 /**
- * Text from outside, as the value of a label: nothing in it acts on a terminal, and other text makes another label, because labels
- * are what tells metrics apart. So a backslash is doubled: the others are those of escapes. What is long is cut, and ends with the checksum of
+ * Text from outside, as the value of a label: it is safe on a terminal, and different texts make different labels, because labels
+ * distinguish metrics. So a backslash is doubled, to differ from those of escapes. A long text is cut, and ends with the checksum of
  * all of it.
  */
 export function labelText(text: string): string {
@@ -16,6 +16,6 @@ export function labelText(text: string): string {
   const checksum = crc32c(new TextEncoder().encode(safe)).toString(16)
   const end = `…${checksum.padStart(CHECKSUM_DIGITS, '0')}`
   const start = safe.slice(0, MAX_CHARACTERS - end.length)
-  // No half of a character.
+  // Not half of a surrogate pair.
   return `${/[\ud800-\udbff]$/.test(start) ? start.slice(0, -1) : start}${end}`
 }

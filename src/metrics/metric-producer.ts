@@ -47,7 +47,7 @@ export type OpenTelemetryMetric = {
 
 /** A `MetricProducer` of `@opentelemetry/sdk-metrics`. */
 export interface OpenTelemetryMetrics {
-  /** What was counted so far. It has no resource: a metric reader has that of its program. */
+  /** The counts so far. They have no resource: a metric reader has that of its program. */
   collect(): Promise<{
     readonly resourceMetrics: {
       readonly resource: {
@@ -72,7 +72,7 @@ type HistogramPoint = Extract<
   { readonly dataPointType: typeof POINTS.histogram }
 >['dataPoints'][number]['value']
 
-/** What instruments and spans of this package are called. */
+/** The name of this package's instruments and spans. */
 export const SCOPE = 'shared-block-ring'
 
 const UNITS: readonly (readonly [ending: RegExp, unit: string])[] = [
@@ -86,8 +86,8 @@ const NO_RESOURCE: OfMetrics['resource'] = {
 }
 
 /**
- * What instruments tell, for OpenTelemetry: `metricProducers: [metricProducer(instruments)]` of a metric reader. Under the names that Prometheus
- * gets; nothing is counted twice, and nothing is done before the reader asks.
+ * The metrics of instruments, for OpenTelemetry: `metricProducers: [metricProducer(instruments)]` of a metric reader. They have the names that
+ * Prometheus gets; nothing is counted twice, and nothing is done before the reader asks.
  */
 export function metricProducer(
   instruments: Pick<Instruments, 'families' | 'collect' | 'names'>,

@@ -18,8 +18,8 @@ interface PrintedValue {
 }
 
 /**
- * Adds what instruments tell to a registry of `prom-client`, until it is disposed. The registry asks for it each time that it is read: nothing
- * is counted twice.
+ * Adds the metrics of instruments to a registry of `prom-client`, until it is disposed. The registry collects them each time that it is read:
+ * nothing is counted twice.
  * @param registry such as `register` of `prom-client`
  * @throws {Error} the registry has a metric of that name already
  */
@@ -34,7 +34,7 @@ export function registerMetrics(
   try {
     for (const { name, type, help } of instruments.names()) {
       const metric = {
-        // The registry changes it where its format has another one.
+        // The registry changes the name if its format has another one.
         ...{ name, type, help, aggregator: 'sum' },
         get: async () => {
           const families = await instruments.collect()

@@ -17,11 +17,11 @@ interface RingMetric extends Pick<MetricFamily, 'help'> {
   /** Without the prefix. */
   readonly name: string
   readonly type: 'gauge' | 'counter'
-  /** What is unknown has no sample. */
+  /** The samples; an unknown value has none. */
   readonly samples: (ring: RingSurvey) => readonly Sample[]
 }
 
-/** How {@link collect} looks. */
+/** Options of {@link collect}. */
 export interface CollectOptions {
   /** The label `device`. Default: the device's name. */
   readonly name?: string
@@ -33,8 +33,8 @@ const KINDS: OptionKinds<CollectOptions> = { name: 'string', signal: 'signal' }
 const LEASE_STATUSES = ['never', 'free', 'held', 'damaged', 'unreadable'] as const
 
 /**
- * What is known of a ring without taking a role: depth, capacity, fill, when the oldest item was pushed, lag, counts since the ring was
- * made, suspension, holders on this machine, leases. Works while both sides run, and changes nothing. What is unknown has no sample, and
+ * The metrics of a ring, without taking a role: depth, capacity, fill, when the oldest item was pushed, lag, counts since the ring was
+ * made, suspension, holders on this machine, leases. Works while both sides run, and changes nothing. An unknown value has no sample, and
  * `shared_block_ring_known` says so.
  * @throws {RingError} as `inspectRing`
  * @throws {BlockError} as the device throws it

@@ -4,9 +4,9 @@ import { inspectRing } from '../ring/access/inspect.ts'
 import { type RingLeases, readLeases } from '../ring/access/lease.ts'
 import type { RingInspection } from '../ring/inspection.ts'
 
-/** What can be known of a ring without taking a role. */
+/** An inspection of a ring, with its leases and holders. */
 export interface RingSurvey {
-  /** What the ring is called. */
+  /** The ring's name in metrics and messages. */
   readonly device: string
   /** When it was surveyed, in milliseconds since 1970, by this machine's clock. */
   readonly at: number
@@ -17,12 +17,12 @@ export interface RingSurvey {
   readonly holders: RingHolders | undefined
 }
 
-/** An inspection without what reads on: many can be kept. */
+/** An inspection without the calls that read further: many can be kept. */
 export type SurveyedState = Omit<RingInspection, 'items' | 'newest' | 'consumed' | 'follow'>
 
 /**
  * Surveys a ring.
- * @param name what it is called
+ * @param name its name in metrics and messages
  * @param holdersOf finds the holders of its roles
  * @throws as `inspectRing`; the signal's reason
  */

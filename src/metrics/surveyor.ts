@@ -5,14 +5,14 @@ import { atMost } from '../util/at-most.ts'
 import type { SurveyResult } from './rings.ts'
 import type { RingSurvey } from './survey.ts'
 
-/** Surveys that begin side by side. */
+/** Surveys that run at the same time. */
 const AT_ONCE = 4
-/** How long one that does not end keeps others from beginning. */
+/** How long a survey that does not end keeps others from starting. */
 const TURN_MS = 1000
 
 /** A ring to survey. */
 export interface SurveyTarget {
-  /** What it is called. */
+  /** Its name. */
   readonly device: string
   /** @param over aborted when no caller is waiting for it any more */
   readonly survey: (over: AbortSignal) => Promise<RingSurvey>
@@ -22,15 +22,15 @@ export interface SurveyTarget {
 export interface SurveyLimit {
   /** For each ring, in milliseconds, from when its survey begins. */
   readonly ms: number
-  /** Whether all together may take no longer than that. */
+  /** Whether the limit applies to all together. */
   readonly inAll: boolean
-  /** The error of a ring whose time is over. */
+  /** The error of a ring that exceeds the limit. */
   readonly tooLate: (device: string) => unknown
 }
 
 /**
- * Surveys rings again and again, each once at a time: one whose device never answers costs one survey, and its time once. Until that survey
- * has ended, every other call fails with that error immediately.
+ * Surveys rings repeatedly, each at most once at a time: a device that never answers costs one survey, and its time limit once. Until that
+ * survey has ended, every other call for it fails immediately.
  */
 export class Surveyor {
   readonly #underWay = new Map<string, Promise<RingSurvey>>()
@@ -42,7 +42,7 @@ export class Surveyor {
   }
 
   /**
-   * Surveys rings, a few at the same time, and answers in their order. One that fails, or does not end, hides no other.
+   * Surveys rings, a few at the same time, and returns the results in their order. One that fails, or does not end, hides no other.
    * @throws the signal's reason
    */
   async surveyAll(

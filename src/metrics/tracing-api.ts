@@ -15,13 +15,13 @@ export interface TraceSpanContext {
 
 /** A span that has begun. */
 export interface TraceSpan {
-  /** What tells the span from all others. */
+  /** The span's identity. */
   spanContext(): TraceSpanContext
   /** Adds a name and a value. */
   setAttribute(name: string, value: string | number): unknown
   /** Records an error as an event. */
   recordException(error: TracedError): void
-  /** Says whether what the span is about has failed. */
+  /** Sets whether the span's operation has failed. */
   setStatus(status: { readonly code: number; readonly message?: string }): unknown
   /** Ends the span. */
   end(): void
@@ -41,13 +41,13 @@ export interface TraceSpanOptions {
   readonly links?: { readonly context: TraceSpanContext }[]
 }
 
-/** What makes spans. */
+/** Makes spans. */
 export interface TraceTracer {
   /** Begins a span, as a child of the one in the context. */
   startSpan(name: string, options?: TraceSpanOptions, context?: TraceContext): TraceSpan
 }
 
-/** What is used of the module `@opentelemetry/api`. */
+/** The part of the module `@opentelemetry/api` that is used. */
 export interface TracingApi {
   readonly trace: {
     /** A tracer of this name. */

@@ -20,12 +20,12 @@ import type {
   TracingApi,
 } from './tracing-api.ts'
 
-/** By the numbers of the enums of `@opentelemetry/api`. */
+/** Numbers of the enums of `@opentelemetry/api`. */
 const KIND = { producer: 3, consumer: 4 } as const
 const ERROR = 2
-/** Of a header that is read: what a propagator makes of more is not for the sender of an item to say. */
+/** The longest header that is read: the sender of an item must not make a propagator parse more. */
 const MAX_HEADER_CHARACTERS = 8192
-/** Of a span, to what was in items before: as many as the SDK keeps by default. */
+/** The most links of a span to contexts that items already carried: as many as the SDK keeps by default. */
 const MAX_LINKS = 128
 const SYSTEM = 'shared_block_ring'
 
@@ -43,11 +43,11 @@ export type TracedWriter<In> = Pick<RingWriter<EnvelopeInput<In>>, 'producer' | 
 export type TracedReader<Out> = Pick<RingReader<Envelope<Out>>, 'consumer'>
 
 /**
- * Spans of OpenTelemetry around pushes and handlers, by its conventions for messaging. The context travels in the headers of an envelope: what
- * a handler does is in the trace of the push, in whichever process.
+ * Spans of OpenTelemetry around pushes and handlers, by its conventions for messaging. The context travels in the headers of an envelope, so
+ * the handler's span is in the trace of the push, in whichever process.
  *
- * - A span never keeps an item from its way: headers that are no context begin a trace, and a context for which an envelope has no room is left out.
- * - Headers that carry a context already are kept, so an item that is passed on stays in its trace.
+ * - Tracing never stops an item: headers without a valid context begin a new trace, and a context that does not fit an envelope is left out.
+ * - Headers that already carry a context are kept, so an item that is passed on stays in its trace.
  * @example
  * ```ts
  * import type { RingReader, RingWriter } from 'shared-block-ring'
@@ -75,7 +75,7 @@ export class Tracing {
   }
 
   /**
-   * Pushes an item within a span of its own, whose context goes with it.
+   * Pushes an item within a span of its own; the item carries the span's context.
    * @throws as `RingWriter.push`
    */
   push<In>(
@@ -91,7 +91,7 @@ export class Tracing {
   }
 
   /**
-   * Pushes items within one span, whose context goes with each of them.
+   * Pushes items within one span; each carries its context.
    * @throws as `RingWriter.pushMany`
    */
   pushMany<In>(
@@ -175,7 +175,7 @@ export class Tracing {
     return this.#tracer.startSpan(`${name} ${destination}`, { ...options, attributes }, parent)
   }
 
-  /** The context in an item's headers. They may hold anything, so this never throws; without a context in them, it is that of no span. */
+  /** The context in an item's headers. They may hold anything, so this never throws; without a valid context, it is one without a span. */
   #contextOf({ headers = {} }: Partial<Pick<Envelope<unknown>, 'headers'>>): TraceContext {
     const { context, trace, propagation } = this.#api
     const base = trace.deleteSpan(context.active())
@@ -209,7 +209,7 @@ function withHeaders<In>(
   }
 }
 
-/** Ends a span with what is called, and says of it whether that failed. */
+/** Runs a call within a span, which ends with it and records whether it failed. */
 function during<T>(span: TraceSpan, call: () => T, job?: Job): T {
   let result: T
   try {
@@ -238,7 +238,7 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof (value as { readonly then?: unknown } | undefined | null)?.then === 'function'
 }
 
-/** A handler may answer that it failed, without throwing. */
+/** A handler may return that it failed, without throwing. */
 function ended(span: TraceSpan, answer: unknown, job: Job | undefined): void {
   const decision = HandlerVerdict.given(answer, job)
   if (decision === undefined) span.end()

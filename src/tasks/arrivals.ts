@@ -1,6 +1,6 @@
 import { Fifo } from './fifo.ts'
 
-/** A queue of what comes many at a time. It keeps the arrays in which they come: each is dropped once all in it were taken. */
+/** A queue of elements that arrive in arrays. It keeps the arrays: each is dropped once all its elements were taken. */
 export class Arrivals<A> {
   readonly #later = new Fifo<readonly A[]>()
   #current: readonly A[] = []

@@ -1,9 +1,9 @@
-/** Room for this many items is made at first; it doubles. */
+/** The initial capacity, which doubles as needed. */
 const FIRST_ROOM = 4
 
-/** A queue: takes from the front in constant time. What was taken is not kept alive; the room that it had is used again. */
+/** A queue that takes from the front in constant time. Taken items are not kept alive, and their room is used again. */
 export class Fifo<T> {
-  /** A circle: as many places as a power of two. */
+  /** A circular buffer; its length is a power of two. */
   #places: (T | undefined)[] = []
   #head = 0
   #size = 0
@@ -43,7 +43,7 @@ export class Fifo<T> {
     this.#size = 0
   }
 
-  /** Where the item is that has this many in front of it. */
+  /** The index of the item with this many before it. */
   #placeOf(before: number): number {
     return (this.#head + before) & (this.#places.length - 1)
   }

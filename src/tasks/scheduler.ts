@@ -3,7 +3,7 @@ import { Arrivals } from './arrivals.ts'
 import { Fifo } from './fifo.ts'
 import type { Turns } from './turns.ts'
 
-/** What a task is made of, when its turn comes. */
+/** What a task is made from when its turn comes. */
 export interface Arrival {
   /** How much of `maxHeldBytes` it takes. */
   readonly storedBytes: number
@@ -15,7 +15,7 @@ export interface Task extends Arrival {
   readonly key: unknown
 }
 
-/** What became of an attempt. */
+/** The outcome of an attempt. */
 export type Verdict<T> =
   /** The task has ended. */
   | undefined
@@ -24,25 +24,25 @@ export type Verdict<T> =
   /** These come in its place, one after the other. */
   | { readonly parts: readonly T[] }
 
-/** Whose tasks a {@link Scheduler} attempts. */
+/** The source of a {@link Scheduler}'s tasks, and what attempts them. */
 export interface ScheduledWork<T extends Task, A extends Arrival = T> {
   /**
-   * What the next tasks are made of, in their order, as soon as there is one.
+   * What the next tasks are made from, in their order, as soon as there is one.
    * @param most how many to take
-   * @param stop ends the waiting; what it throws after that is ignored
-   * @returns none: there will be no more, unless those under way make some
-   * @throws what ends the scheduler, once all that is ready has begun
+   * @param stop ends the waiting; a later rejection is ignored
+   * @returns nothing if there will be no more, unless running tasks make some
+   * @throws what ends the scheduler, once all ready tasks have started
    */
   next(most: number, stop: AbortSignal): Promise<readonly A[]>
-  /** Makes a task: not before it could be attempted, so that those that wait for their turn take little memory. */
+  /** Makes a task, not before it can be attempted, so that tasks waiting for their turn take little memory. */
   taskOf(arrival: A): T
   /** Makes an attempt. */
   attempt(task: T): unknown
-  /** Says what became of it, by what it answered. What this throws ends the scheduler. */
+  /** The outcome of an attempt, from what it returned. An exception here ends the scheduler. */
   conclude(task: T, answer: unknown): Verdict<T>
-  /** The same, by what it threw. */
+  /** The same, from what it threw. */
   failed(task: T, error: unknown): Verdict<T>
-  /** Called when what was concluded, and the attempts that it made room for, have come one right after the other, and others have their turn. */
+  /** Called when a burst of conclusions, and of attempts that they made room for, is over and it yields. */
   onRest?(): void
 }
 
@@ -50,7 +50,7 @@ export interface ScheduledWork<T extends Task, A extends Arrival = T> {
 export interface SchedulerLimits {
   /** Attempts at the same time. */
   readonly concurrency: number
-  /** Bounds the attempts at the same time beside those of other schedulers. Default: they do not matter. */
+  /** Turns shared with other schedulers, which limit their attempts together. Default: no common limit. */
   readonly turns?: Turns | undefined
   /** No more tasks are taken while this many were taken and have not ended. */
   readonly maxHeld: number
@@ -81,7 +81,7 @@ const NO_PARTS: readonly never[] = []
  *
  * - A paused task takes no turn from others, except those of its key.
  * - The tasks in memory are bounded; no more are taken while enough are ready.
- * - Once it stops, no attempt starts. It waits for the attempts under way, and for nothing else.
+ * - Once it stops, no attempt starts. It waits for running attempts, and for nothing else.
  */
 export class Scheduler<T extends Task, A extends Arrival = T> {
   readonly #work: ScheduledWork<T, A>
@@ -89,24 +89,24 @@ export class Scheduler<T extends Task, A extends Arrival = T> {
   readonly #limits: SchedulerLimits
   readonly #arrivals = new Arrivals<A>()
   readonly #ready = new Fifo<T>()
-  /** Of each key that is under way, the tasks that come after. */
+  /** For each key with a task in progress, the tasks that come after it. */
   readonly #lanes = new Map<unknown, Fifo<T>>()
   readonly #paused = new Map<T, () => void>()
   readonly #stop = new AbortController()
   #stopped = false
   #held = 0
   #heldBytes = 0
-  /** Attempts under way. */
+  /** Running attempts. */
   #attempts = 0
-  /** Called when none is. */
+  /** Called when none is running. */
   #onIdle: (() => void) | undefined
   /** Spare callbacks for asynchronous attempts. */
   readonly #pending: Pending<T>[] = []
   #beginsLater = false
-  /** Whether an arrival goes before what is ready. */
+  /** Whether an arrival goes before ready tasks. */
   #isArrivalNext = false
   #awaitsTurn = false
-  /** Whether it was given a turn, and has not begun an attempt with it. */
+  /** Whether it was given a turn that it has not used yet. */
   #hasTurn = false
   /** Ends the waiting for a change. */
   #onChange: (() => void) | undefined
@@ -128,13 +128,13 @@ export class Scheduler<T extends Task, A extends Arrival = T> {
     return this.#failure
   }
 
-  /** Aborted once no attempt begins any more. */
+  /** Aborted once no more attempts start. */
   get stopping(): AbortSignal {
     return this.#stop.signal
   }
 
   /**
-   * Works until there are no more tasks, or until it stops and the attempts under way have ended.
+   * Works until there are no more tasks, or until it stops and running attempts have ended.
    * @throws what `next` or an attempt threw
    */
   async run(): Promise<void> {
@@ -203,7 +203,7 @@ export class Scheduler<T extends Task, A extends Arrival = T> {
       try {
         arrivals = await this.#work.next(room, signal)
       } catch (error) {
-        // What was taken before it failed is attempted first.
+        // Tasks taken before it failed are attempted first.
         while (this.#waiting > 0 && !signal.aborted) await this.change()
         throw error
       }
@@ -219,7 +219,7 @@ export class Scheduler<T extends Task, A extends Arrival = T> {
     }
   }
 
-  /** How many are ready, or arrived and may be. */
+  /** How many are ready, or arrived and may be ready. */
   get #waiting(): number {
     return this.#ready.size + this.#arrivals.size
   }
@@ -234,7 +234,7 @@ export class Scheduler<T extends Task, A extends Arrival = T> {
     return this.#nextArrival() ?? this.#ready.shift()
   }
 
-  /** The next arrival that has to wait for no other task of its key. */
+  /** The next arrival that need not wait for a task of its key. */
   #nextArrival(): T | undefined {
     for (;;) {
       const arrival = this.#arrivals.shift()
@@ -244,7 +244,7 @@ export class Scheduler<T extends Task, A extends Arrival = T> {
     }
   }
 
-  /** Whether one of its key is under way: then it comes after that. */
+  /** Queues a task after another of its key that is in progress, if there is one. Returns whether it did. */
   #waitsInLane(task: T): boolean {
     const lane = this.#lanes.get(task.key)
     if (lane === undefined) this.#lanes.set(task.key, new Fifo())
@@ -280,7 +280,7 @@ export class Scheduler<T extends Task, A extends Arrival = T> {
     })
   }
 
-  /** Takes a turn for one attempt, if there is one now; otherwise it begins when there is. */
+  /** Takes a turn for one attempt, if one is free; otherwise attempts start when one is. */
   #takeTurn(): boolean {
     const { turns } = this.#limits
     if (turns === undefined) return true
@@ -295,7 +295,7 @@ export class Scheduler<T extends Task, A extends Arrival = T> {
   readonly #onTurn = (): void => {
     this.#awaitsTurn = false
     this.#hasTurn = true
-    // Not now: the scheduler that gives the turn is in the middle of its own work.
+    // Not synchronously: the scheduler that gives the turn is in the middle of its own work.
     this.#beginLater()
   }
 
@@ -312,7 +312,7 @@ export class Scheduler<T extends Task, A extends Arrival = T> {
     else this.#settle(task, answer, undefined)
   }
 
-  /** Waits for an answer. What it takes beside the promise is used again: handlers mostly answer soon. */
+  /** Waits for an asynchronous attempt. The callbacks are reused, because most attempts end soon. */
   #settleLater(task: T, answer: unknown): void {
     const pending = this.#pending.pop() ?? this.#newPending()
     pending.task = task
@@ -391,7 +391,7 @@ export class Scheduler<T extends Task, A extends Arrival = T> {
     this.#clock.sleep(ms, early.signal).then(resume, resume)
   }
 
-  /** Says that `next` should look again. */
+  /** Makes `next` check again. */
   changed(): void {
     const changed = this.#onChange
     this.#onChange = undefined

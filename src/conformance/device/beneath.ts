@@ -5,7 +5,7 @@ import { asBuffers, BIG_BYTES, get, pattern, put } from './bytes.ts'
 import type { CaseContext, DeviceCase } from './case.ts'
 import type { Beneath, GatedContext } from './recorder.ts'
 
-/** How long ending a device may take, on a busy machine. */
+/** How long disconnecting a device may take, on a busy machine. */
 const DISCONNECT_MS = 30_000
 
 /** A call that sends something. */
@@ -14,7 +14,7 @@ interface Call {
   run(options?: RequestOptions): Promise<void>
 }
 
-/** Calls of each kind, as large as is cut into pieces wherever anything is. */
+/** Calls of each kind, so large that any device that cuts calls into pieces cuts these. */
 function calls({ device, info }: GatedContext): readonly Call[] {
   const sectors = Math.min(info.sizeSectors - 1, BIG_BYTES / info.sectorSize)
   const buffers = asBuffers({ device, info }, pattern(info, sectors, 60))
@@ -81,7 +81,7 @@ async function flushes(context: CaseContext): Promise<void> {
   await device.flush()
   check(isFlushed(written), 'a flush must be sent, and done, before flush resolves')
 
-  // A flush that is under way does not cover what is written meanwhile.
+  // A flush in flight does not cover later writes.
   let release = (): void => undefined
   const held = new Promise<void>((resolve) => {
     release = resolve
@@ -94,7 +94,7 @@ async function flushes(context: CaseContext): Promise<void> {
   const write = put(gated, 0, pattern(info, 1, 63)).then(() => {
     isWritten = true
   })
-  // A device may make writes wait for flushes: then there is nothing to see.
+  // A device may make writes wait for flushes: then there is nothing to check.
   for (let turns = 0; !isWritten && turns < 100; turns++) await pause(1)
   const writtenMeanwhile = isWritten
   const asked = beneath.now()
@@ -114,7 +114,7 @@ async function failures(context: CaseContext): Promise<void> {
     await run()
     const requests = sound.beneath.sent.length - before
     for (const failing of new Set(requests === 0 ? [] : [1, requests])) {
-      // One on which a request failed may fail all that come after it.
+      // A device on which a request failed may fail all later ones.
       const fresh = await context.openGated()
       const { sent } = fresh.beneath
       fresh.beneath.rule = async () => {
@@ -184,7 +184,7 @@ async function nothingAfterDisconnect(context: CaseContext): Promise<void> {
   }
 }
 
-/** What reaches what is beneath the device. */
+/** Checks of the requests that reach the storage beneath the device. */
 export const beneathCases: readonly DeviceCase[] = [
   {
     name: 'durable writes and durable zeroes are durable beneath',

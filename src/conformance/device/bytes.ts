@@ -1,7 +1,7 @@
 import { buffersFor } from '../../block/buffers.ts'
 import type { BlockDevice, BlockInfo } from '../../block/device.ts'
 
-/** What transfers are made on. */
+/** The device of a transfer. */
 interface Target {
   readonly device: BlockDevice
   readonly info: BlockInfo
@@ -10,7 +10,7 @@ interface Target {
 /** The suite's transfers are at most this long, and no longer than the device. */
 export const BIG_BYTES: number = 8 << 20
 
-/** Sectors whose content depends on the seed and on the place, so that mixing them up shows. */
+/** Sectors whose content depends on the seed and the position, so that mixed-up sectors are detected. */
 export function pattern(info: BlockInfo, sectors: number, seed: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(sectors * info.sectorSize)
   let state = (seed * 2654435761 + 12345) >>> 0
@@ -37,7 +37,7 @@ export async function get(
   sectorStart: number,
   sectors: number,
 ): Promise<Uint8Array> {
-  // Memory that is not zero, so that a buffer that is not filled shows.
+  // Memory that is not zero, so that a buffer that is not filled is detected.
   const bytes = new Uint8Array(sectors * target.info.sectorSize).fill(0xa5)
   await target.device.read(sectorStart, asBuffers(target, bytes))
   return bytes

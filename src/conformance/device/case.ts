@@ -9,16 +9,16 @@ export interface DeviceSource {
    * 2048 or more.
    */
   open(): Promise<BlockDevice>
-  /** The device that `device` was, which is disconnected by now: tests what outlives a handle. */
+  /** Opens the storage of `device` again, which is disconnected by now: tests what outlives a handle. */
   reopen?(device: BlockDevice): Promise<BlockDevice>
-  /** A second handle to what `device` is, which stays connected: tests what handles see of each other. */
+  /** A second handle to the storage of `device`, which stays connected: tests what handles see of each other. */
   openSecond?(device: BlockDevice): Promise<BlockDevice>
   /** A read-only device of at least 64 sectors. */
   openReadOnly?(): Promise<BlockDevice>
   /**
    * A fresh, writable device of at least 64 sectors that passes everything that it sends through the gate: tests that durable
-   * writes and flushes get to where the data is kept, and that nothing is sent that must not be. A wrapper is opened over
-   * `gatedDevice(gate)`; a back-end has its system calls, or the server that it talks to, wait for the gate.
+   * writes and flushes reach the storage, and that no forbidden request is sent. A wrapper is opened over
+   * `gatedDevice(gate)`; a back-end makes its system calls, or its server, wait for the gate.
    */
   openGated?(gate: Gate): Promise<BlockDevice>
 }
@@ -27,11 +27,11 @@ export interface DeviceSource {
 export interface CaseContext {
   readonly device: BlockDevice
   readonly info: BlockInfo
-  /** The device that `device` was, once that is disconnected. */
+  /** Opens the storage of `device` again, once that is disconnected. */
   reopen(): Promise<BlockDevice>
-  /** A second handle to what `device` is. */
+  /** A second handle to the storage of `device`. */
   openSecond(): Promise<BlockDevice>
-  /** A fresh device, and what it sends. */
+  /** A fresh device, and a record of its requests. */
   openGated(): Promise<GatedContext>
 }
 

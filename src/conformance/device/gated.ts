@@ -4,16 +4,16 @@ import { ALWAYS, type Permit } from '../../block/permit.ts'
 import { runs } from '../../block/runs.ts'
 import { GuardedBlockDevice } from '../../block/wrap/guarded.ts'
 
-/** Something that a device sent to what is beneath it: a system call, a message to a server. */
+/** A request that a device sent to the storage beneath it: a system call, a message to a server. */
 export interface SentRequest {
   /** What was requested. */
   readonly operation: 'read' | 'write' | 'writeZeroes' | 'discard' | 'flush'
-  /** It is on stable storage when it is done, by itself. */
+  /** Whether it is on stable storage when it completes, without a flush. */
   readonly durable: boolean
 }
 
 /**
- * Called with each request when it is sent. What is beneath carries it out when the promise resolves, and fails if it
+ * Called with each request when it is sent. The storage beneath carries it out when the promise resolves, and fails if it
  * rejects.
  */
 export type Gate = (request: SentRequest) => Promise<void>
@@ -22,8 +22,8 @@ export type Gate = (request: SentRequest) => Promise<void>
 const PIECE_BYTES = 64 << 10
 
 /**
- * A device in memory behind a gate: what a wrapper is tested over. It does as devices do that are far away: it cuts what is
- * large into pieces that go one after the other, and makes them durable with a flush.
+ * A device in memory behind a gate, for tests of wrappers. It behaves like a remote device: it cuts large calls into pieces that are
+ * sent one after the other, and makes them durable with a flush.
  */
 export async function gatedDevice(
   gate: Gate,

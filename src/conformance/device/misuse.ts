@@ -16,7 +16,7 @@ const NOT_SECTORS: readonly unknown[] = [
   {},
 ]
 
-/** Runs what has to be refused, and checks that the device stayed as it was and still works. */
+/** Runs a call that has to be refused, and checks that the device is unchanged and still works. */
 async function untouched(context: CaseContext, misuse: () => Promise<void>): Promise<void> {
   const { info } = context
   const bytes = pattern(info, 4, 20)

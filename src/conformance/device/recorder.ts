@@ -9,18 +9,18 @@ interface Sent extends SentRequest {
   done: number
 }
 
-/** A device, and what it sends. */
+/** A device, and a record of its requests. */
 export interface GatedContext {
   readonly device: BlockDevice
   readonly info: BlockInfo
   readonly beneath: Beneath
 }
 
-/** Records what a device sends, and lets a case hold it up or fail it. */
+/** Records a device's requests, and lets a case delay or fail them. */
 export class Beneath {
   /** In the order of sending. */
   readonly sent: Sent[] = []
-  /** What a case does with each request. */
+  /** Called with each request. */
   rule: Gate = async () => undefined
   #moment = 0
 
@@ -29,7 +29,7 @@ export class Beneath {
     this.sent.push(sent)
     try {
       await this.rule(sent)
-      // What is done at once would hide a flush that does not wait for what it has to cover.
+      // Immediate completion would hide a flush that does not wait for the writes that it has to cover.
       await pause()
     } finally {
       sent.done = this.now()

@@ -181,7 +181,7 @@ async function unsupported(context: CaseContext): Promise<void> {
   if (!watch) await answers(() => device.watch(() => undefined), 'watch')
 }
 
-/** What the device keeps, and what its optional operations do to it. */
+/** Durability of data, and the effect of the optional operations. */
 export const storageCases: readonly DeviceCase[] = [
   { name: 'getInfo and capabilities say what the device is', run: information },
   { name: 'an operation without its capability answers BLOCK_UNSUPPORTED', run: unsupported },

@@ -16,13 +16,13 @@ import { heldInstrument, readerInstrument } from './reader.ts'
 import { workInstrument } from './work.ts'
 import { writerInstrument } from './writer.ts'
 
-/** What {@link Instruments} tell besides what runs in this process. */
+/** Options of {@link Instruments}. */
 export interface InstrumentsOptions {
-  /** Rings to look at each time, as `collect` does, by the value of their label `device`. */
+  /** Rings to survey at each collection, as `collect` does, by the value of their label `device`. */
   readonly rings?: Readonly<Record<string, BlockDevice>>
   /**
-   * How many handles, leases and exports are told apart, of each kind. Those beyond share one, whose labels are `other`: names are chosen by
-   * programs, and each one takes memory here and where the metrics go. Default 1,000.
+   * How many handles, leases and exports of each kind have labels of their own. The others share the labels `other`: programs choose names,
+   * and each one takes memory here and in the monitoring system. Default 1,000.
    */
   readonly maxHandles?: number
 }
@@ -80,21 +80,21 @@ export class Instruments implements Disposable {
     this.#listening = listen(this.#instruments)
   }
 
-  /** All names that there may be metrics of, without samples. */
+  /** Every metric that there may be, without samples. */
   names(): readonly MetricFamily[] {
     return merged([this.#rings.length > 0 ? ringFamilies([]) : [], this.families()]).map(
       (family) => ({ ...family, samples: [] }),
     )
   }
 
-  /** What was counted so far. */
+  /** The counts so far. */
   families(): readonly MetricFamily[] {
     return this.#instruments.flatMap((instrument) => instrument.families())
   }
 
   /**
-   * What was counted, and what is known of the rings, within 8 seconds. A ring that could not be inspected by then has `shared_block_ring_up` 0
-   * and hides no other; while its device does not answer, further calls say so immediately and do not ask it. Calls that overlap look once.
+   * The counts so far, and a survey of the rings, within 8 seconds. A ring that could not be inspected by then has `shared_block_ring_up` 0
+   * and hides no other; while its device does not answer, further calls report that immediately without asking it. Overlapping calls share a survey.
    */
   collect(): Promise<readonly MetricFamily[]> {
     this.#looking ??= this.#look().finally(() => {

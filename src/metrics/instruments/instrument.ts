@@ -5,46 +5,46 @@ import { labelText } from '../label.ts'
 export interface Metric<R> extends Pick<MetricFamily, 'type' | 'help'> {
   /** Without the prefix. */
   readonly name: string
-  /** What is unknown has no sample. A histogram has the same samples from the start. */
+  /** The samples; an unknown value has none. A histogram has the same samples from the start. */
   readonly samples: (
     record: R,
   ) => readonly (readonly [value: number | HistogramValue | undefined, labels?: MetricLabels])[]
 }
 
-/** How what is published on a channel becomes metrics. */
+/** How a channel's events become metrics. */
 export interface Definition<Event, R> {
   /** The channel's name. */
   readonly channel: string
-  /** The labels that tell records apart, and where an event has them: at most three. */
+  /** The labels that distinguish records, and where an event has them: at most three. */
   readonly labels: Readonly<Record<string, (event: Event) => string>>
-  /** A record of which nothing has been heard. */
+  /** An empty record. */
   readonly start: () => R
   readonly hear: (record: R, event: Event) => void
   readonly metrics: readonly Metric<R>[]
 }
 
-/** What is known of a channel's events. */
+/** The counts of a channel's events. */
 export interface Instrument {
   readonly channel: string
   readonly hear: (message: unknown) => void
-  /** What was heard so far, under all names. */
+  /** All metrics so far. */
   families(): readonly MetricFamily[]
 }
 
-/** The value of all labels of what there are too many of. */
+/** The label values of records beyond the limit. */
 const OTHERS = 'other'
 
 /** Makes an instrument of a channel. */
 export type MakeInstrument = (most: number) => Instrument
 
-/** Makes an instrument that tells at most `most` records apart; of all others, there is one more. */
+/** Makes an instrument with at most `most` records, and one more for all others. */
 export function instrumentOf<Event, R>(definition: Definition<Event, R>): MakeInstrument {
   const { channel, start, hear, metrics } = definition
   const [names, readers] = [Object.keys(definition.labels), Object.values(definition.labels)]
   const others = names.map(() => OTHERS)
   return (most) => {
     const records = new Map<string, { readonly labels: MetricLabels; readonly record: R }>()
-    /** What was heard of last: mostly it is heard of again. */
+    /** The record of the last event; the next one is mostly of the same. */
     let last: { readonly values: readonly string[]; readonly record: R } | undefined
 
     const recordOf = (values: readonly string[]): R => {
@@ -95,7 +95,7 @@ function copied(value: number | HistogramValue): number | HistogramValue {
   return { bounds, counts: [...counts], sum }
 }
 
-/** A metric with one value of each record. */
+/** A metric with one value for each record. */
 export function one<R>(
   type: MetricFamily['type'],
   name: string,
