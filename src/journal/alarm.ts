@@ -9,7 +9,7 @@ export class Alarm {
     this.#clock = clock
   }
 
-  /** Ends the wait under way, if there is one. */
+  /** Ends the current wait, if there is one. */
   wake(): void {
     this.#wait?.abort()
   }

@@ -19,8 +19,7 @@ export interface CreateJournal {
 }
 
 /**
- * Takes both roles of the journal's ring, and creates it first on a blank device. Whatever else is wrong is
- * thrown, and nothing was changed.
+ * Takes both roles of the journal's ring, and creates it first on a blank device. If it throws, nothing was changed.
  * @throws {RingError} `RING_UNSUPPORTED`: the ring overwrites its oldest items
  * @throws as `Producer.create`, `Consumer.attach` and `Producer.attach`; the signal's reason
  */

@@ -11,13 +11,13 @@ export interface Operation<Op> {
   readonly position: Position
 }
 
-/** What comes next in the ring. */
+/** The next operations in the ring. */
 export type Next<Op> =
   /** Operations, at least one. */
   | { readonly batch: readonly Operation<Op>[] }
   /** The first one does not decode. */
   | { readonly undecodable: CodecError; readonly position: Position }
-  /** Nothing, though there should be something. */
+  /** Nothing, although there should be an operation. */
   | undefined
 
 /** The bounds of a batch. */

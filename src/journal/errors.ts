@@ -15,7 +15,7 @@ export type JournalErrorCode =
   /** The device or the ring failed (see the cause), or did not respond: start again once it works. */
   | 'JOURNAL_DEVICE'
 
-/** Which journal. */
+/** The names of a journal. */
 export interface JournalNames {
   /** The device's `name`. */
   readonly device: string
@@ -23,7 +23,7 @@ export interface JournalNames {
   readonly journal: string
 }
 
-/** Which journal, and where in it. */
+/** The names of a journal, and the operation. */
 export interface JournalErrorDetails extends JournalNames {
   /** Position after the operation, as `formatPosition` shows it, if it is about one. */
   readonly position?: string
@@ -63,7 +63,7 @@ export function isJournalError(value: unknown): value is JournalError {
 
 /** An operation that was given up. */
 export interface GivenUp {
-  /** As it is shown. */
+  /** The position after it, as text. */
   readonly position: string
   readonly attempts: number
   readonly error: unknown
@@ -108,7 +108,7 @@ export function deadLettered(
   return new JournalError('JOURNAL_DEAD_LETTERED', message, details, error)
 }
 
-/** What was pushed is not there. */
+/** A pushed operation is missing. */
 export function missing(where: JournalNames, found: string, pushedUpTo: string): JournalError {
   const message =
     `The ${journalAt(where)} has nothing to read at position ${found}, but operations up ` +

@@ -31,7 +31,7 @@ import { Waits } from './wait.ts'
 const REFUSALS: readonly RingErrorCode[] = ['RING_ITEM_TOO_LARGE', 'RING_OVERLOADED']
 const BEFORE_ALL = asPosition(-1n)
 
-/** What a journal is made of. */
+/** The parts of a journal. */
 interface Parts<In> {
   readonly ends: Ends<In>
   readonly performer: Pick<Performer<never>, 'run' | 'progress' | 'performingUpTo'>
@@ -88,7 +88,7 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
   readonly #foundUpTo: Position
   /** The end of the durable operations. */
   #pushedUpTo: Position
-  /** Settles when all that is durable was performed. */
+  /** Settles when all durable operations were performed. */
   #last: Promise<void>
   #error: JournalError | undefined
   #finished: Promise<void> | undefined

@@ -24,7 +24,7 @@ export interface Progress {
 
 const NO_PROGRESS: Progress = { attempt: 0, lastError: undefined, nextRetryAt: undefined }
 
-/** What a {@link Performer} works with. */
+/** The parts of a {@link Performer}. */
 export interface PerformerParts<Op> {
   readonly consumer: Consumer
   readonly perform: Perform<Op>
@@ -32,11 +32,11 @@ export interface PerformerParts<Op> {
   readonly receipts: Receipts
   /** The end of the operations found at start. */
   readonly foundUpTo: Position
-  /** Waits until operations should be performed; answers up to which position. */
+  /** Waits until operations should be performed; returns up to which position. */
   readonly untilDue: (stop: AbortSignal) => Promise<Position>
   /** Called when space was freed. */
   readonly onFreed: () => void
-  /** Ends everything that waits. */
+  /** Ends all waits. */
   readonly stop: AbortSignal
 }
 
@@ -105,7 +105,7 @@ export class Performer<Op> {
   }
 
   /**
-   * Performs what is due, until it is stopped.
+   * Performs due operations, until it is stopped.
    * @throws {JournalError} an operation was given up, and there is no dead letter
    * @throws what the consumer throws
    */
@@ -115,7 +115,7 @@ export class Performer<Op> {
     await scheduler.run().finally(unlisten)
   }
 
-  /** Reads what is due, waiting until something is. */
+  /** Reads due operations, waiting until there are some. */
   async #next(stop: AbortSignal): Promise<OperationGroup<Op>> {
     for (;;) {
       const { position } = this.#consumer
@@ -147,7 +147,7 @@ export class Performer<Op> {
     return of({ operations: [], position, givenUp: { error } })
   }
 
-  /** Calls `perform` once, and acknowledges the operations if it succeeds; or hands one over that was given up. */
+  /** Calls `perform` once, and acknowledges the operations if it succeeds; or stores one that was given up as a dead letter. */
   async #attempt(batch: OperationGroup<Op>): Promise<Verdict<OperationGroup<Op>>> {
     if (batch.givenUp !== undefined) return this.#giveUp(batch, batch.givenUp.error)
     const { attempts: most, isolateAfter, clock } = this.#settings
@@ -201,7 +201,7 @@ export class Performer<Op> {
     const shown = { position: this.#show(position), attempts, error }
     if (deadLetter === undefined) throw stopped(this.#where, shown)
     batch.givenUp = { error }
-    // Read again: the codec and `perform` may have changed the bytes that they got.
+    // Read again, because the codec and `perform` may have changed the bytes.
     const [popped] = await this.#consumer.popMany({ maxItems: 1 })
     if (popped === undefined) throw this.#missing(position)
     try {

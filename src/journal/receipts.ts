@@ -27,7 +27,7 @@ export class Receipts {
     return this.#performedUpTo
   }
 
-  /** How many operations were not performed: also those whose waiting ended with the journal. */
+  /** How many operations were not performed, including those whose receipts were rejected when the journal ended. */
   get size(): number {
     return this.#pending.length + this.#left
   }
@@ -77,7 +77,7 @@ export class Receipts {
     return count < 0 ? this.#pending.length : count
   }
 
-  /** Pushes of one commit do not always come back in their order. */
+  /** Pushes of one commit do not always resolve in their order. */
   #insert(receipt: Pending): void {
     const after = this.#pending.findLastIndex(({ position }) => position <= receipt.position)
     this.#pending.splice(after + 1, 0, receipt)

@@ -36,7 +36,7 @@ export class Schedule {
   }
 
   /**
-   * Waits until there is something to perform, and it should wait no longer for more.
+   * Waits until there are operations to perform, and no reason to wait for more.
    * @throws the reason of `stop`, once it is aborted and `wake` is called
    */
   async untilDue(stop: AbortSignal): Promise<void> {

@@ -10,7 +10,7 @@ import { checkRange } from '../util/numbers.ts'
 import type { OptionKinds } from '../util/options.ts'
 import type { JournalOptions } from './types.ts'
 
-/** The name of a journal that was given none. */
+/** The default name of a journal. */
 export const UNNAMED_JOURNAL = 'unknown journal'
 /** With `attempts`, a batch that failed this often is performed one by one. */
 const ISOLATE_AFTER = 3

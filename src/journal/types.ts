@@ -7,7 +7,7 @@ import type { NewRingOptions } from '../ring/types.ts'
 import type { BackoffOptions } from '../tasks/backoff.ts'
 import type { WaitingOptions } from '../util/waiting.ts'
 
-/** What a call of {@link Perform} learns besides the operations. */
+/** Passed to {@link Perform} besides the operations. */
 export interface PerformContext {
   /** Which attempt at exactly these operations this is, from 1, since the journal was started. */
   readonly attempt: number
@@ -56,7 +56,7 @@ export interface JournalOptions<Out, In = Out>
   readonly codec?: Codec<Out, In>
   /**
    * How long a pushed operation may wait to be performed with others, counted from the push of the first one that
-   * waits. Default 0. `Infinity`: until a `performNow`, or until the journal is full.
+   * waits, in milliseconds. Default 0. `Infinity`: until a `performNow`, or until the journal is full.
    */
   readonly performIntervalMs?: number
   /**
@@ -68,15 +68,15 @@ export interface JournalOptions<Out, In = Out>
   /** The pauses after failures. Default: 5,000 ms after the first, at most 300,000. */
   readonly backoff?: BackoffOptions
   /**
-   * Where operations go that are given up, and those that do not decode, as in `RingReader.process`. The journal steps over an operation
-   * once it is durable there. Default: none; an operation that does not decode ends the journal with `JOURNAL_UNDECODABLE`.
+   * Where operations go that are given up, or do not decode, as in `RingReader.process`. The journal skips an operation once it is
+   * durable there. Default: none; an operation that does not decode ends the journal with `JOURNAL_UNDECODABLE`.
    */
   readonly deadLetter?: DeadLetterSink<Out>
   /** The most operations in a batch that is read and performed together. Default 1,000. */
   readonly maxPerformItems?: number
   /** A batch ends with the operation that reaches this many bytes. Default 1 MiB. */
   readonly maxPerformBytes?: number
-  /** How long `close` waits for a `perform` under way, after aborting its signal. Default 1,000. */
+  /** How long `close` waits for a running `perform`, after aborting its signal, in milliseconds. Default 1,000. */
   readonly graceMs?: number
   /** Closes the journal when it is aborted; before it has started, `start` rejects with its reason. */
   readonly signal?: AbortSignal
@@ -102,8 +102,8 @@ export interface Receipt {
    */
   sync(options?: WaitingOptions): Promise<void>
   /**
-   * Asks for performing all that was pushed up to here now, not only after `performIntervalMs`. A pause after a
-   * failure is not cut short.
+   * Performs everything pushed up to here now, not only after `performIntervalMs`. A pause after a failure is not
+   * cut short.
    */
   performNow(): void
 }
@@ -116,12 +116,12 @@ export interface JournalStatus {
   readonly pendingItems: number | undefined
   /** What they take in the ring, in bytes, with those being pushed. */
   readonly pendingBytes: number
-  /** Pushes that are not durable yet: for want of room, usually. */
+  /** Pushes that are not durable yet, usually because there is no room. */
   readonly waitingPushes: number
   /** The attempt in progress, or the last one that failed; 0 if there is none. */
   readonly attempt: number
   /** Why the last attempt failed; undefined after a success, and before the first attempt. */
   readonly lastError: unknown
-  /** Time until the next attempt, in a pause after a failure. */
+  /** Milliseconds until the next attempt, in a pause after a failure. */
   readonly nextRetryInMs: number | undefined
 }

@@ -1,4 +1,4 @@
-/** Promises that are waited for, and that can be given up all together. */
+/** Waits for promises, and can abandon all of them together. */
 export class Waits {
   readonly #rejects = new Set<(error: unknown) => void>()
 
@@ -8,7 +8,7 @@ export class Waits {
   }
 
   /**
-   * Answers as the promise does.
+   * Settles as the promise does.
    * @throws what `giveUp` was given
    */
   async wait<T>(promise: Promise<T>): Promise<T> {

@@ -17,7 +17,7 @@ export type Mood = 'good' | 'bad' | 'plain'
 /** A question about a ring, and its answer, for people. */
 export interface Answer {
   readonly name: AnswerName
-  /** A word or two, for a table's head. */
+  /** A word or two, for the head of a table. */
   readonly title: string
   readonly text: string
   readonly mood: Mood
@@ -25,13 +25,13 @@ export interface Answer {
 
 export type AnswerName = 'waiting' | 'since' | 'producer' | 'consumer' | 'drain' | 'damage' | 'full'
 
-/** A role that wrote no longer ago than this is certainly at work, on whatever host. */
+/** A role that wrote this recently is certainly at work, on whatever host. */
 const RECENT_MS = 10_000
 /** A consumer that pops this part of what is pushed keeps up. */
 const KEEPS_UP = 0.95
 const HOUR_MS = 3_600_000
 
-/** What is asked of a ring at three in the morning, answered from one snapshot and the rates before it. */
+/** The questions that an operator asks at three in the morning, answered from one snapshot and the rates before it. */
 export function answersOf(snapshot: Snapshot, rates: Rates | undefined): readonly Answer[] {
   if (!isSeen(snapshot)) {
     const { code, message } = snapshot.error
@@ -120,7 +120,7 @@ function ofRole(ring: RingSeen, role: Role): Answer {
   return told(`${nobody}${names}`, busy ? 'bad' : 'plain')
 }
 
-/** How long items have waited while the consumer wrote nothing, though it could. */
+/** How long items have waited while the consumer wrote nothing, although it could have. */
 function idleMs(ring: RingSeen, sinceWrite: number | undefined): number {
   const oldest = waitedOf(ring)
   return sinceWrite === undefined || oldest === undefined ? 0 : Math.min(sinceWrite, oldest)
@@ -166,7 +166,7 @@ function full(ring: RingSeen, rates: Rates | undefined): Answer {
   return { ...answer, text: `in ${spanOfTime(ms)} at this rate`, mood: 'bad' }
 }
 
-/** How long until there is no room, in milliseconds: infinite if it does not grow, undefined if that is unknown. */
+/** How long until the ring is full, in milliseconds: infinite if it does not grow, undefined if unknown. */
 export function fullInMs({ log, data }: RingSeen, rates: Rates | undefined): number | undefined {
   if (log === undefined) return undefined
   const free = data.bytes - log.used
@@ -189,7 +189,7 @@ function damage(ring: RingSeen): Answer {
   return { ...answer, text: safeText(`${damageText(first)}${more}${past}`), mood: 'bad' }
 }
 
-/** What an answer says in a word or two, and the rest of it. */
+/** The first words of an answer, and the rest of it. */
 export function leadOf({ text }: Answer): readonly [lead: string, rest: string] {
   const at = text.search(/[:;,] | \(/)
   return at < 0

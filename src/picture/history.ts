@@ -1,6 +1,6 @@
 import { isSeen, type Snapshot, waitedOf } from './snapshot.ts'
 
-/** A snapshot's numbers, those that change: small enough to keep many. What is unknown is null, as in JSON. */
+/** The numbers of a snapshot that change; small enough to keep many. An unknown one is null, as in JSON. */
 export interface Point {
   /** When, in milliseconds, by a clock that never goes back: see {@link steadyTime}. */
   readonly at: number
@@ -16,7 +16,7 @@ export interface Point {
   readonly receiptAge: number | null
 }
 
-/** How fast something goes, from the differences of points; undefined if too little is known. */
+/** Rates, from the differences of points; undefined if too little is known. */
 export interface Rates {
   readonly pushed: number | undefined
   readonly popped: number | undefined
@@ -28,14 +28,14 @@ export interface Rates {
 
 /** Points that are kept: five minutes, with one a second and the newest. A server keeps them for each of a hundred rings. */
 export const MOST_POINTS = 300
-/** Of two points that are closer, only the later one is kept; less than a second, because looks are not on time. */
+/** Of two points that are closer, only the later one is kept. Less than a second, because looks are not exactly on time. */
 const APART_MS = 900
-/** Over what rates are taken, and what is too short for one. */
+/** The time over which rates are taken, and the shortest one for a rate. */
 const RATE_MS = 10_000
 const LEAST_MS = 400
-/** Over what it is told whether a ring is going to be full. */
+/** The time over which growth is extrapolated. */
 const TREND_MS = 60_000
-/** What comes in a moment is no trend. */
+/** A shorter time shows no trend. */
 const LEAST_TREND_MS = 3000
 
 /** Byte counts of a ring are modulo this. */
@@ -49,7 +49,7 @@ export function steadyTime(): number {
   return Math.round(performance.timeOrigin + performance.now())
 }
 
-/** The numbers of a point, in the order in which they are kept. */
+/** The numbers of a point, in the order of storage. */
 const FIELDS = [
   'at',
   'used',
@@ -70,7 +70,7 @@ const FIRST_CAPACITY = 16
  */
 export class History {
   #numbers = new Float64Array(FIRST_CAPACITY * FIELDS.length)
-  /** Where the oldest point is, once there are as many as are kept. */
+  /** Index of the oldest point, once the history is full. */
   #first = 0
   #length = 0
 
@@ -106,7 +106,7 @@ export class History {
       this.#numbers[start + index] = point[FIELDS[index] ?? 'at'] ?? Number.NaN
   }
 
-  /** How fast it went in the last ten seconds; its growth in the last minute. */
+  /** The rates of the last ten seconds, and the growth of the last minute. */
   get rates(): Rates {
     return {
       pushed: this.#rate('pushed', RATE_MS),
@@ -141,7 +141,7 @@ export class History {
     }
   }
 
-  /** Where the numbers of a point begin. */
+  /** The index of a point's first number. */
   #startOf(index: number): number {
     return ((this.#first + index) % MOST_POINTS) * FIELDS.length
   }
@@ -173,7 +173,7 @@ export class History {
 /** Counts that grow as a ring is used. */
 export type Counter = 'pushed' | 'popped' | 'pushedBytes' | 'commits' | 'used'
 
-/** A second's worth of what happened between two points. */
+/** The rate of a counter between two points, per second. */
 export function rateBetween(first: Point, last: Point, what: Counter): number | undefined {
   const [from, to] = [first[what], last[what]]
   const ms = last.at - first.at

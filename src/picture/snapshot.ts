@@ -4,19 +4,19 @@ import type { LeaseState } from '../ring/lease-types.ts'
 import { fillOf, oldestAgeOf } from '../ring/report/fill-and-age.ts'
 import type { ByteRange } from '../ring/types.ts'
 
-// What is seen of a ring at one time. It is sent to the page as JSON, so it has no big integers and no functions.
+// The state of a ring at one time. It is sent to the page as JSON, so it has no big integers and no functions.
 
 /** What a part of the device is for. */
 export type PartKind = 'guard' | 'superblock' | 'slot' | 'lease'
 
-/** A structure with a place of its own on the device. */
+/** A structure with a fixed place on the device. */
 export interface Part extends ByteRange {
   readonly kind: PartKind
   /** As `sbr verify` and `sbr dump` call it: `producer slot 2`. */
   readonly name: string
-  /** What it says now, for people. */
+  /** Its content now, for people. */
   readonly note: string
-  /** Whether it is the one of its kind that counts now: of two slots, the newer one. */
+  /** Whether it is the current one of its kind: of two slots, the newer one. */
   readonly current: boolean
 }
 
@@ -25,20 +25,20 @@ export interface Damage extends ByteRange {
   readonly severity: 'warning' | 'damage'
   readonly structure: string
   readonly problem: string
-  /** Unacknowledged items that are lost with it, if that is known. */
+  /** Unacknowledged items that are lost with it; absent if unknown. */
   readonly items?: number
 }
 
-/** An epoch whose beginning is in the part of the log that is in use. */
+/** An epoch that begins in the part of the log that is in use. */
 export interface EpochMark {
   readonly epoch: number
   /** Where it begins, in bytes from the device's start. */
   readonly offset: number
 }
 
-/** What is in use of the data area. */
+/** The part of the data area that is in use. */
 export interface LogSeen {
-  /** From `head` on, around the end of the data area if need be. */
+  /** Bytes from `head` on, wrapping around the end of the data area. */
   readonly used: number
   /** Where the oldest unacknowledged item is, in bytes from the device's start. */
   readonly head: number
@@ -46,7 +46,7 @@ export interface LogSeen {
   readonly tail: number
 }
 
-/** What is known of a role. */
+/** The state of a role. */
 export interface RoleSeen {
   /** Absent if its slots are damaged. */
   readonly position?: string
@@ -62,36 +62,36 @@ export interface RoleSeen {
 
 /** A ring as it was found. */
 export interface RingSeen {
-  /** The device, as the command was given it. */
+  /** The device, as it was given on the command line. */
   readonly device: string
   /** When it was read, in milliseconds since 1970, by this machine's clock. */
   readonly at: number
   readonly format: 1 | 2
-  /** Format 2: what it was made with. */
+  /** Format 2: what the ring was created with. */
   readonly ring?: RingInspection['ring']
   readonly deviceBytes: number
   /** Everything but the data area, in the order of the device. */
   readonly parts: readonly Part[]
   /** The data area. */
   readonly data: ByteRange
-  /** What is in use of it. Absent if both slots of a role are damaged: then nothing says where the log is. */
+  /** The part in use. Absent if both slots of a role are damaged: then the place of the log is unknown. */
   readonly log?: LogSeen
   /** Newest last. None in format 1. */
   readonly epochs: readonly EpochMark[]
   /** The current epoch; absent in format 1. */
   readonly epoch?: number
-  /** Unknown in format 1, as what follows. */
+  /** Unknown in format 1, like the next two. */
   readonly waitingItems?: number
   readonly waitingBytes?: number
   readonly stats?: RingStats
   readonly producer: RoleSeen
   readonly consumer: RoleSeen
   readonly suspended: 'no' | 'requested' | 'yes'
-  /** What is wrong with the metadata, and what could not be read. */
+  /** Damage of the metadata, and unreadable parts. */
   readonly damage: readonly Damage[]
 }
 
-/** Why nothing is known of a device. */
+/** Why the state of a device is unknown. */
 export interface RingUnseen {
   readonly device: string
   readonly at: number

@@ -1,12 +1,12 @@
 import { type Directory, POOL_START } from '../ring/format2/disk/directory.ts'
 
-/** A part of a pool that no ring takes, in bytes. */
+/** A free part of a pool, in bytes. */
 interface Gap {
   readonly offset: number
   readonly bytes: number
 }
 
-/** The parts of a pool that no ring takes, ascending. */
+/** The free parts of a pool, ascending. */
 export function gapsOf({ rings, poolBytes }: Directory): readonly Gap[] {
   const gaps: Gap[] = []
   let offset = POOL_START

@@ -26,7 +26,7 @@ const KINDS: OptionKinds<CreatePoolOptions> = {
 const UUID_BYTES = 16
 
 /**
- * Creates a pool on a blank device: a directory of named rings, none at first. An existing pool is not changed.
+ * Creates a pool on a blank device: an empty directory of named rings. An existing pool is not changed.
  * @returns whether a pool was created
  * @throws {TypeError} there is no such option, or it has another type
  * @throws {RangeError} `uuid` has other than 16 bytes

@@ -34,10 +34,10 @@ import {
 /** A copy may be half written when it is read, and copies differ while a change is written. */
 const READS = 20
 const PAUSE_MS = 5
-/** What both copies have in common begins here: the offset and the checksum are before it. */
+/** The part that is equal in both copies begins here, after the offset and the checksum. */
 const COMMON_AT = 24
 
-/** A directory whose copies are the same, and how they begin: as long as they begin so, it has not changed. */
+/** A directory whose copies are equal, and their first bytes: while these are unchanged, the directory is. */
 interface Seen {
   readonly starts: readonly Uint8Array[]
   readonly directory: Directory
@@ -94,8 +94,8 @@ export class PoolDirectory {
   }
 
   /**
-   * The same for a change, which has the directory to itself: makes good what an interrupted change left, and what rots.
-   * @param device what to write through
+   * Reads the directory for a change, which excludes other changes: completes an interrupted change, and repairs a damaged copy.
+   * @param device the device to write through
    */
   async settle(device: BlockDevice): Promise<Directory> {
     // The second copy may be only in a cache, and the first one is written next.
@@ -112,7 +112,7 @@ export class PoolDirectory {
     return fitting(device, info, newest.directory)
   }
 
-  /** Writes a directory that was changed. If that fails, nothing is known but that the change happened or did not. */
+  /** Writes a changed directory. If that fails, it is unknown whether the change happened. */
   async commit(device: BlockDevice, directory: Directory): Promise<void> {
     await writeDirectory(device, directory)
   }
@@ -123,7 +123,7 @@ export class PoolDirectory {
   }
 }
 
-/** Writes both copies: the change has happened once the first of them is there. */
+/** Writes both copies; the change takes effect with the first one. */
 export async function writeDirectory(device: BlockDevice, directory: Directory): Promise<void> {
   const info = await device.getInfo()
   for (const offset of DIRECTORY_COPIES) await writeCopy(device, info, directory, offset)
@@ -151,7 +151,7 @@ export async function writeGuard(device: BlockDevice, { sectorSize }: BlockInfo)
   await device.write(0, [bytes.subarray(0, sectorSize)], { durable: true })
 }
 
-/** @returns the directory; and if both copies are the same, how they begin */
+/** @returns the directory; and if both copies are equal, their first bytes */
 async function readDirectory(
   device: BlockDevice,
   clock: Clock,
@@ -177,9 +177,9 @@ async function readDirectory(
 
 /** The copies of a directory. */
 interface Copies {
-  /** The one that counts. */
+  /** The current one. */
   readonly newest: SoundDirectory
-  /** How they begin, if they are the same. */
+  /** Their first bytes, if the copies are equal. */
   readonly starts: readonly Uint8Array[] | undefined
 }
 
@@ -218,14 +218,14 @@ function fitting(
   throw shrunkPool(device.name, directory.poolBytes, bytes)
 }
 
-/** Whether two copies say the same, wherever they are. */
+/** Whether two copies have the same content, apart from their offsets. */
 function isSame(one: Uint8Array, other: Uint8Array | undefined, from = COMMON_AT): boolean {
   if (one.length !== other?.length) return false
   for (let at = from; at < one.length; at++) if (one[at] !== other[at]) return false
   return true
 }
 
-/** What a device holds that is no pool. */
+/** Names the content of a device that is no pool. */
 export function describeOther(content: DeviceContent): string {
   return hasMagic(content.start) ? 'a ring' : describeContent(content)
 }

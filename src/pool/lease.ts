@@ -11,7 +11,7 @@ import type { PoolDirectory } from './directory.ts'
 
 export { freeLease } from '../ring/format2/lease/free.ts'
 
-/** The role of changing a pool, as its lease calls it. */
+/** The role of changing a pool, in its lease. */
 const ROLE = 'directory'
 
 /** The lease of a pool's directory. */
@@ -45,7 +45,7 @@ export async function whileLeased<T>(
   }
 }
 
-/** Where the leases are of what is on a device that is no pool; nowhere if it has none. */
+/** The offsets of the leases of a ring on a device that is no pool; none if it has no leases. */
 export async function leasesOn(device: BlockDevice): Promise<readonly LeasePlace[]> {
   try {
     return await leasePlaces(device)

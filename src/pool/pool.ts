@@ -107,7 +107,7 @@ export class Pool {
   }
 
   /**
-   * Makes a ring, ready for a producer and a consumer. It is in the pool once it is complete.
+   * Creates a ring, ready for a producer and a consumer. It is listed in the pool once it is complete.
    * @param name 1 to 64 bytes of UTF-8, without control characters, invisible ones, `#`, and white space at its ends
    * @throws {TypeError} the name is no string; there is no such option, or it has another type
    * @throws {RangeError} the name or an option is out of range
@@ -144,7 +144,7 @@ export class Pool {
   }
 
   /**
-   * Removes a ring, and all that is in it. Its roles are taken meanwhile, so it is refused while one of them is held on this machine, or
+   * Removes a ring with all its items. It takes the ring's roles meanwhile, so it is refused while one of them is held on this machine, or
    * leased by any host.
    * @throws {TypeError} the name is no string; there is no such option, or it has another type
    * @throws {RingError} `RING_NOT_FOUND`; `RING_NOT_EMPTY` without `discardItems`; `RING_LEASED`, `RING_LEASE_LOST`
@@ -223,7 +223,7 @@ export class Pool {
     return entry
   }
 
-  /** Runs a change alone, on what the directory is by then. */
+  /** Runs a change exclusively, on the directory as it is then. */
   #change<T>(change: (device: BlockDevice, now: Directory) => Promise<T>): Promise<T> {
     return this.#serial.run(async () => {
       this.#checkUsable()
@@ -293,7 +293,7 @@ function fullFor(device: string, directory: Directory, bytes: number): RingError
   return poolFull(device, bytes, free, Math.max(0, ...gaps))
 }
 
-/** Stricter than the format: names of new rings look different if they are. */
+/** Stricter than the format: different names of new rings have to look different. */
 function checkName(name: string): void {
   checkIsText(name)
   const isPlain = name.trim() === name && replaceUnsafe(name, () => '') === name

@@ -103,7 +103,7 @@ async function checkEmpty(
   }
 }
 
-/** What a program that changes a pool is called in claims. */
+/** The name, in claims, of a program that changes a pool. */
 export function holderOf(client: string): string {
   return `client ${JSON.stringify(client)}, which changes the pool`
 }

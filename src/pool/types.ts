@@ -37,13 +37,13 @@ export interface PoolRingInfo {
   readonly offset: number
 }
 
-/** What a pool has. */
+/** The rings of a pool, and its free space. */
 export interface PoolStatus {
   /** The pool's identity. */
   readonly uuid: string
   /** Bytes of the device that the pool uses; see {@link Pool.grow}. */
   readonly sizeBytes: number
-  /** Bytes that no ring takes. */
+  /** Bytes that belong to no ring. */
   readonly freeBytes: number
   /** The largest ring that there is room for, in bytes. */
   readonly largestFreeBytes: number

@@ -1,7 +1,7 @@
 import { spanOfTime } from '../../text/render.ts'
 import { type Shape, shape } from './shape.ts'
 
-/** A line of a chart: its values by time; what is unknown leaves a gap. */
+/** A line of a chart: its values by time; an unknown one leaves a gap. */
 export interface Series {
   readonly name: string
   readonly points: readonly (readonly [at: number, value: number | null])[]
@@ -22,7 +22,7 @@ const BOTTOM = 18
 const LEGENDS = ['—', '- -'] as const
 const STYLES = ['first', 'second'] as const
 
-/** Values over time, with the last and the largest as text; two lines differ by more than their colour. */
+/** Draws values over time, with the last and the largest as text; two lines differ by more than their colour. */
 export function drawChart(series: readonly Series[], options: ChartOptions): Shape {
   const { id, title, width, show } = options
   const all = series.flatMap(({ points }) => points)

@@ -10,7 +10,7 @@ const LINE = 20
 /** Longer lines are cut: the drawing has no more room. */
 const MOST_CHARACTERS = 140
 
-/** A ring as a document of its own: the map, a heading, and what there is to say. */
+/** A ring as a document of its own: the map, a heading, and the answers. */
 export function drawing(ring: RingSeen): string {
   const answers = answersOf(ring, undefined).filter(
     ({ name }) => name !== 'drain' && name !== 'full',

@@ -7,14 +7,14 @@ import { type Shape, shape } from './shape.ts'
 export interface MapOptions {
   /** In pixels; text has the same size in all of them. */
   readonly width: number
-  /** Begins the ids within, which have to differ on a page. */
+  /** A prefix of the ids in the drawing, which have to be unique on a page. */
   readonly id: string
 }
 
 const MARGIN = 16
 /** Below this, parts have short names. */
 const NARROW = 720
-/** What would be smaller is drawn as large as this. */
+/** The least size of a part in the drawing. */
 const LEAST = 3
 /** About the width of a character. */
 const CHARACTER = 6.6
@@ -22,7 +22,7 @@ const CHARACTER = 6.6
 const DEVICE = { y: 26, height: 14 }
 const PARTS = { y: 66, height: 42 }
 const DATA = { y: 164, height: 44 }
-/** Of the whole map. */
+/** The height of the whole map. */
 export const MAP_HEIGHT = 256
 
 const SHORT: Readonly<Record<string, string>> = {
@@ -42,8 +42,8 @@ const SHORT: Readonly<Record<string, string>> = {
 }
 
 /**
- * A device: all of it to scale, its small parts enlarged to scale with each other, and its data area. What is damaged is hatched
- * and has a mark, so that it is seen without colours; and each part says in a title what it is.
+ * Draws a device: all of it to scale, its small parts enlarged to scale with each other, and its data area. Damage is hatched
+ * and marked, so that it is visible without colours; and each part has a title with its name.
  */
 export function drawMap(ring: RingSeen, options: MapOptions): Shape {
   const { width, id } = options
@@ -125,7 +125,7 @@ function text(x: number, y: number, css: string, words: string, anchor = 'start'
   return shape('text', { x: round(x), y, class: css, 'text-anchor': anchor }, words)
 }
 
-/** Where a text goes so that it stays on the map. */
+/** How a text is anchored so that it stays on the map. */
 function anchorAt(x: number, inner: number, words: string): 'start' | 'middle' | 'end' {
   const half = (words.length * CHARACTER) / 2
   if (x - half < MARGIN) return 'start'
@@ -175,7 +175,7 @@ function partsRow(ring: RingSeen, inner: number, isNarrow: boolean, id: string):
   const gap = 2
   const total = parts.reduce((sum, { bytes }) => sum + bytes, 0)
   const room = inner - gap * (parts.length - 1)
-  // What is much smaller than the rest is not drawn as a line.
+  // Parts that are much smaller than the rest get a minimum width.
   const widths = parts.map(({ bytes }) =>
     Math.max(room / (2.5 * parts.length), (bytes / total) * room),
   )
@@ -237,7 +237,7 @@ function linesOf(name: string): readonly string[] {
   return rest.length === 0 ? [first] : [first, rest.join(' ')]
 }
 
-/** The data area, with what is in use of it. */
+/** The data area, with the part in use. */
 function dataRow(
   ring: RingSeen,
   inner: number,
@@ -300,7 +300,7 @@ function dataRow(
   ]
 }
 
-/** Where the consumer is, and where the producer writes next. */
+/** Marks for the consumer's position, and for where the producer writes next. */
 function cursors(
   { consumer, producer }: RingSeen,
   head: number,
@@ -322,7 +322,7 @@ function cursors(
   ]
 }
 
-/** Bytes in use as one run, or two where they go around the end. */
+/** The bytes in use as one run, or two if they wrap. */
 function runsOf(start: number, total: number, head: number, used: number) {
   const untilEnd = start + total - head
   if (used === 0) return []

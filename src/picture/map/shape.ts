@@ -1,6 +1,6 @@
 import { safeText } from '../../text/render.ts'
 
-/** An element of a drawing, before it is text or a part of a page: nothing of a device is ever parsed as markup. */
+/** An element of a drawing, before it becomes text or part of a page: text from a device is never parsed as markup. */
 export interface Shape {
   readonly tag: string
   readonly attributes: Readonly<Record<string, string | number>>

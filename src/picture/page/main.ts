@@ -12,14 +12,14 @@ import { byId, element, setText, svgElement } from './elements.ts'
 import { type Form, itemText } from './item-text.ts'
 import { RingTable } from './table.ts'
 
-/** Without news for so long, what is shown is old. */
+/** After this long without an update, the page is marked as stale. */
 const STALE_MS = 5000
 const LEAST_WIDTH = 300
 
 interface Ring {
   snapshot: Snapshot
   readonly history: History
-  /** What was seen before this page came has been asked for. */
+  /** Whether the history from before this page was opened has been requested. */
   readonly isWhole?: boolean
 }
 
@@ -56,7 +56,7 @@ function show(): void {
   charts.replaceChildren(...drawCharts(history.points, Math.floor(width / columns)).map(svgElement))
 }
 
-/** With what checking every item has found, besides what is seen by itself. */
+/** A snapshot with the damage that a check of every item has found. */
 function withFound(snapshot: Snapshot): Snapshot {
   if (!isSeen(snapshot)) return snapshot
   const { damage } = snapshot
@@ -120,7 +120,7 @@ function select(index: number | undefined): void {
   fillHistory()
 }
 
-/** Once the ring that is shown is known, which it is not yet when the page was opened at it. */
+/** Requests the history of the selected ring, once that ring is known, which it is not when the page opens at its address. */
 function fillHistory(): void {
   const ring = selected === undefined ? undefined : rings[selected]
   if (selected === undefined || ring === undefined || ring.isWhole) return
@@ -128,7 +128,7 @@ function fillHistory(): void {
   void loadHistory(selected)
 }
 
-/** What was seen before this page came. */
+/** Loads the history from before this page was opened. */
 async function loadHistory(index: number): Promise<void> {
   const points = await ask<readonly Point[]>(`api/history?ring=${index}`)
   const ring = rings[index]

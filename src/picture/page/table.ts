@@ -15,12 +15,12 @@ interface Cell {
   readonly css: string
 }
 
-/** Of the columns after the first, where a row is shown as a block. */
+/** The titles of the columns after the first, for rows that are shown as blocks. */
 const TITLES = ['Waiting', 'Oldest', 'In, out', 'Full', 'Consumer', 'Damage']
 
 const HOUR_MS = 3_600_000
 
-/** The table of all rings. Its rows stay where they are and only their texts change, so that focus and selection do too. */
+/** The table of all rings. Its rows stay in place and only their texts change, so that focus and selection are kept. */
 export class RingTable {
   readonly #body: HTMLTableSectionElement
   readonly #caption: Element

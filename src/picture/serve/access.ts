@@ -5,7 +5,7 @@ import { hostname } from 'node:os'
 
 /** Length of a generated token: too long to guess. */
 const TOKEN_BYTES = 24
-/** What a token may be, so that it fits an address and a cookie unchanged. */
+/** The form of a token, so that it fits an address and a cookie unchanged. */
 export const TOKEN: RegExp = /^[A-Za-z0-9._~-]{16,256}$/
 const COOKIE = 'sbr_token'
 
@@ -24,8 +24,8 @@ export function cookieOf(token: string): string {
 }
 
 /**
- * Whether a request is for this server by a name that only its own machine decides about: a page of a stranger, whose name was
- * made to lead here (DNS rebinding), has a name of its own. Addresses are no names.
+ * Whether a request names this server by an address, or by a name that only this machine controls. A foreign page whose name was
+ * pointed here (DNS rebinding) uses its own name.
  */
 export function isKnownHost({ headers }: IncomingMessage, listening: string): boolean {
   const { host } = headers
@@ -51,7 +51,7 @@ export function isAllowed(request: IncomingMessage, url: URL, token: string | un
   return shown.map((one) => isSame(one ?? '', token)).includes(true)
 }
 
-/** Compares in a time that says nothing about either. */
+/** Compares in constant time. */
 function isSame(one: string, other: string): boolean {
   const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
   return timingSafeEqual(digest(one), digest(other))

@@ -9,7 +9,7 @@ const MOST_FINDINGS = 200
 /** Format 1 has no blocks: a sector, mostly. */
 const SECTOR = 512
 
-/** What `sbr verify` finds, for the map. */
+/** The findings of `sbr verify`, for the map. */
 export interface FoundDamage {
   readonly sound: boolean
   readonly findings: readonly (Damage & Pick<Finding, 'advice'>)[]

@@ -15,11 +15,11 @@ export interface ItemSeen {
   readonly position: string
   readonly number?: number
   readonly pushedAt?: number
-  /** Of all of it. */
+  /** The length of the whole item. */
   readonly bytes: number
   /** Its first bytes; of an envelope, those of the item within. */
   readonly hex: string
-  /** What stands on the envelope, if it is one. */
+  /** The head of the envelope, if it is one. */
   readonly envelope?: object
 }
 

@@ -7,7 +7,7 @@ import { findingsOf } from './findings.ts'
 import { nextItems } from './items.ts'
 import { Subscribers } from './subscribers.ts'
 
-/** What a server is made of. */
+/** Options of a server. */
 export interface ServeOptions {
   readonly devices: readonly string[]
   readonly access: DeviceAccess
@@ -25,13 +25,13 @@ export interface ServeOptions {
 }
 
 const LIVE_MS = 500
-/** Without viewers it still records a history, for the next one. */
+/** Without viewers it still records a history, for the next viewer, at this interval. */
 const IDLE_MS = 5000
 const MOST_CONNECTIONS = 64
 const MOST_HEADER_BYTES = 8192
 const HEADERS_MS = 5000
 const REQUEST_MS = 10_000
-/** Checking all items of a ring, and reading some of them. */
+/** The limit for checking all items of a ring, and for reading some of them. */
 const WORK_MS = 30_000
 
 /** Why a request is refused, for its sender. */
@@ -55,7 +55,7 @@ export class PictureServer implements AsyncDisposable {
   readonly #subscribers: Subscribers
   readonly #headers: Readonly<Record<string, string>>
   readonly #ending = new AbortController()
-  /** What takes long runs once at a time. */
+  /** Long operations: each runs once at a time. */
   readonly #running = new Map<string, Promise<unknown>>()
   readonly #routes: Readonly<Record<string, Route>>
 
@@ -107,7 +107,7 @@ export class PictureServer implements AsyncDisposable {
   /**
    * Begins to listen.
    * @returns the address of the page
-   * @throws {Error} of the system, if that address cannot be had
+   * @throws {Error} the system error, if it cannot listen at that address
    */
   async listen(): Promise<string> {
     const { host, port } = this.#options
@@ -146,7 +146,7 @@ export class PictureServer implements AsyncDisposable {
     }
   }
 
-  /** The address with the token does not stay in the browser's history. */
+  /** Keeps the address with the token out of the browser's history. */
   #keepToken(response: ServerResponse, token: string): void {
     response
       .writeHead(303, { ...this.#headers, 'Set-Cookie': cookieOf(token), Location: '/' })
@@ -175,7 +175,7 @@ export class PictureServer implements AsyncDisposable {
     return AbortSignal.any([this.#ending.signal, AbortSignal.timeout(WORK_MS)])
   }
 
-  /** Requests that come while it is under way get the same answer. */
+  /** Runs an operation once: requests that arrive meanwhile share its result. */
   async #once<T>(name: string, work: () => Promise<T>): Promise<T> {
     const running = this.#running.get(name) ?? work().finally(() => this.#running.delete(name))
     this.#running.set(name, running)
@@ -213,7 +213,7 @@ function parsed(address: string | undefined): URL | undefined {
   }
 }
 
-/** Nothing from elsewhere, and nothing but the page's own script and style, by their hashes. */
+/** A policy that allows only the page's own script and style, by their hashes. */
 function headersFor(page: string): Readonly<Record<string, string>> {
   const hashOf = (tag: string): string => {
     const [, text = ''] = new RegExp(`<${tag}[^>]*>(.*?)</${tag}>`, 's').exec(page) ?? []

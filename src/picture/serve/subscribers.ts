@@ -3,12 +3,12 @@ import { steadyTime } from '../history.ts'
 import type { Snapshot } from '../snapshot.ts'
 import type { RingWatches } from '../watch/ring-watches.ts'
 
-/** Pages that are told at the same time. */
+/** The most pages that are updated at the same time. */
 const MOST = 16
-/** A page that has not taken this much is not following, and is let go. */
+/** A page with this much unread data is too slow, and is disconnected. */
 const MOST_WAITING_BYTES = 1 << 20
 
-/** What is sent: the rings that have changed, by their number. The others are as they were, at this time. */
+/** An update for pages: the rings that have changed, by their number. The others are unchanged at this time. */
 export interface Update {
   readonly at: number
   /** The same by a clock that never goes back. */
@@ -16,13 +16,13 @@ export interface Update {
   readonly rings: Readonly<Record<string, Snapshot>>
 }
 
-/** Tells pages what is seen, as server-sent events. */
+/** Sends snapshots to pages, as server-sent events. */
 export class Subscribers {
-  /** Called with how many there are. */
+  /** Called with the number of pages when it changes. */
   onChange: (count: number) => void = () => undefined
   readonly #observatory: RingWatches
   readonly #responses = new Set<ServerResponse>()
-  /** What was told of each ring last. */
+  /** The last snapshot that was sent of each ring. */
   #told: readonly (Snapshot | undefined)[] = []
 
   constructor(observatory: RingWatches) {
@@ -39,7 +39,7 @@ export class Subscribers {
       if (this.#responses.delete(response)) this.onChange(this.#responses.size)
     })
     const rings = this.#observatory.rings.map(({ snapshot }) => snapshot)
-    // It begins with all, where there is something already.
+    // It begins with all rings, if they were already looked at.
     if (rings.every((ring) => ring !== undefined)) this.#send(response, updateOf(rings))
     else this.#told = []
     this.onChange(this.#responses.size)
@@ -66,7 +66,7 @@ export class Subscribers {
   }
 }
 
-/** Whether only the time is another one: a watch has the same objects for the same things. */
+/** Whether only the time differs: a watch reuses the objects of unchanged parts. */
 function isAsBefore(now: Snapshot | undefined, before: Snapshot | undefined): boolean {
   if (now === undefined || before === undefined) return false
   let names = 0

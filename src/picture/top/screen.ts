@@ -10,7 +10,7 @@ export interface Shown {
   readonly history: History
 }
 
-/** What rings are sorted by: the columns, from left to right. */
+/** The columns by which rings are sorted, from left to right. */
 export const SORTS = ['ring', 'waiting', 'oldest', 'in', 'out', 'full'] as const
 export type Sort = (typeof SORTS)[number]
 
@@ -19,13 +19,13 @@ export interface ScreenView {
   readonly columns: number
   readonly rows: number
   readonly sort: Sort
-  /** The ring that is told in full, by its place on the screen. */
+  /** The ring that is shown in full, by its place on the screen. */
   readonly selected: number
   /** Colours a text. */
   readonly paint: (mood: Mood, text: string) => string
 }
 
-/** Of all columns but the first. */
+/** The widths of all columns but the first. */
 const WIDTHS: Readonly<Record<string, number>> = {
   waiting: 11,
   oldest: 12,
@@ -36,7 +36,7 @@ const WIDTHS: Readonly<Record<string, number>> = {
 const SPARKS = '▁▂▃▄▅▆▇█'
 const SPARK_COLUMNS = 12
 const LEAST_NAME = 12
-/** Points that one character of a sparkline stands for. */
+/** Points per character of a sparkline. */
 const PER_SPARK = 4
 
 /** The rings in the order of the screen. */
@@ -57,11 +57,11 @@ export function sorted(rings: readonly Shown[], sort: Sort): readonly Shown[] {
         return fillOfRing(snapshot) ?? 0
     }
   }
-  // What is asked for by its name stands where it was given.
+  // Sorted by name means the order of the command line.
   return sort === 'ring' ? rings : rings.toSorted((a, b) => weightOf(b) - weightOf(a))
 }
 
-/** The lines of a screen, none longer than it is wide, and no more than it has. */
+/** The lines of a screen: as many as fit, none longer than its width. */
 export function screenLines(rings: readonly Shown[], view: ScreenView): readonly string[] {
   const { columns, rows, sort, selected, paint } = view
   const order = sorted(rings, sort)
@@ -74,7 +74,7 @@ export function screenLines(rings: readonly Shown[], view: ScreenView): readonly
     ),
   ]
   const room = Math.max(1, rows - 3 - told.length)
-  // The selected one is always in sight.
+  // The selected ring is always visible.
   const from = Math.max(0, Math.min(selected - Math.floor(room / 2), order.length - room))
   const listed = order
     .slice(from, from + room)
@@ -123,7 +123,7 @@ function rowOf({ snapshot, history }: Shown, view: ScreenView, isSelected: boole
   return paint(isBad ? 'bad' : 'plain', fitted(line, columns))
 }
 
-/** How fast items came lately, in a few characters. */
+/** The recent rate of pushed items, in a few characters. */
 export function sparkline(points: readonly Point[]): string {
   const rates: number[] = []
   for (
@@ -149,7 +149,7 @@ function fitted(text: string, columns: number): string {
   return `${characters.slice(0, Math.max(0, columns - 1)).join('')}…`
 }
 
-/** A ring on a line of its own, where there is no terminal. */
+/** A ring on one line, for output that is no terminal. */
 export function plainLine({ snapshot, history }: Shown): string {
   const answers = answersOf(snapshot, history.rates)
   const text = answers.map(({ title, text: words }) => `${title.toLowerCase()}: ${words}`)

@@ -1,6 +1,6 @@
 import { onAbort } from '../../util/abort.ts'
 
-/** Another screen, without a cursor, whose lines are not wrapped; and back. */
+/** Switches to the alternate screen, without a cursor and line wrapping; and back. */
 const ENTER = '\x1b[?1049h\x1b[?25l\x1b[?7l'
 const LEAVE = '\x1b[?7h\x1b[?25h\x1b[?1049l'
 const HOME = '\x1b[H'
@@ -23,14 +23,14 @@ const KEYS: Readonly<Record<string, Key>> = {
   '\x1bOD': 'left',
 }
 
-/** The keys in what a terminal has sent. */
+/** The keys in input from a terminal. */
 export function keysIn(text: string): readonly Key[] {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what keys send
   const found = text.match(/\x1b[[O][A-Z]|\x1b|[^\x1b]/g) ?? []
   return found.flatMap((one) => KEYS[one] ?? [])
 }
 
-/** A whole terminal for one command. It is as it was afterwards, whatever ends the program. */
+/** Takes over the whole terminal, and restores it however the program ends. */
 export class Terminal implements Disposable {
   readonly #onKey: (key: Key) => void
   readonly #onResize: () => void

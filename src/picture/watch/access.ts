@@ -1,12 +1,12 @@
 import type { AskOptions, BlockDevice } from '../../block/device.ts'
 import type { RingHolders } from '../../ring/access/holders.ts'
 
-/** How pictures get at devices: as the program that they are part of opens them, and in its words if that fails. */
+/** How pictures open devices, and word errors: supplied by the program that they are part of. */
 export interface DeviceAccess {
   /** Opens a device, read-only. */
   open(path: string): Promise<BlockDevice & AsyncDisposable>
-  /** Who holds the roles of the ring with this key. */
+  /** The holders of the roles of the ring with this key. */
   holdersOf(device: BlockDevice, key: AskOptions['key']): Promise<RingHolders>
-  /** What went wrong. */
+  /** An error, for people. */
   explain(error: unknown): { readonly code: string; readonly message: string }
 }

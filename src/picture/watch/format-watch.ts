@@ -2,19 +2,19 @@ import type { Role } from '../../ring/roles.ts'
 import type { RingSeen, RoleSeen } from '../snapshot.ts'
 import type { Scratch } from './scratch.ts'
 
-/** What is seen on a device itself: not by which name, not when, and not who is at work. */
+/** The part of a snapshot that is read from the device: without its name, the time and the holders. */
 export type DeviceSeen = Omit<RingSeen, 'device' | 'at' | 'producer' | 'consumer'> &
   Readonly<Record<Role, Omit<RoleSeen, 'holder'>>>
 
 /** Looks at a ring again and again, without a role. */
 export interface FormatWatch {
-  /** What a reader of the device knows, and tells those who hold its roles; undefined in format 1. */
+  /** The key that proves to holders of its roles that this program can read the device; undefined in format 1. */
   readonly key: Uint8Array | undefined
   /**
-   * What is there now.
+   * Reads the current state.
    * @throws {RingError} `RING_CORRUPT`, `RING_UNSTABLE`
    * @throws {BlockError} as the device throws it
-   * @param scratch what is read into, as long as it looks
+   * @param scratch memory to read into during the look
    * @throws the signal's reason
    */
   look(signal: AbortSignal, scratch: Scratch): Promise<DeviceSeen>

@@ -30,7 +30,7 @@ import type { DeviceSeen, FormatWatch } from './format-watch.ts'
 import { Remembered } from './remembered.ts'
 import type { Scratch } from './scratch.ts'
 
-/** The guard, the superblocks and the leases are written once, or seldom: they are checked this often. */
+/** The guard, the superblocks and the leases rarely change: they are checked this often. */
 const CHECK_MS = 30_000
 /**
  * Where nothing has happened for a while, only one look in a few reads the end of the log, too: a producer that begins to push
@@ -38,12 +38,12 @@ const CHECK_MS = 30_000
  */
 const QUIET_LOOKS = 8
 const EVERY = 4
-/** Marks on the map. */
+/** The most epochs that the map marks. */
 const MOST_EPOCHS = 24
 
 type Leases = Readonly<Record<Role, LeaseState>>
 
-/** What the slots and the leases say: read together, and understood only when they have changed. */
+/** The content of the slots and the leases: read together, and decoded only when they have changed. */
 interface Control {
   readonly slots: Slots
   /** Undefined if both slots of a role are damaged. */
@@ -54,7 +54,7 @@ interface Control {
 
 /** The end of the log, as far as it has been followed. */
 interface Tail {
-  /** Of the producer's slot that it was followed from. */
+  /** The generation of the producer's slot from which it was followed. */
   readonly generation: number
   readonly logPosition: LogPosition
   readonly commits: number
@@ -62,7 +62,7 @@ interface Tail {
   readonly time: number
 }
 
-/** A search reads pieces of this size: larger ones would be faster, and their memory would stay with a server for all its life. */
+/** A search reads pieces of this size: larger ones would be faster, but a server would keep their memory forever. */
 const SEARCH_BYTES = 1 << 17
 
 /**
@@ -74,7 +74,7 @@ export class Format2Watch implements FormatWatch {
   readonly #device: SalvageBlockDevice
   readonly #disk: Disk
   readonly #deviceBytes: number
-  /** The slots and leases as they were understood, and the block after the end of the log. */
+  /** The bytes of the slots and leases that were last decoded, and the block after the end of the log. */
   readonly #known: { readonly control: Remembered; readonly end: Remembered }
   readonly #controlBytes: number
   #endLsn = -1
@@ -84,7 +84,7 @@ export class Format2Watch implements FormatWatch {
   #fixed: readonly Finding[] = []
   #checkedAt = Number.NEGATIVE_INFINITY
   #damaged: { readonly from: readonly unknown[]; readonly damage: readonly Damage[] } | undefined
-  /** Looks since something was last seen to have changed. */
+  /** Looks since the last change. */
   #quiet = 0
   #seen:
     | {
@@ -170,7 +170,7 @@ export class Format2Watch implements FormatWatch {
       leases: this.#leasesIn(bytes),
       findings: findings.list,
     }
-    // Kept only once all of it is understood: what was read is read again if not.
+    // Kept only once all of it was decoded; otherwise the next look decodes it again.
     this.#known.control.set(bytes)
     this.#control = control
     return control
@@ -264,7 +264,7 @@ export class Format2Watch implements FormatWatch {
     if (known !== undefined && (await this.#isEndAsBefore(known, scratch))) return known
     const from = known ?? { generation, logPosition: committed, commits: 0, time: 0 }
     const checkpoint = { committed: from.logPosition, reach, epochs }
-    // Searching past damage takes long, and the next checkpoint tells what a search would: only the first look does.
+    // Searching past damage takes long, and the next checkpoint shows the same: only the first look searches.
     const searchesBehind = this.#tail === undefined
     const searchMemory = (bytes: number) =>
       scratch.memory(this.#device, Math.min(bytes, SEARCH_BYTES))
@@ -280,7 +280,7 @@ export class Format2Watch implements FormatWatch {
     return this.#tail
   }
 
-  /** Whether the block where the next batch would begin is as it was at the last look. */
+  /** Whether the block where the next batch would begin is unchanged since the last look. */
   async #isEndAsBefore({ logPosition: { lsn } }: Tail, scratch: Scratch): Promise<boolean> {
     const end = scratch.memory(this.#device, this.#disk.layout.blockSize)
     await this.#disk.readInto(lsn, end)
@@ -332,7 +332,7 @@ export class Format2Watch implements FormatWatch {
   }
 }
 
-/** The part of a view that only the slots and the log tell. */
+/** The part of a snapshot that comes from the slots and the log. */
 type LogOfRing = Pick<
   DeviceSeen,
   | 'log'
@@ -358,7 +358,7 @@ function rolesIn({ producer, consumer }: Slots, { device }: Disk): Control['role
   }
 }
 
-/** A finding on the map: what is damaged is at least a block. */
+/** A finding as damage on the map: at least a block. */
 export function damageOf(finding: Finding, blockSize: number): Damage {
   const { severity, offset, structure, problem, items } = finding
   const damage = { severity, offset, bytes: blockSize, structure, problem }

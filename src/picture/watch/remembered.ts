@@ -1,10 +1,10 @@
-/** A device's bytes are looked at in pieces of this size. */
+/** Bytes are compared in pieces of this size. */
 const PIECE_BYTES = 4096
 const ZEROES = new Uint8Array(PIECE_BYTES)
 
 /**
- * Bytes that were seen, to tell whether they have changed. What is only zeroes behind the content of a piece takes no memory: slots and leases
- * are mostly that, and a server remembers those of all its rings.
+ * Bytes that were read, to detect changes. Trailing zeroes of a piece take no memory: slots and leases are mostly zeroes, and a server
+ * remembers those of all its rings.
  */
 export class Remembered {
   #bytes = 0

@@ -9,14 +9,14 @@ import { Format1Watch } from './format1.ts'
 import { Format2Watch } from './format2.ts'
 import { ScratchPool } from './scratch.ts'
 
-/** A device is opened again after this, because another one may be there by then: sooner where what is there is not as it was. */
+/** A device is opened again after this, because its path may lead to another one by then; sooner if its content no longer fits. */
 const REOPEN_MS = 600_000
 const REOPEN_DAMAGED_MS = 60_000
-/** One that failed is tried again after this. */
+/** A device that failed is tried again after this. */
 const RETRY_MS = 2000
-/** Holders are asked this often, unless told otherwise: that takes a connection to each. */
+/** Holders are asked this often by default, because it takes a connection to each. */
 const HOLDERS_MS = 5000
-/** A look that takes longer says so, and continues. */
+/** A look that takes longer is reported as late, and continues. */
 const LATE_AFTER_MS = 2000
 
 type Holders = Readonly<Record<Role, BlockHolder | null>>
@@ -24,7 +24,7 @@ type Holders = Readonly<Record<Role, BlockHolder | null>>
 /** How a {@link RingWatch} works. */
 export interface WatchOptions {
   readonly holdersMs?: number
-  /** Shared by those that look in turns. */
+  /** Memory shared by watches that look in turn. */
   readonly scratch?: ScratchPool
   readonly clock?: Clock
 }
@@ -36,8 +36,8 @@ interface Opened {
 }
 
 /**
- * Looks at a device again and again: read-only, without a role, one look at a time. Whatever is wrong with the device is what was
- * seen, and no error.
+ * Looks at a device repeatedly: read-only, without a role, one look at a time. Errors of the device are part of the snapshot, and not
+ * thrown.
  */
 export class RingWatch implements AsyncDisposable {
   readonly device: string
@@ -70,7 +70,7 @@ export class RingWatch implements AsyncDisposable {
     this.#clock = clock
   }
 
-  /** What is there now; or, if the device does not answer within two seconds, that it does not. */
+  /** The current state; or, if the device does not answer within two seconds, a snapshot that says so. */
   async look(): Promise<Snapshot> {
     this.#looking ??= this.#look().finally(() => {
       this.#looking = undefined
@@ -108,7 +108,7 @@ export class RingWatch implements AsyncDisposable {
     const holders = await this.#askHolders(device, view, now)
     const known = this.#seen
     const at = this.#clock.time()
-    // The same objects for the same things: to compare snapshots, there is no need to look into them.
+    // The objects of unchanged parts are reused, so that snapshots can be compared by identity.
     if (known?.view === seen && known.holders === holders) return { ...known.snapshot, at }
     const holder = (role: Role) => (holders === undefined ? {} : { holder: holders[role] })
     const snapshot = {
@@ -125,7 +125,7 @@ export class RingWatch implements AsyncDisposable {
   async #open(at: number): Promise<Opened> {
     const device = await this.#access.open(this.device)
     try {
-      // In format 1, zeroes in place of unreadable sectors would pass for what is there.
+      // In format 1, zeroes in place of unreadable sectors would pass for content.
       const view = await salvage<FormatWatch>(device, (readable, format) =>
         format === 1 ? Format1Watch.open(device) : Format2Watch.open(readable),
       )
@@ -162,7 +162,7 @@ export class RingWatch implements AsyncDisposable {
     await opened?.device.disconnect()
   }
 
-  /** Ends a look that is under way, between two reads, and closes the device; of one that does not answer, only the former. */
+  /** Ends a running look between two reads, and closes the device, unless that does not answer. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ending.abort()
     if (this.#looking !== undefined) await inTime(this.#looking)
@@ -170,7 +170,7 @@ export class RingWatch implements AsyncDisposable {
   }
 }
 
-/** What a promise comes to, or undefined if that takes too long. */
+/** The result of a promise, or undefined if it takes too long. */
 async function inTime<T>(promise: Promise<T>): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<undefined>((resolve) => {

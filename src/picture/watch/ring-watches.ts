@@ -4,9 +4,9 @@ import type { DeviceAccess } from './access.ts'
 import { RingWatch } from './ring-watch.ts'
 import { ScratchPool } from './scratch.ts'
 
-/** Devices that are looked at at the same time: more would only wait for threads, and hold memory meanwhile. */
+/** Looks that run at the same time: more would only wait for threads, and hold memory meanwhile. */
 const AT_ONCE = 4
-/** How often the holders are asked for: less often where there are many rings. */
+/** The shortest interval at which holders are asked; longer with many rings. */
 const LEAST_HOLDERS_MS = 5000
 const HOLDERS_MS_EACH = 150
 

@@ -1,13 +1,13 @@
 import type { BlockDevice } from '../../block/device.ts'
 
-/** From here on, files give memory that any of them can read into directly. */
+/** From this size on, files allocate memory that any file can read into directly. */
 const LEAST_BYTES = 1 << 17
 
-/** Memory that one look after the other reads into, whichever ring it is at: what stays in it until the next one counts for nothing. */
+/** Memory that looks read into one after the other, at any ring; its content is meaningless between looks. */
 export class Scratch {
   #memory: Uint8Array | undefined
 
-  /** This many bytes, which the next user gets again. */
+  /** This many bytes, which the next user reuses. */
   memory(device: BlockDevice, bytes: number): Uint8Array {
     if (this.#memory === undefined || this.#memory.length < bytes)
       this.#memory = device.allocate(Math.max(bytes, LEAST_BYTES))
@@ -15,7 +15,7 @@ export class Scratch {
   }
 }
 
-/** As much scratch memory as there are looks at a time. */
+/** Scratch memory for all looks that run at the same time. */
 export class ScratchPool {
   readonly #free: Scratch[] = []
 
