@@ -4,7 +4,7 @@ import { countOf, DIST, named, optionsOf, simulatorOf } from './sim-cli.mjs'
 
 const USAGE = `npm run sim:exhaust -- --scripts a,pc [--prelude aT] [--format 2] [--block 512] [--twice]
   [--loss power | silentReset] [--json]
-A letter is a step (see LETTERS in src/sim/exhaust.ts). --twice also kills a role before, at every event.`
+A letter is a step (see LETTERS in src/sim/ring/exhaust.ts). --twice also kills a role before, at every event.`
 
 const values = optionsOf({
   options: {

@@ -5,30 +5,8 @@
  * @experimental
  * @module shared-block-ring/sim
  */
-export { SimDevice } from './device.ts'
-export { type Choose, type DiskCopy, SimDisk, type SimDiskOptions } from './disk.ts'
-export {
-  checkScripts,
-  type Exhausted,
-  type ExhaustOptions,
-  exhaust,
-  LETTERS,
-  type Letter,
-  scriptsOf,
-  smallestShape,
-} from './exhaust.ts'
-export { runSeed, simulatedRing } from './explore.ts'
-export { type FaultKind, MIXES, type Mix, mixOf } from './faults.ts'
-export { format1 } from './format1.ts'
-export {
-  format2,
-  format2Overwrite,
-  format2OverwriteReader,
-  format2Reader,
-  format2Work,
-} from './format2.ts'
+
 export { groups } from './groups/explore.ts'
-export type { Depth, Guarantees, RingUnderTest, Shape } from './guarantees.ts'
 export { leases } from './hosts/explore.ts'
 export {
   HOSTS_MIXES,
@@ -42,8 +20,29 @@ export { shrinkHosts } from './hosts/shrink.ts'
 export { type HostsOutcome, simulateHosts } from './hosts/simulation.ts'
 export { simulatedNamed } from './named.ts'
 export { pools } from './pools/explore.ts'
-export { Random } from './random.ts'
-export { ringNamed } from './rings.ts'
+export {
+  checkScripts,
+  type Exhausted,
+  type ExhaustOptions,
+  exhaust,
+  LETTERS,
+  type Letter,
+  scriptsOf,
+  smallestShape,
+} from './ring/exhaust.ts'
+export { runSeed, simulatedRing } from './ring/explore.ts'
+export { format1 } from './ring/format1.ts'
+export {
+  format2,
+  format2Overwrite,
+  format2OverwriteReader,
+  format2Reader,
+  format2Work,
+} from './ring/format2.ts'
+export type { Depth, Guarantees, RingUnderTest, Shape } from './ring/guarantees.ts'
+export { ringNamed } from './ring/rings.ts'
+export type { Storage, StorageKind } from './ring/storage.ts'
+export { storageNamed } from './ring/storages.ts'
 export {
   addCounts,
   type Explored,
@@ -52,6 +51,8 @@ export {
   type SeedOptions,
   type SeedOutcome,
   type Simulated,
-} from './simulated.ts'
-export type { Storage, StorageKind } from './storage.ts'
-export { storageNamed } from './storages.ts'
+} from './runs/simulated.ts'
+export { SimDevice } from './world/device.ts'
+export { type Choose, type DiskCopy, SimDisk, type SimDiskOptions } from './world/disk.ts'
+export { type FaultKind, MIXES, type Mix, mixOf } from './world/faults.ts'
+export { Random } from './world/random.ts'

@@ -1,8 +1,8 @@
-import { simulatedRing } from './explore.ts'
 import { groups } from './groups/explore.ts'
 import { leases } from './hosts/explore.ts'
 import { pools } from './pools/explore.ts'
-import { ringNamed } from './rings.ts'
+import { simulatedRing } from './ring/explore.ts'
+import { ringNamed } from './ring/rings.ts'
 
 /** The simulations besides that of one ring's two roles. */
 type Other = typeof leases | typeof pools | typeof groups

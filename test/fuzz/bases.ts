@@ -2,7 +2,7 @@ import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import type { Position } from '../../src/position.ts'
 import { Consumer, Producer } from '../../src/ring/access/attach.ts'
 import { makeLayout } from '../../src/ring/format2/disk/layout.ts'
-import { Random } from '../../src/sim/random.ts'
+import { Random } from '../../src/sim/world/random.ts'
 import { stillClock } from './still-clock.ts'
 
 /** How a ring to be damaged is made. */

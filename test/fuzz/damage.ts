@@ -1,5 +1,5 @@
 import { makeLayout } from '../../src/ring/format2/disk/layout.ts'
-import type { Random } from '../../src/sim/random.ts'
+import type { Random } from '../../src/sim/world/random.ts'
 import type { Base, Shape } from './bases.ts'
 
 /** Bytes of an image, from an offset on. */

@@ -1,7 +1,7 @@
 import { crc32c } from '../../src/checksum/crc32c.ts'
 import { CONSUMER, encodePointer, PRODUCER } from '../../src/ring/format1/pointer.ts'
 import { viewOf } from '../../src/ring/format2/disk/bytes.ts'
-import type { Random } from '../../src/sim/random.ts'
+import type { Random } from '../../src/sim/world/random.ts'
 import type { Base } from './bases.ts'
 import { type Image, type Places, placesOf, type Range } from './damage.ts'
 

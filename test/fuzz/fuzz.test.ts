@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { crc32c } from '../../src/checksum/crc32c.ts'
-import { Random } from '../../src/sim/random.ts'
+import { Random } from '../../src/sim/world/random.ts'
 import { type Base, makeBases } from './bases.ts'
 import { placesOf } from './damage.ts'
 import { exercise, LIMITS } from './exercise.ts'

@@ -1,4 +1,4 @@
-import { mix, Random } from '../../src/sim/random.ts'
+import { mix, Random } from '../../src/sim/world/random.ts'
 import { type Base, makeBases } from './bases.ts'
 import { damage, type Image } from './damage.ts'
 import { exercise, mostOf, type Outcome } from './exercise.ts'

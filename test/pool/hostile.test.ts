@@ -8,7 +8,7 @@ import {
   parseDirectory,
 } from '../../src/ring/format2/disk/directory.ts'
 import { encodeGuard } from '../../src/ring/format2/disk/guard.ts'
-import { Random } from '../../src/sim/random.ts'
+import { Random } from '../../src/sim/world/random.ts'
 import { START, UNIT } from './pools.ts'
 
 const COPIES = [UNIT, 16 * UNIT] as const

@@ -1,4 +1,4 @@
-import { Random } from '../../src/sim/random.ts'
+import { Random } from '../../src/sim/world/random.ts'
 import { type Graph, pathTo } from './explorer.ts'
 import type { Concrete } from './replay.ts'
 import { Replay } from './replay.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { SimDisk } from '../../src/sim/disk.ts'
+import { SimDisk } from '../../src/sim/world/disk.ts'
 
 function disk(physicalSectorSize = 512): SimDisk {
   return new SimDisk({ sectorSize: 512, sizeSectors: 4, physicalSectorSize })

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { type Caller, type Link, Network, type Socket } from '../../src/sim/net/network.ts'
 import { Pipe } from '../../src/sim/net/pipe.ts'
-import { Random } from '../../src/sim/random.ts'
-import { Scheduler } from '../../src/sim/scheduler.ts'
+import { Random } from '../../src/sim/world/random.ts'
+import { Scheduler } from '../../src/sim/world/scheduler.ts'
 
 const TRAITS = { latencyMs: 1, bytesPerMs: 100, segmentBytes: 10, windowBytes: 30 }
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { explain, explore } from '../../src/sim/explore.ts'
 import { NBD_MIXES } from '../../src/sim/nbd/mixes.ts'
-import { ringNamed } from '../../src/sim/rings.ts'
+import { explain, explore } from '../../src/sim/ring/explore.ts'
+import { ringNamed } from '../../src/sim/ring/rings.ts'
 
 const device = 'nbd'
 const mixes = NBD_MIXES.map(({ name }) => name)

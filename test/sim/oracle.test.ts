@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { asPosition } from '../../src/position.ts'
 import type { PoppedItem } from '../../src/ring/types.ts'
-import { ConsumerSession, itemOf, Oracle } from '../../src/sim/oracle.ts'
+import { ConsumerSession, itemOf, Oracle } from '../../src/sim/ring/oracle.ts'
 
 const PROMISES = {
   lossless: true,
@@ -54,8 +54,8 @@ describe('the oracle', () => {
   })
 
   test('detects loss', () => {
-    expect(deliver(1)).toThrow(/item 0 was acknowledged, but item 1 came/)
-    expect(deliver(0, 2)).toThrow(/item 1 was acknowledged/)
+    expect(deliver(1)).toThrow(/item 0 was committed, but item 1 came/)
+    expect(deliver(0, 2)).toThrow(/item 1 was committed/)
     const { oracle } = history()
     expect(() => oracle.empty(new ConsumerSession(START), oracle.lastAcknowledged)).toThrow(/empty/)
   })
@@ -161,7 +161,7 @@ describe('the oracle', () => {
       oracle.cacheLost()
       oracle.popped(new ConsumerSession(START), popped(itemOf(1, 3)), HERE)
     }
-    expect(overwritten(tellsNothing)).toThrow(/item 0 was acknowledged, but item 1 came/)
+    expect(overwritten(tellsNothing)).toThrow(/item 0 was committed, but item 1 came/)
   })
 
   test('does not accept that damage was undone because the disk lost its cache', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { SectorOracle } from '../../src/sim/sector-oracle.ts'
+import { SectorOracle } from '../../src/sim/ring/sector-oracle.ts'
 
 const SECTORS = 4
 const BYTES = 512

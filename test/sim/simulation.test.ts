@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import type { PoppedItem } from '../../src/ring/types.ts'
-import { explain, explore, runSeed } from '../../src/sim/explore.ts'
-import { EVENT_FAULTS, type FaultKind, REQUEST_FAULTS } from '../../src/sim/faults.ts'
-import { format1 } from '../../src/sim/format1.ts'
-import type { RingUnderTest } from '../../src/sim/guarantees.ts'
-import { addCounts } from '../../src/sim/simulated.ts'
-import { noCounts, type SimCounts } from '../../src/sim/world.ts'
+import { explain, explore, runSeed } from '../../src/sim/ring/explore.ts'
+import { format1 } from '../../src/sim/ring/format1.ts'
+import type { RingUnderTest } from '../../src/sim/ring/guarantees.ts'
+import { addCounts } from '../../src/sim/runs/simulated.ts'
+import { EVENT_FAULTS, type FaultKind, REQUEST_FAULTS } from '../../src/sim/world/faults.ts'
+import { noCounts, type SimCounts } from '../../src/sim/world/world.ts'
 
 describe('a simulation', () => {
   test.each(['honest', 'all'])('repeats exactly for the same seed: %s', async (mix) => {

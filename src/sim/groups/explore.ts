@@ -1,5 +1,5 @@
-import { reportOf } from '../report.ts'
-import type { Simulated } from '../simulated.ts'
+import { reportOf } from '../runs/report.ts'
+import type { Simulated } from '../runs/simulated.ts'
 import { type GroupsPlan, groupsPlanOf, kindsOf } from './plan.ts'
 import { shrinkGroups } from './shrink.ts'
 import {

@@ -1,4 +1,4 @@
-import { Violation } from '../oracle.ts'
+import { Violation } from '../runs/violation.ts'
 
 /** An item that a producer pushed, or may have pushed. */
 export interface GroupItem {

@@ -1,5 +1,5 @@
-import type { FaultKind, FaultRates } from '../faults.ts'
-import { nameOf, Random } from '../random.ts'
+import type { FaultKind, FaultRates } from '../world/faults.ts'
+import { nameOf, Random } from '../world/random.ts'
 
 /** The traits of a member, which is a program of its own in production. */
 export interface MemberTraits {

@@ -1,7 +1,7 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { RingWriter } from '../../ring/queue/writer.ts'
-import type { RequestNames, SimProcess } from '../process.ts'
-import { nameOf, Random } from '../random.ts'
+import type { RequestNames, SimProcess } from '../world/process.ts'
+import { nameOf, Random } from '../world/random.ts'
 import { bytesOf, fan, keyOf } from './fan.ts'
 import type { GroupItem, GroupsOracle, ProcessLife } from './oracle.ts'
 

@@ -1,4 +1,4 @@
-import type { RequestNames, SimHost, SimProcess } from '../process.ts'
+import type { RequestNames, SimHost, SimProcess } from '../world/process.ts'
 import type { ProcessLife } from './oracle.ts'
 
 /** A member or a producer, across the deaths of its processes. */

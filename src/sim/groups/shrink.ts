@@ -1,4 +1,4 @@
-import { Shrinking, shorten } from '../shrinking.ts'
+import { Shrinking, shorten } from '../runs/shrinking.ts'
 import type { GroupsPlan } from './plan.ts'
 import { type GroupsOutcome, simulateGroups } from './simulation.ts'
 

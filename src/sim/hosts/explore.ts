@@ -1,5 +1,5 @@
-import { reportOf } from '../report.ts'
-import type { Simulated } from '../simulated.ts'
+import { reportOf } from '../runs/report.ts'
+import type { Simulated } from '../runs/simulated.ts'
 import { type HostsCounts, noHostsCounts } from './counts.ts'
 import { describe, type HostsPlan, hostsPlanOf } from './plan.ts'
 import { shrinkHosts } from './shrink.ts'

@@ -1,5 +1,5 @@
-import type { Scheduler } from '../scheduler.ts'
-import type { Trace } from '../trace.ts'
+import type { Scheduler } from '../world/scheduler.ts'
+import type { Trace } from '../world/trace.ts'
 import type { Host } from './host.ts'
 import { describe, type HostsPlan, type Mishap, type MishapKind } from './plan.ts'
 

@@ -1,6 +1,6 @@
 import { encodeLease, newNonce, parseLease } from '../../ring/format2/disk/lease-block.ts'
 import type { LeaseRecord } from '../../ring/lease-types.ts'
-import type { SimDisk } from '../disk.ts'
+import type { SimDisk } from '../world/disk.ts'
 import { LEASE_SECTOR } from './fate.ts'
 import type { Forgery } from './plan.ts'
 

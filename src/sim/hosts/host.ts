@@ -1,7 +1,7 @@
 import type { Clock } from '../../clock.ts'
 import { onAbort } from '../../util/abort.ts'
-import type { Random } from '../random.ts'
-import type { Scheduler } from '../scheduler.ts'
+import type { Random } from '../world/random.ts'
+import type { Scheduler } from '../world/scheduler.ts'
 
 /** What a pause stops besides the process: nothing, the monotonic clock, or both clocks. */
 export type PauseKind = 'stop' | 'sleep' | 'freeze'

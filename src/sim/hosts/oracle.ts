@@ -1,6 +1,6 @@
 import { isRingError } from '../../errors.ts'
-import type { Broken } from '../simulation.ts'
-import type { Trace } from '../trace.ts'
+import type { Broken } from '../runs/violation.ts'
+import type { Trace } from '../world/trace.ts'
 import type { Host } from './host.ts'
 
 /** A host that took the role. */

@@ -1,5 +1,5 @@
 import { RENEWED_PART } from '../../ring/format2/lease/time.ts'
-import { nameOf, Random } from '../random.ts'
+import { nameOf, Random } from '../world/random.ts'
 import type { PauseKind } from './host.ts'
 
 /** How slow the storage is. */

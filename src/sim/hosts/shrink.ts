@@ -1,4 +1,4 @@
-import { Shrinking, shorten } from '../shrinking.ts'
+import { Shrinking, shorten } from '../runs/shrinking.ts'
 import type { HostsPlan, Mishap } from './plan.ts'
 import { type HostsOutcome, simulateHosts } from './simulation.ts'
 

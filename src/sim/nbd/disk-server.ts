@@ -1,8 +1,8 @@
 import { COMMAND, COMMAND_FLAG } from '../../block/nbd/protocol.ts'
-import { type InFlight, RequestNames, type SimHost, SimProcess } from '../process.ts'
-import { nameOf, Random } from '../random.ts'
-import { FlushRequest, ReadRequest, type RequestEnd, WriteRequest } from '../request.ts'
-import type { World } from '../world.ts'
+import { type InFlight, RequestNames, type SimHost, SimProcess } from '../world/process.ts'
+import { nameOf, Random } from '../world/random.ts'
+import { FlushRequest, ReadRequest, type RequestEnd, WriteRequest } from '../world/request.ts'
+import type { World } from '../world/world.ts'
 import type { NbdRequest } from './request-reader.ts'
 
 /** Errors of the protocol that a server answers. */

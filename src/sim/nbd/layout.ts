@@ -1,5 +1,5 @@
 import type { PartitionOptions } from '../../block/wrap/partition.ts'
-import type { Shape } from '../guarantees.ts'
+import type { Shape } from '../ring/guarantees.ts'
 
 /** Bytes of a neighbour's part, about. */
 const NEIGHBOUR_BYTES = 24 << 10

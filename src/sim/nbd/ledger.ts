@@ -1,5 +1,5 @@
 import { COMMAND, OPTION } from '../../block/nbd/protocol.ts'
-import { Violation } from '../oracle.ts'
+import { Violation } from '../runs/violation.ts'
 import type { Tap } from './dial.ts'
 import { type NbdRequest, RequestReader } from './request-reader.ts'
 

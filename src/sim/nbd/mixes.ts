@@ -7,7 +7,7 @@ import {
   type Mix,
   makeMix,
   POWER,
-} from '../faults.ts'
+} from '../world/faults.ts'
 
 const LINKS: FaultRates = { disconnect: 0.15, stall: 0.1 }
 const SERVERS: FaultRates = { serverKill: 0.1, serverCut: 0.3 }

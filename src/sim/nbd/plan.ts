@@ -1,5 +1,5 @@
 import type { LinkTraits } from '../net/pipe.ts'
-import { nameOf, Random } from '../random.ts'
+import { nameOf, Random } from '../world/random.ts'
 import type { ServerTraits } from './session.ts'
 
 /** How a client uses a server, what the server can do, and the link between them. */

@@ -14,7 +14,7 @@ import {
   REFUSAL,
 } from '../../block/nbd/protocol.ts'
 import type { Socket } from '../net/network.ts'
-import type { Random } from '../random.ts'
+import type { Random } from '../world/random.ts'
 import { type Field, pack } from './bytes.ts'
 import type { Asker, DiskServer, Served } from './disk-server.ts'
 import { isFarewell, type NbdOption, type NbdRequest, RequestReader } from './request-reader.ts'

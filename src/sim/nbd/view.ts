@@ -5,9 +5,8 @@ import type {
   ClaimOptions,
 } from '../../block/device.ts'
 import { ForwardingBlockDevice } from '../../block/wrap/forward.ts'
-import { claimIn } from '../device.ts'
-import type { SimProcess } from '../process.ts'
-import { MAX_ALLOCATION } from '../storage.ts'
+import { claimIn, MAX_ALLOCATION } from '../world/device.ts'
+import type { SimProcess } from '../world/process.ts'
 import type { CallKind, CallLedger } from './ledger.ts'
 
 /** A process's view of a device over a network: claims of its machine, and silence once the process is gone. */

@@ -1,6 +1,6 @@
-import type { Random } from '../random.ts'
-import type { Scheduler } from '../scheduler.ts'
-import type { Trace } from '../trace.ts'
+import type { Random } from '../world/random.ts'
+import type { Scheduler } from '../world/scheduler.ts'
+import type { Trace } from '../world/trace.ts'
 import { type LinkTraits, Pipe } from './pipe.ts'
 
 /** The process at the client's end of a connection; it may be paused, or gone. */

@@ -1,5 +1,5 @@
-import type { Random } from '../random.ts'
-import type { Scheduler } from '../scheduler.ts'
+import type { Random } from '../world/random.ts'
+import type { Scheduler } from '../world/scheduler.ts'
 
 /** The traits of a link between two machines. */
 export interface LinkTraits {

@@ -1,5 +1,5 @@
-import { reportOf } from '../report.ts'
-import type { Simulated } from '../simulated.ts'
+import { reportOf } from '../runs/report.ts'
+import type { Simulated } from '../runs/simulated.ts'
 import { kindsOf, type PoolsPlan, poolsPlanOf } from './plan.ts'
 import { shrinkPools } from './shrink.ts'
 import { noPoolsCounts, type PoolsCounts, type PoolsOutcome, simulatePools } from './simulation.ts'

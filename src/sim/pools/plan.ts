@@ -1,5 +1,5 @@
-import type { FaultKind, FaultRates } from '../faults.ts'
-import { nameOf, Random } from '../random.ts'
+import type { FaultKind, FaultRates } from '../world/faults.ts'
+import { nameOf, Random } from '../world/random.ts'
 
 /** A step of a program. Rings are named by a number; `units` are of 64 KiB. */
 export type PoolStep =

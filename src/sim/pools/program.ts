@@ -5,9 +5,9 @@ import { Consumer, Producer } from '../../ring/access/attach.ts'
 import { inspectRing } from '../../ring/access/inspect.ts'
 import { POOL_START, POOL_UNIT } from '../../ring/format2/disk/directory.ts'
 import type { LeaseOptions } from '../../ring/lease-types.ts'
-import { Violation } from '../oracle.ts'
-import type { RequestNames, SimProcess } from '../process.ts'
-import type { Trace } from '../trace.ts'
+import { Violation } from '../runs/violation.ts'
+import type { RequestNames, SimProcess } from '../world/process.ts'
+import type { Trace } from '../world/trace.ts'
 import {
   type Begun,
   type Change,

@@ -1,4 +1,4 @@
-import { Shrinking, shorten } from '../shrinking.ts'
+import { Shrinking, shorten } from '../runs/shrinking.ts'
 import type { PoolsPlan } from './plan.ts'
 import { type PoolsOutcome, simulatePools } from './simulation.ts'
 

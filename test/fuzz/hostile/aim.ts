@@ -12,7 +12,7 @@ import {
   type ProducerSlot,
 } from '../../../src/ring/format2/disk/slots.ts'
 import { encodeSuperblock, type Superblock } from '../../../src/ring/format2/disk/superblock.ts'
-import type { Random } from '../../../src/sim/random.ts'
+import type { Random } from '../../../src/sim/world/random.ts'
 import { type Composed, keyOf } from './compose2.ts'
 import { SparseImage } from './image.ts'
 

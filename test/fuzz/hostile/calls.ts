@@ -18,7 +18,7 @@ import { resumeRing, suspendRing } from '../../../src/ring/queue/suspend.ts'
 import { RingWriter } from '../../../src/ring/queue/writer.ts'
 import { parsePosition } from '../../../src/ring/shared/position-text.ts'
 import type { PoppedItem } from '../../../src/ring/types.ts'
-import type { Random } from '../../../src/sim/random.ts'
+import type { Random } from '../../../src/sim/world/random.ts'
 import { connectRing, serveRing } from '../../../src/worker/index.ts'
 import type { MeteredDevice } from '../meter.ts'
 

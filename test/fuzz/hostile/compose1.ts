@@ -1,7 +1,7 @@
 import { encodeMagic } from '../../../src/ring/format1/layout.ts'
 import { CONSUMER, encodePointer, PRODUCER } from '../../../src/ring/format1/pointer.ts'
 import { encodeRecords } from '../../../src/ring/format1/record.ts'
-import type { Random } from '../../../src/sim/random.ts'
+import type { Random } from '../../../src/sim/world/random.ts'
 import { type Composed, keyOf } from './compose2.ts'
 import { SparseImage } from './image.ts'
 

@@ -19,7 +19,7 @@ import {
   type ProducerSlot,
 } from '../../../src/ring/format2/disk/slots.ts'
 import { encodeSuperblock } from '../../../src/ring/format2/disk/superblock.ts'
-import type { Random } from '../../../src/sim/random.ts'
+import type { Random } from '../../../src/sim/world/random.ts'
 import { SparseImage } from './image.ts'
 import { hostileNumber } from './numbers.ts'
 

@@ -1,4 +1,4 @@
-import type { Random } from '../../../src/sim/random.ts'
+import type { Random } from '../../../src/sim/world/random.ts'
 
 const { MAX_SAFE_INTEGER } = Number
 

@@ -1,4 +1,4 @@
-import type { Random } from '../../../../src/sim/random.ts'
+import type { Random } from '../../../../src/sim/world/random.ts'
 import type { SparseImage } from '../image.ts'
 
 /** What a command line is made for. */
