@@ -65,15 +65,15 @@ export abstract class BaseBlockDevice implements BlockDevice {
   #drained: (() => void) | undefined
   #disconnected: Promise<void> | undefined
 
-  /** What is known of the device without asking it: requests are checked against this. Replace it when the size changes. */
+  /** The device's sectors and size as last known: requests are checked against it. Replace it when the size changes. */
   protected abstract readonly info: BlockInfo
 
   /**
    * Fills the buffers, in their order, from `sectorStart` on, and must fill all of them.
    *
    * As in every `do…` method, the request is checked: it lies within `info.sizeSectors`, and has at least one sector and whole ones.
-   * Calls overlap, and none comes after `disconnect`. One that splits a request settles when all parts have, also if one
-   * of them failed (`Promise.allSettled`): after a rejection the caller uses its buffers for something else. What fails is
+   * Calls overlap, and none is made after `disconnect`. A method that splits a request settles when all parts have, even if one
+   * of them failed (`Promise.allSettled`): after a rejection the caller reuses its buffers. It fails with
    * a `BlockError` with one of `BLOCK_ERROR_CODES`, or with a code of the back-end.
    */
   protected abstract doRead(
@@ -88,7 +88,7 @@ export abstract class BaseBlockDevice implements BlockDevice {
   }
 
   /**
-   * Writes the buffers, in their order, from `sectorStart` on, without a copy: they stay as they are until it settles. If
+   * Writes the buffers, in their order, from `sectorStart` on, without a copy: they do not change until it settles. If
    * `durable`, it resolves when the data is on stable storage; with a device that has no such write, write and then flush.
    */
   protected abstract doWrite(
@@ -99,12 +99,12 @@ export abstract class BaseBlockDevice implements BlockDevice {
   ): Promise<void>
 
   /**
-   * Puts on stable storage what was written before the call, through any handle. After a rejection the cache may have dropped
+   * Puts all data on stable storage that was written before the call, through any handle. After a rejection the cache may have dropped
    * it, so a later flush must not resolve as if that data were safe: rings attach again then.
    */
   protected abstract doFlush(permit: Permit): Promise<void>
 
-  /** Closes what the back-end has open. Called once, with no request under way; it must not reject. */
+  /** Closes the back-end's resources. Called once, with no request in flight; it must not reject. */
   protected abstract doDisconnect(): Promise<void>
 
   /** Asks the device for its size, and updates `info`. The default is for a device that never changes. */
@@ -187,7 +187,7 @@ export abstract class BaseBlockDevice implements BlockDevice {
     return this.#run(() => this.doGetInfo())
   }
 
-  // Without `#run`, because a function and a promise more take time that a write on a fast disk shows.
+  // Without `#run`: one more function and promise would cost measurable time on a fast disk.
   async read(
     sectorStart: number,
     buffers: readonly Uint8Array[],
@@ -353,7 +353,7 @@ export abstract class BaseBlockDevice implements BlockDevice {
     return this.#disconnected
   }
 
-  /** As `disconnect`, by the name that everything else here has for it. */
+  /** As `disconnect`, under the name that other classes use. */
   close(): Promise<void> {
     return this.disconnect()
   }

@@ -1,12 +1,12 @@
 /**
- * The most unused bytes kept: a consumer releases all that it holds of the log together, with room in front of each piece.
+ * The most unused bytes kept: a consumer releases all its pieces of the log together, with room before each of them.
  */
 const MAX_KEPT_BYTES = 24 << 20
-/** The same, in pieces. */
+/** The most unused pieces kept. */
 const MAX_KEPT = 16
 /** The most pieces kept while there is nothing to read. */
 const MAX_KEPT_IDLE = 2
-/** A piece is not used where this part of it would do. */
+/** A piece is not used if this part of it would be enough. */
 const WASTED_PART = 1 / 4
 
 /** Overwrites memory whose remaining views cannot be detached. */
@@ -38,7 +38,7 @@ export class BufferPool {
     return new PooledBuffer(memory, this.#takeBack, this.#count)
   }
 
-  /** There is nothing to read: only little is kept. */
+  /** Keeps only little, while there is nothing to read. */
   trim(): void {
     while (this.#unused.length > MAX_KEPT_IDLE) this.#takeOut(0)
   }
@@ -62,18 +62,18 @@ export class BufferPool {
 
 /** A piece of a pool's memory. If it is never released, the pool allocates another one. */
 export class PooledBuffer {
-  /** May be longer than what was asked for. */
+  /** May be longer than requested. */
   readonly memory: Uint8Array
   readonly #takeBack: (memory: Uint8Array) => void
   readonly #count: (pinnedBytes: number) => void
   /** The bytes of its buffer before this one may have been changed. */
   viewedTo = 0
-  /** What it counts for, also after a program took it away with a view of it. */
+  /** Its length, even after a program transferred it with a view. */
   readonly #bytes: number
   #users = 1
   /** Undefined if it was never pinned. */
   #pins: number | undefined
-  /** Whether some view of it is good for as long as its program has it. */
+  /** Whether a view of it stays valid for as long as the program keeps it. */
   #isGivenAway = false
 
   constructor(
@@ -119,7 +119,7 @@ export class PooledBuffer {
     this.unpin()
   }
 
-  /** One user less. After the last one, it may be overwritten at any time, unless it was given away. */
+  /** Removes a user. After the last one, the memory may be overwritten at any time, unless it was given away. */
   release(): void {
     this.#users--
     if (this.#users > 0 || this.#isGivenAway) return

@@ -17,7 +17,7 @@ export function checkDevice(call: string, device: BlockDevice): void {
 }
 
 /**
- * Checks what a call got, before it asks anything of the device.
+ * Checks the arguments of a call, before any request to the device.
  * @throws {TypeError} as `checkDevice` and `checkOptions`
  */
 export function checkCall<Options extends object>(

@@ -2,7 +2,7 @@ import { type Clock, systemClock } from '../clock.ts'
 import { isBlockError } from '../errors.ts'
 import type { AskOptions, BlockClaim, BlockDevice } from './device.ts'
 
-/** How long others are waited for, and how often they are looked for. */
+/** How long to wait for other creators, and how often to check. */
 const WAIT_MS = 10_000
 const POLL_MS = 10
 
@@ -19,7 +19,7 @@ export function claimCreator(
 }
 
 /**
- * Tries again while another program on this machine holds what is needed.
+ * Repeats a task while another program on this machine holds the role that it needs.
  * @throws {BlockError} `BLOCK_CLAIMED`, after ten seconds; or the signal's reason
  */
 export async function inTurn<T>(

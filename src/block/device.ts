@@ -1,6 +1,6 @@
 import type { Permit } from './permit.ts'
 
-/** What a device is, after Mirage's `Mirage_block.info`. */
+/** A device's size and sectors, after Mirage's `Mirage_block.info`. */
 export interface BlockInfo {
   /** Whether writes are accepted. */
   readonly readWrite: boolean
@@ -31,11 +31,11 @@ export interface BlockCapabilities {
   readonly singleSectorBuffers: boolean
 }
 
-/** How to go about a request. */
+/** Options of a request. */
 export interface RequestOptions {
   /**
-   * Asked each time before something is sent for the request, also when it is split, queued or tried again. What it throws
-   * ends the request: nothing more of it is sent, and it rejects with that.
+   * Called each time before something is sent for the request, also when it is split, queued or tried again. If it throws,
+   * nothing more of the request is sent, and the request rejects with that error.
    */
   readonly permit?: Permit
 }
@@ -155,7 +155,7 @@ export interface BlockDevice extends AsyncDisposable {
   flush(options?: RequestOptions): Promise<void>
 
   /**
-   * Says that the sectors' content is no longer needed. What is read from them afterwards is undefined;
+   * Frees sectors whose content is no longer needed. Reading them afterwards returns undefined content;
    * the size stays.
    * @throws {BlockError} `BLOCK_UNSUPPORTED` without the capability; as `write` otherwise
    */
@@ -221,7 +221,7 @@ export interface BlockDevice extends AsyncDisposable {
   /** Waits for requests in flight, then closes the device. Never fails; can be called again. */
   disconnect(): Promise<void>
 
-  /** As `disconnect`, by the name that everything else here has for it. */
+  /** As `disconnect`, under the name that other classes use. */
   close(): Promise<void>
 }
 

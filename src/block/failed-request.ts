@@ -1,6 +1,6 @@
 import type { BlockError } from '../errors.ts'
 
-/** What failed, and where. */
+/** A failed request, and its place. */
 export interface FailedRequest {
   readonly device: string
   /** `read`, `write`, `flush`, … */

@@ -31,7 +31,7 @@ const FROM_KINDS: OptionKinds<Omit<MemoryBlockDeviceOptions, 'sizeSectors'>> = {
 }
 const KINDS: OptionKinds<MemoryBlockDeviceOptions> = { ...FROM_KINDS, sizeSectors: 'number' }
 
-/** Sectors in a chunk, the unit in which memory is allocated and in which holes are told from data. */
+/** Sectors in a chunk, the unit in which memory is allocated and holes are distinguished from data. */
 const CHUNK_SECTORS = 16
 
 /**

@@ -6,13 +6,13 @@ import { type AskedPermit, asked } from './permit.ts'
 /** Role names that `claim` takes. */
 const ROLE = /^[a-z0-9-]{1,32}(@[0-9]{1,16})?$/
 
-/** Bytes that a request to a role's holder may have. */
+/** The most bytes of a request to a role's holder. */
 export const MAX_REQUEST_BYTES = 1024
 
 /** Milliseconds after which `ask` gives up on a holder. */
 export const ASK_TIMEOUT_MS = 1000
 
-/** How many sectors a number of bytes fills, and the rest. */
+/** The number of whole sectors in a number of bytes, and the remaining bytes. */
 export function wholeSectors(sizeBytes: number, sectorSize: number): Omit<BlockInfo, 'readWrite'> {
   const unusedBytes = sizeBytes % sectorSize
   const sizeSectors = (sizeBytes - unusedBytes) / sectorSize
@@ -40,7 +40,7 @@ export function checkSectors(info: BlockInfo, sectorStart: number, sectors: numb
 }
 
 /**
- * Checks the arguments of `read` and `write`, and answers the number of sectors that they cover.
+ * Checks the arguments of `read` and `write`, and returns the number of sectors that they cover.
  * @throws {TypeError} an argument has the wrong type
  * @throws {RangeError} a buffer is no whole number of sectors, or the request leaves the device
  */
@@ -133,7 +133,7 @@ export function checkClaimOptions(options: ClaimOptions): void {
 }
 
 /**
- * Checks what is asked of a role's holder.
+ * Checks a request to a role's holder.
  * @throws {TypeError} it is no string
  * @throws {RangeError} it is more than a line, or too long
  */
@@ -156,12 +156,12 @@ export function checkSectorSize(sectorSize: number): void {
   }
 }
 
-/** The answer of a device that was disconnected. */
+/** The error of a device that was disconnected. */
 export function disconnected(device: string): BlockError<'BLOCK_DISCONNECTED'> {
   return new BlockError('BLOCK_DISCONNECTED', `${device} is disconnected`, { device })
 }
 
-/** The answer of a device that takes no writes. */
+/** The error of a read-only device. */
 export function readOnly(device: string): BlockError<'BLOCK_READ_ONLY'> {
   return new BlockError('BLOCK_READ_ONLY', `${device} is read-only; nothing was written`, {
     device,
@@ -169,7 +169,7 @@ export function readOnly(device: string): BlockError<'BLOCK_READ_ONLY'> {
 }
 
 /**
- * The error of a device that cannot do what it was asked.
+ * The error of a device that does not support an operation.
  * @param device its `name`
  * @param operation as in `sim does not support discard`
  */

@@ -2,17 +2,17 @@ import { createHash } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** What the kernels take for a socket's name is 108 bytes on Linux, 104 elsewhere, with the final zero; and lists have lines. */
+/** A socket's name has at most 108 bytes on Linux, 104 elsewhere, with the final zero; and the kernel lists names in lines. */
 const SHORT_NAME = /^[\x21-\x7e]{1,100}$/
 
-/** All that Linux has room for. Some runtimes fill a name up to this with zeroes, and to the kernel that is another name. */
+/** The longest name on Linux. Some runtimes pad a name to this length with zeroes, which makes another name for the kernel. */
 const PADDED_BYTES = 108
 
 /** Where the holder of a role listens. */
 export interface ClaimAddress {
   /** The names at which this runtime can listen, and connect. */
   readonly paths: readonly string[]
-  /** Names that mean the same to other runtimes, and that this one cannot spell. */
+  /** The same names as other runtimes spell them, and this one cannot. */
   readonly unspellable: readonly string[]
   /** The name outlives its process, so the caller has to check whether that process is alive. */
   readonly stale: boolean

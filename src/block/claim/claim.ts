@@ -34,17 +34,17 @@ const STORED = /^((?:file|block)-[^@]+)(?:@(\d+))?$/
 
 const ELSEWHERE = 'another process, perhaps in another container'
 
-/** What the role is a role of. */
+/** The device whose role is claimed. */
 export interface ClaimTarget {
   /** For messages. */
   readonly device: string
   /** The same for every name and handle of the device. */
   readonly identity: string
-  /** Identities of what the device lies on, all of which it takes up from its start: a loop device's file. */
+  /** Identities of storage that the device covers from its start: a loop device's file. */
   readonly aliases?: readonly string[]
   /** Undefined: there is no file that could be locked. */
   readonly file: ClaimedFile | undefined
-  /** Whether the role is also given where others may not notice. */
+  /** Whether the role is also given if other programs might not notice it. */
   readonly bestEffort: boolean
   readonly platform?: NodeJS.Platform
   readonly spelling?: Spelling
@@ -63,7 +63,7 @@ export interface ClaimedFile {
 
 /**
  * Takes a role.
- * @throws {BlockError} `BLOCK_CLAIMED`; `BLOCK_UNSUPPORTED` where nothing would keep others from it too; `BLOCK_IO`
+ * @throws {BlockError} `BLOCK_CLAIMED`; `BLOCK_UNSUPPORTED` if nothing would exclude other programs; `BLOCK_IO`
  */
 export async function acquireClaim(
   target: ClaimTarget,
@@ -138,7 +138,7 @@ async function* occupants(
   }
 }
 
-/** What the role is a role of, by each identity. */
+/** The target under each of its identities. */
 function withAliases(target: ClaimTarget): readonly ClaimTarget[] {
   return [target, ...(target.aliases ?? []).map((identity) => ({ ...target, identity }))]
 }
@@ -201,7 +201,7 @@ async function checkUnspellable(taking: Taking, name: string): Promise<void> {
 }
 
 /**
- * Goes on beside the occupant of a name, if that is no holder for certain.
+ * Ignores the occupant of a name if it certainly is not a holder.
  * @throws {BlockError} `BLOCK_CLAIMED`
  */
 function passOver({ target, role, lock }: Taking, occupant: Present): void {
@@ -303,7 +303,7 @@ function heldBy(
   return new BlockError('BLOCK_CLAIMED', message, { device, holder })
 }
 
-/** Others could take the role too. */
+/** The error for a role that other programs could take too. */
 function unprotected(
   { device, file }: ClaimTarget,
   role: string,

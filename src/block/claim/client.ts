@@ -15,18 +15,18 @@ export type Occupant =
   /** It sent something that no holder sends. */
   | { readonly kind: 'stranger'; readonly peer: Peer | undefined }
 
-/** What to talk about. */
+/** The subject of a conversation. */
 export interface Conversation {
   /** Identifies device and role, the same for every process. */
   readonly name: string
   readonly readKey: ReadKey | undefined
   /** Undefined: only identify the holder. */
   readonly request?: string | undefined
-  /** Where there are the system calls, they are used. */
+  /** The system calls, which are used if available. */
   readonly native: NativeSockets | undefined
 }
 
-/** Talks to the process that listens at a path. Takes a second at most, unless this process stands still, and never fails. */
+/** Talks to the process that listens at a path. Takes a second at most, unless this process is stopped, and never fails. */
 export async function converse(path: string, conversation: Conversation): Promise<Occupant> {
   const { native } = conversation
   const byCalls = native !== undefined && path.startsWith('\0')

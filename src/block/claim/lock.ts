@@ -17,7 +17,7 @@ export interface LockTarget {
   readonly native: Native | undefined
 }
 
-/** What came of locking a role's byte. */
+/** The result of locking a role's byte. */
 export type Lock =
   /** It is ours until the descriptor is closed. */
   | { readonly kind: 'held'; readonly fd: number }

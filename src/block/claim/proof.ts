@@ -1,6 +1,6 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 
-/** Reads what only a reader of the device has; undefined if there is nothing of the kind on it. */
+/** Reads a secret that only a reader of the device knows; undefined if the device has none. */
 export type ReadKey = () => Promise<Uint8Array | undefined>
 
 /** The side that makes a proof: it cannot be reused by the other side. */

@@ -18,12 +18,12 @@ import { RateLimit } from './rate-limit.ts'
 
 /** Connections at a time; more are turned away. */
 const MAX_CONNECTIONS = 8
-/** Connections that are served: what strangers may cost. */
+/** The rate of connections that are served: it bounds the cost of strangers. */
 const CONNECTIONS = { burst: 64, perSecond: 64 } as const
-/** Requests that are handed on: each may cost a durable write. */
+/** The rate of requests that are handed on: each may cost a durable write. */
 const REQUESTS = { burst: 32, perSecond: 16 } as const
 
-/** A role's holder, as far as others talk to it. */
+/** The side of a role's holder that other processes talk to. */
 export class ClaimServer {
   readonly #name: string
   readonly #options: ClaimOptions
@@ -59,7 +59,7 @@ export class ClaimServer {
     server.maxConnections = MAX_CONNECTIONS
     await new Promise<void>((resolve, reject) => {
       server.on('error', reject)
-      // Exclusive, because workers of node:cluster would else share one socket, and all hold the role. The
+      // Exclusive, because workers of node:cluster would otherwise share one socket, and all hold the role. The
       // listener for errors stays: after this, an error only means that one caller was not accepted.
       server.listen({ path, exclusive: true }, resolve)
     })

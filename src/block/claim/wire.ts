@@ -53,7 +53,7 @@ export function dialByCalls(native: NativeSockets, name: string, limitMs: number
   }
 }
 
-/** Connects by what every runtime has. */
+/** Connects with Node's API, which every runtime has. */
 export function dial(path: string, limitMs: number): Promise<Dialled> {
   return new Promise((resolve) => {
     const lines = new LineReader()

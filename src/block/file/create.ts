@@ -12,7 +12,7 @@ import { danglingTarget, danglingText } from './links.ts'
 import { fileKey } from './open.ts'
 import { type CreateFileOptions, checkFileMode } from './options.ts'
 
-/** The temporary name begins with at most this much of the file's own, which may be as long as a name can be. */
+/** The temporary name begins with at most this much of the file's own name, which may have the maximum length. */
 const NAME_START = 32
 
 /** The error of `link` on file systems without hard links: FAT, some network and FUSE file systems. */
@@ -53,7 +53,7 @@ export async function createFile(
   options.signal?.throwIfAborted()
   if (path.endsWith('/'))
     throw creationError(path, 'its name ends with /, which only fits a directory')
-  // Only to fail before a long run of writes: `publish` is what never overwrites.
+  // Only to fail before a long run of writes; `publish` ensures that nothing is overwritten.
   const taken = await attempt(path, () => takenBy(path))
   if (taken !== undefined) throw taken
   const lack = options.sparse === true ? undefined : await lackOfSpace(dirname(path), sizeBytes)
@@ -152,7 +152,7 @@ function creationError(path: string, reason: string, cause?: unknown): BlockErro
   return new BlockError('BLOCK_OPEN', message, { device: path }, cause)
 }
 
-/** What is at the path already, if anything is. */
+/** The error for an existing path; undefined if there is none. */
 async function takenBy(path: string): Promise<BlockError<'BLOCK_EXISTS'> | undefined> {
   try {
     await lstat(path)

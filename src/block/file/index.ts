@@ -57,7 +57,7 @@ export type { FillOptions } from './io/fill.ts'
 export type { CreateFileOptions, FileBlockDeviceOptions } from './options.ts'
 export type { WatchEvent } from './watch.ts'
 
-/** What `malloc` takes pages for at first, too; later it does not. */
+/** From this size on, `malloc` takes separate pages at first; later it does not. */
 const OWN_PAGES_BYTES = 1 << 17
 
 /**
@@ -151,7 +151,7 @@ export class FileBlockDevice extends BaseBlockDevice {
     const engine = makeEngine(options.engine ?? 'pool')
     const below = file.raw === undefined ? [] : await keysBelow(file.raw.id)
     const native = await loadNative()
-    // An engine that somebody else has made makes all calls.
+    // A custom engine makes all calls.
     const isCached = file.raw === undefined && !file.direct && typeof options.engine !== 'object'
     const readNow = isCached ? await promptRead(file.fd, path, native) : undefined
     const device = new FileBlockDevice(path, file, engine, native, options.claims, readNow, below)
@@ -237,8 +237,8 @@ export class FileBlockDevice extends BaseBlockDevice {
   }
 
   /**
-   * Fills an empty file, unless another program does: that one is waited for.
-   * @returns false if the path means another file by now
+   * Fills an empty file; if another program is filling it, waits for that.
+   * @returns false if the path leads to another file by now
    */
   async #fill(options: CreateFileOptions): Promise<boolean> {
     const sizeBytes = checkNewSize(options)
@@ -301,7 +301,7 @@ export class FileBlockDevice extends BaseBlockDevice {
     const bytes = lengthOf(buffers)
     const request = this.#requestAt('write', sector, bytes / sectorSize)
     const position = sector * sectorSize
-    // Through O_DSYNC every call waits for the disk, so several of them are better flushed once.
+    // Through O_DSYNC every call waits for the disk, so several calls are cheaper with one flush.
     const dsync = durable && this.#channel.isOneCall(buffers, bytes) ? dsyncFd : undefined
     let written: number
     try {
@@ -387,8 +387,8 @@ export class FileBlockDevice extends BaseBlockDevice {
   }
 
   /**
-   * Memory that direct I/O takes; plain memory without it, unless it is much: that has pages of its own, which go back to the system
-   * once it is not used any more, and do not lie between others for good.
+   * Memory for direct I/O; otherwise plain memory, unless it is large: then it has pages of its own, which go back to the system
+   * when it is no longer used, instead of fragmenting the heap.
    */
   override allocate(bytes: number): Uint8Array {
     return this.direct || bytes >= OWN_PAGES_BYTES ? allocateAligned(bytes) : super.allocate(bytes)

@@ -26,7 +26,7 @@ export async function danglingTarget(path: string): Promise<string | undefined> 
   return undefined
 }
 
-/** Says so, with what helps. */
+/** The message for a dangling link, with advice. */
 export function danglingText(target: string): string {
   return `it is a symbolic link to ${target}, which does not exist; create a file there, or remove the link`
 }
@@ -44,7 +44,7 @@ export async function ownTarget(path: string): Promise<BigIntStats> {
 }
 
 async function walk(path: string): Promise<BigIntStats> {
-  // Not joined: what `..` goes back from may be a link.
+  // Not joined: the folder before `..` may be a link.
   const start = isAbsolute(path) ? path : `${process.cwd()}/${path}`
   const { root } = parse(start)
   let at = root

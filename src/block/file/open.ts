@@ -15,7 +15,7 @@ export interface OpenFile {
   readonly descriptors: readonly number[]
   /** Its writes are durable when they return; only if it is writable and durability is `dsync`. */
   readonly dsyncFd: number | undefined
-  /** Goes through the page cache if it is a file that is written to; `fd` wherever that does. */
+  /** A descriptor that goes through the page cache, for a writable file; `fd` if that does. */
   readonly cachedFd: number
   /** Undefined for a regular file. */
   readonly raw: RawDevice | undefined
@@ -99,7 +99,7 @@ export async function openFile(
   }
 }
 
-/** What a regular file has in common with all its names and handles. */
+/** The key of a regular file, the same for all its names and handles. */
 export function fileKey(stats: BigIntStats): string {
   return `file-${stats.dev.toString(16)}:${stats.ino.toString(16)}`
 }
@@ -189,7 +189,7 @@ async function openDirect(
   return { fd: await openDescriptor(path, flags), direct: false }
 }
 
-/** What a system error of opening means to the caller. */
+/** The caller's error for a system error of opening. */
 function refusal(path: string, raw: RawDevice | undefined, cause: unknown): unknown {
   if (cause instanceof BlockError) return cause
   const code = systemCode(cause)

@@ -29,7 +29,7 @@ export interface FileBlockDeviceOptions {
    * How a durable write reaches stable storage.
    *
    * - `dsync`: by one write through `O_DSYNC`, best for a file and for a disk that has FUA;
-   * - `flush`: by a write and an `fdatasync`, best for a disk that has not;
+   * - `flush`: by a write and an `fdatasync`, best for a disk without FUA;
    * - `auto`, the default: the better of the two;
    * - `none`: not at all. Neither durable writes nor `flush` wait for the disk: for scratch data and tests,
    *   because a power failure loses anything.
@@ -66,7 +66,7 @@ export interface FileBlockDeviceOptions {
   readonly followLinks?: 'all' | 'own'
 }
 
-/** What to create. */
+/** How to create a file. */
 export interface CreateFileOptions extends FileBlockDeviceOptions, FillOptions {
   /** Bytes in the file: a whole number of sectors. */
   readonly sizeBytes: number
@@ -76,8 +76,8 @@ export interface CreateFileOptions extends FileBlockDeviceOptions, FillOptions {
    */
   readonly sparse?: boolean
   /**
-   * Who may use the file, as of `chmod`: 0o600 to 0o666, less what the umask takes. Default 0o600: this user alone. A file that is
-   * there keeps its own.
+   * The permissions of the file, as of `chmod`: 0o600 to 0o666, less the umask. Default 0o600: this user alone. An existing
+   * file keeps its own.
    */
   readonly fileMode?: number
 }

@@ -4,17 +4,17 @@ import { resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { BlockError } from '../../errors.ts'
 
-/** How often an open file is checked at its path, in milliseconds: one that is only read loses nothing meanwhile. */
+/** How often an open file is checked at its path, in milliseconds; less often if it is only read, because then no data is at risk. */
 const CHECK_MS = 1000
 const CHECK_READ_ONLY_MS = 5000
 
-/** Names of descriptors, not of files: by and by they mean another. */
+/** Names of descriptors, not of files: later they may mean another file. */
 const DESCRIPTOR = /^\/(proc|dev\/fd)\/|^\/dev\/std/
 
 const fstatCall = promisify(fstat)
 const BIG = { bigint: true } as const
 
-/** What makes a file this file. */
+/** The identity of a file. */
 interface Identity {
   readonly ino: bigint
   readonly dev: bigint
@@ -40,7 +40,7 @@ export class PathWatch {
   readonly #path: string
   readonly #file: WatchedFile
   readonly #onReplaced: (error: BlockError<'BLOCK_REPLACED'>) => void
-  /** Of the open file, once it was asked for. */
+  /** The identity of the open file, once it was read. */
   #known: Identity | undefined
   #timer: NodeJS.Timeout | undefined
   #closed = false
@@ -58,7 +58,7 @@ export class PathWatch {
     this.#schedule()
   }
 
-  /** Nothing more is reported. */
+  /** Ends the watch. */
   close(): void {
     this.#closed = true
     clearTimeout(this.#timer)
@@ -83,7 +83,7 @@ export class PathWatch {
   async #find(): Promise<string | undefined> {
     const isFollowed = !DESCRIPTOR.test(this.#path)
     const there = isFollowed ? await stat(this.#path, BIG).catch(() => undefined) : undefined
-    // Mostly that is all: a program with many files open asks for each of them every second.
+    // Mostly this is enough: a program with many open files checks each of them every second.
     if (there !== undefined && isSame(there, this.#known)) return undefined
     const file = await fstatCall(this.#file.fd, BIG)
     this.#known = { ino: file.ino, dev: file.dev }

@@ -3,12 +3,12 @@ import { dirname, join } from 'node:path'
 import { fileKey } from './open.ts'
 import { deviceId, SYSFS_SECTOR } from './sysfs.ts'
 
-/** Devices that lie on each other are followed this far down. */
+/** Stacked devices are followed this far down. */
 const MAX_DEPTH = 8
 
-/** A run of bytes of what a path leads to in the end: a file, a disk, an export. */
+/** A run of bytes of the storage under a path: a file, a disk, an export. */
 export interface Storage {
-  /** The same for every name of it that is known to be one. */
+  /** The same for every name that is known to lead to it. */
   readonly key: string
   readonly start: number
   /** Exclusive. */
@@ -25,8 +25,8 @@ export async function storageAt(path: string, sysfs = '/sys'): Promise<Storage> 
 }
 
 /**
- * Keys of what a raw device lies on, and where it begins there: the same for a loop device, a loop device on that, and their
- * file. None if that is not known.
+ * Keys of the storage under a raw device, with the offset where it begins: the same for a loop device, a loop device on that, and their
+ * file. None if unknown.
  */
 export async function keysBelow(id: string, sysfs = '/sys'): Promise<readonly string[]> {
   const { key, start } = await rawStorage(id, sysfs, 0)

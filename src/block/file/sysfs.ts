@@ -56,7 +56,7 @@ export function smallestSector(path: string, sysfs = '/sys'): number {
   try {
     const stats = statSync(path, { bigint: true })
     if (!stats.isBlockDevice()) return 1
-    // Not joined: the directory is a symbolic link, and a partition's parent is that of where it leads.
+    // Not joined: the directory is a symbolic link, and `..` has to be the parent of its target.
     const directory = `${sysfs}/dev/block/${deviceId(stats.rdev)}`
     const disk = existsSync(`${directory}/partition`) ? `${directory}/..` : directory
     return Number(readFileSync(`${disk}/queue/logical_block_size`, 'latin1'))

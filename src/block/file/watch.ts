@@ -20,8 +20,8 @@ const BURST_MS = 50
 const MAX_REST_MS = 50
 
 /**
- * The listeners of one watch of the system. It does not say where the file has changed, so each listener looks. Where there are many, and
- * changes keep coming, several changes share a notification.
+ * The listeners of one system watch. It does not say where the file has changed, so each listener checks. With many listeners and
+ * frequent changes, several changes share a notification.
  */
 export class Listeners {
   readonly all: Set<() => void> = new Set()
@@ -65,7 +65,7 @@ interface SharedWatch {
 }
 
 /**
- * One watch of the system for all who listen to changes of one file: many rings can be parts of it, and a watch for each would take memory,
+ * One system watch for all listeners of one file: many rings can be parts of it, and a watch for each would take memory,
  * and time at each change.
  */
 export class FileWatches {
@@ -78,7 +78,7 @@ export class FileWatches {
 
   /** As {@link watchFile}. */
   add(onChange: () => void): BlockWatch {
-    // One that has failed stays with those that have it; who comes now may have better luck.
+    // A watch that has failed stays with its listeners; a new one may succeed.
     if (this.#shared?.watch.works !== true) this.#shared = this.#begin()
     const { watch, listeners } = this.#shared
     const own = (): void => onChange()

@@ -24,7 +24,7 @@ export type FileBlockErrorCode =
   /** There is already something at the path of the file to create. */
   | 'BLOCK_EXISTS'
 
-/** What a person can do about a system error. */
+/** Advice for system errors. */
 const ADVICE: Readonly<Record<string, string>> = {
   EACCES: 'this user needs permission for it, and for the directories in its path',
   EPERM:
@@ -66,17 +66,17 @@ export function systemText(error: unknown): string {
   return text === undefined ? code : `${text} (${code})`
 }
 
-/** The same, and what to do about it if something is known to help. */
+/** The same, with advice if there is any. */
 export function explain(error: unknown): string {
   const advice = ADVICE[systemCode(error) ?? '']
   return advice === undefined ? systemText(error) : `${systemText(error)}; ${advice}`
 }
 
-/** What else EIO may mean of a device that is open past the page cache. */
+/** Another possible cause of EIO, of a device that is open with direct I/O. */
 const OR_CACHED =
   '. If another program on this host uses it through the page cache, the two interfere: use the page cache too, direct: false'
 
-/** The system failed an operation on an open file; `direct` if that goes past the page cache. */
+/** The error of a failed operation on an open file; `direct` if it bypasses the page cache. */
 export function ioError(
   request: FailedRequest,
   cause: unknown,

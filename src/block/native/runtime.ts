@@ -1,9 +1,9 @@
 import { hostname } from 'node:os'
 
-/** What Deno reveals only to programs with a permission (`--allow-sys`); it would ask its user for a missing one. */
+/** Facts that Deno reveals only with a permission (`--allow-sys`); it would prompt the user for a missing one. */
 type SystemFact = 'hostname' | 'uid' | 'gid'
 
-/** What is used here of the global `Deno`. */
+/** The part of the global `Deno` that is used here. */
 interface Deno {
   readonly permissions: {
     querySync(what: { name: 'sys'; kind: SystemFact }): { readonly state: string }

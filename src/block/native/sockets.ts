@@ -9,7 +9,7 @@ export interface NativeSockets {
   connectAbstract(name: Uint8Array): number | 'absent' | 'busy'
   /** The listener's process and its user when it began to listen. Undefined if the kernel does not report it. */
   peerOf(fd: number): Peer | undefined
-  /** Sends what there is room for; that a peer is gone is seen when receiving. */
+  /** Sends as much as there is room for; a peer that is gone is noticed when receiving. */
   send(fd: number, bytes: Uint8Array): void
   /** How many bytes were received; 0 at the end. */
   receive(fd: number, into: Uint8Array): number | 'nothing yet'
@@ -34,7 +34,7 @@ const SO_PEERCRED = process.arch === 'ppc64' ? 21 : 17
 const SO_PEERGROUPS = 59
 /** A pid, a uid and a gid. */
 const CREDENTIALS_BYTES = 12
-/** More groups than anybody is in. */
+/** More groups than any user is in. */
 const GROUPS_BYTES = 65_536
 
 /** The calls, for Linux. */

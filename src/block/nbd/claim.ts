@@ -5,8 +5,8 @@ import type { NbdBlockDeviceOptions } from './options.ts'
 import type { NbdAddress } from './uri.ts'
 
 /**
- * What processes of this machine claim roles of: the server and the export, as the URI names them. The kernel's
- * claims do not reach other machines, and two names of one server are two to them.
+ * The target of claims on this machine: the server and the export, as the URI names them. The kernel's claims do not reach other
+ * machines, and do not recognise two names of one server.
  */
 export async function claimTarget(
   { uri, server, exportName }: NbdAddress,

@@ -11,7 +11,7 @@ export type NbdBlockErrorCode =
   | 'BLOCK_DISCONNECTED'
   /** The export takes no writes; nothing was written. */
   | 'BLOCK_READ_ONLY'
-  /** The URI is none of NBD's, or has a parameter that is not known. */
+  /** The URI is not a valid NBD URI, or has an unknown parameter. */
   | 'BLOCK_URI'
   /** No connection to the export could be made. */
   | 'BLOCK_OPEN'

@@ -179,7 +179,7 @@ export class NbdBlockDevice extends BaseBlockDevice {
       return
     }
     const fua = this.#isFua(durable, sectors * this.info.sectorSize <= this.#settings.rangeBytes)
-    // Zeroes keep their space, so that writing over them later does not wait for any; discard frees it.
+    // Zeroes keep their space, so that later writes do not wait for allocation; discard frees it.
     const flags = COMMAND_FLAG.noHole | (fua ? COMMAND_FLAG.fua : 0)
     const kind = { command: COMMAND.writeZeroes, flags, permit }
     try {
@@ -329,7 +329,7 @@ async function dialAgain(
   }
 }
 
-/** Tells the caller about what fails between client and server. */
+/** Reports failures between client and server to the caller. */
 async function telling<T>(failing: FailedRequest, work: () => Promise<T>): Promise<T> {
   try {
     return await work()

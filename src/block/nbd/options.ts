@@ -50,8 +50,8 @@ export interface NbdBlockDeviceOptions extends NbdConnectOptions {
   /** Connections, at most 16; more than one only if the server allows it (MULTI_CONN). Default 1. */
   readonly connections?: number
   /**
-   * What a claim of a role is worth. `required`, the default: a role is refused (`BLOCK_UNSUPPORTED`) where another program on this
-   * machine could take it too without noticing, because not all names of the role are seen. `best-effort`: it is given there.
+   * What a claim of a role guarantees. `required`, the default: a role is refused (`BLOCK_UNSUPPORTED`) if another program on this
+   * machine could take it too without noticing, because not all names of the role are visible. `best-effort`: it is taken anyway.
    */
   readonly claims?: 'required' | 'best-effort'
   /** Refuse to connect while another program on this machine has connected exclusively. Default false. */

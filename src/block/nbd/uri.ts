@@ -47,7 +47,7 @@ export interface NbdAddress {
   readonly tls: NbdUriTls | undefined
 }
 
-/** What has a password, which ends with the last `@`, and may hold anything; a port is none. */
+/** A URI with a password, which ends with the last `@`, and may hold anything; a port is no password. */
 const PASSWORD = /^([^:/?#]+:\/\/[^:/?#@[]*):(?!\d*(?:[/?#]|$)).*@/s
 
 /** Whether text is a URI of NBD's, good or bad. */
@@ -66,7 +66,7 @@ export function parseNbdUri(uri: string): NbdAddress {
   if (kind === null) {
     throw bad(uri, 'it has to begin with nbd://, nbds://, nbd+unix:// or nbds+unix://')
   }
-  // The device is called by its URI, in errors and logs.
+  // The device's name is its URI, which is in errors and logs.
   if (PASSWORD.test(uri))
     throw bad(uri, 'it must not have a password: name a file of keys with tls-psk-file')
   if (fragment !== undefined) throw bad(uri, "it has a '#': write it as %23 in a name")
@@ -96,7 +96,7 @@ class Parameters {
     }
   }
 
-  /** An empty value is none: for an empty tls-hostname, Node would accept the certificate of `localhost`. */
+  /** An empty value counts as absent: for an empty tls-hostname, Node would accept the certificate of `localhost`. */
   take(key: string): string | undefined {
     const value = this.#values.get(key)
     this.#values.delete(key)

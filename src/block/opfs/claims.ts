@@ -23,7 +23,7 @@ interface Reply {
   readonly since?: string
 }
 
-/** What handles of one file say to each other, in any tab or worker of the origin. */
+/** Messages between handles of one file, in any tab or worker of the origin. */
 type Message = { readonly kind: 'changed' } | Who | Ask | Reply
 
 interface Held extends ClaimOptions {
@@ -94,7 +94,7 @@ export class OriginClaims {
     return { holder: reply.answer, ...(reply.since !== undefined && { since: reply.since }) }
   }
 
-  /** Tells all other handles that something was written. */
+  /** Notifies all other handles of a write. */
   changed(): void {
     this.#say({ kind: 'changed' })
   }
@@ -112,7 +112,7 @@ export class OriginClaims {
     this.#channel.postMessage(message)
   }
 
-  /** What the holder says, in this handle or another; undefined if the role is free or it says nothing in time. */
+  /** The holder's reply, from this handle or another; undefined if the role is free or no reply arrives in time. */
   async #heldHere(role: string, message: Who | Ask): Promise<Reply | undefined> {
     let timer: ReturnType<typeof setTimeout> | undefined
     const { held = [] } = await this.#locks.query()
@@ -131,7 +131,7 @@ export class OriginClaims {
     }
   }
 
-  /** Anything may come from a channel: the origin's other scripts can write to it. */
+  /** Handles a message, which may be anything: the origin's other scripts can write to the channel. */
   async #hear(data: unknown): Promise<void> {
     const message = messageOf(data)
     if (message?.kind === 'changed') this.#onChange()

@@ -146,7 +146,7 @@ export class OpfsBlockDevice extends BaseBlockDevice {
     const device = new OpfsBlockDevice(names.join('/'), file, platform, info)
     try {
       if (sizeBytes !== undefined) {
-        // Of those that open a new file at the same time, one fills it.
+        // Of several handles that open a new file at the same time, one fills it.
         const fill = async (): Promise<void> => device.#fill(sizeBytes)
         await platform.locks.request(`${device.name}:fill`, { ifAvailable: false }, fill)
       }
@@ -327,7 +327,7 @@ function notOpened(path: string, reason: string, cause?: unknown): BlockError<'B
   return new BlockError('BLOCK_OPEN', message, { device: path }, { cause })
 }
 
-/** A browser may do less than it was asked to, but something. */
+/** A browser may write less than requested, but not nothing. */
 function wrote(bytes: number): number {
   if (bytes > 0) return bytes
   throw new RangeError('the file has ended, or takes no more')
@@ -337,7 +337,7 @@ function nameOf(error: unknown): string {
   return typeof error === 'object' && error !== null && 'name' in error ? String(error.name) : ''
 }
 
-/** What a `DOMException` means here. */
+/** The meaning of a `DOMException` here. */
 function reasonOf(error: unknown): string {
   const meanings: Readonly<Record<string, string>> = {
     NotFoundError: 'there is no such file',

@@ -6,7 +6,7 @@ export interface OpfsSyncAccess {
   read(buffer: Uint8Array, options: { readonly at: number }): number
   /** Writes at a byte offset; returns how many bytes were written. */
   write(buffer: Uint8Array, options: { readonly at: number }): number
-  /** Hands what was written to the disk. */
+  /** Writes the data to the disk. */
   flush(): void
   /** Sets the size. */
   truncate(bytes: number): void
@@ -58,7 +58,7 @@ export interface OpfsChannel {
   close(): void
 }
 
-/** What the device needs of a browser. */
+/** The part of a browser that the device needs. */
 export interface OpfsPlatform {
   /** The top folder of the origin. */
   root(): Promise<OpfsDirectory>

@@ -2,7 +2,7 @@ import { buffersFor } from '../buffers.ts'
 import type { BlockDevice, BlockInfo } from '../device.ts'
 import { readOnly } from '../validate.ts'
 
-/** A device, addressed in bytes: devices whose sectors differ in size have only those in common. */
+/** A device, addressed in bytes, the common unit of devices with different sector sizes. */
 export interface Area {
   readonly device: BlockDevice
   readonly info: BlockInfo

@@ -1,4 +1,4 @@
-/** Where two runs of bytes of one length first differ; undefined if they do not. */
+/** The index where two runs of bytes of one length first differ; undefined if they do not. */
 export function firstDifference(a: Uint8Array, b: Uint8Array): number | undefined {
   const from = equalWords(a, b)
   for (let at = from; at < a.length; at++) {

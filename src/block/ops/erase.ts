@@ -4,7 +4,7 @@ import { writeAt } from './byte-range.ts'
 import { checkOperation, OPERATION_KINDS, type OperationOptions } from './options.ts'
 import { writeEverywhere } from './overwrite.ts'
 
-/** What to erase a device with. */
+/** Options of `erase`. */
 export interface EraseDeviceOptions extends OperationOptions {
   /**
    * Bytes that are repeated from the device's first byte on, also across sectors when its length is odd: the

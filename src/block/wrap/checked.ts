@@ -128,7 +128,7 @@ export class CheckedBlockDevice extends GuardedBlockDevice {
     access: MemoryAccess,
     request: () => Promise<void>,
   ): Promise<void> {
-    // Whatever else was passed is refused by the request's own checks.
+    // Anything else is refused by the request's own checks.
     const list = Array.isArray(buffers) ? buffers.filter((each) => each instanceof Uint8Array) : []
     const release = this.#inUse.take(list, access)
     try {

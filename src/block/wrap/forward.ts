@@ -100,7 +100,7 @@ export abstract class ForwardingBlockDevice implements BlockDevice {
     return this.inner.disconnect()
   }
 
-  /** As `disconnect`, by the name that everything else here has for it. */
+  /** As `disconnect`, under the name that other classes use. */
   close(): Promise<void> {
     return this.disconnect()
   }

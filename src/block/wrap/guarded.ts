@@ -15,7 +15,7 @@ import type { Permit } from '../permit.ts'
 export interface GuardedOptions {
   readonly name: string
   readonly capabilities: BlockCapabilities
-  /** What is known of this device at first. */
+  /** This device's size and sectors at first. */
   readonly info: BlockInfo
   /** The sector of the device below that is this device's sector 0. */
   readonly sectorStart: number

@@ -7,7 +7,7 @@ export interface Piece {
   readonly bytes: Uint8Array
 }
 
-/** A device as it will read once pieces are written to it: for looking at what a change makes before it is made. */
+/** A device as it will read once pieces are written to it, for checking a change before it is made. */
 export class OverlaidBlockDevice extends ForwardingBlockDevice {
   readonly #pieces: readonly Piece[]
 

@@ -4,7 +4,7 @@ import type { BlockDevice, BlockInfo } from '../device.ts'
 import { checkSectors } from '../validate.ts'
 import { DevicePart } from './device-part.ts'
 
-/** Which sectors of the device below a {@link PartitionBlockDevice} is made of. */
+/** The sectors of the device below that a {@link PartitionBlockDevice} consists of. */
 export interface PartitionOptions {
   /** The device's sector that becomes the partition's sector 0. */
   readonly sectorStart: number

@@ -11,7 +11,7 @@ export function roleBelow(role: string, startBytes: number): string {
   return sectorBelow === 0 ? name : `${name}@${sectorBelow}`
 }
 
-/** The role that a name says, and the byte of the device at which what has it begins. */
+/** The role in a name, and the byte of the device where the owner of the role begins. */
 export function placeOfRole(role: string): { readonly name: string; readonly startBytes: number } {
   const [name = role, sector = '0'] = role.split('@')
   return { name, startBytes: Number(sector) * ROLE_SECTOR }

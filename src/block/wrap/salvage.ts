@@ -25,7 +25,7 @@ export class SalvageBlockDevice extends ForwardingBlockDevice {
   #unreadable: readonly SectorRange[] = []
   #count = 0
   #failure: BlockError | undefined
-  /** It does not change; and each read would ask the system for it. */
+  /** Cached, because it does not change and each read would query the system. */
   #sectorSize: number | undefined
 
   /** The sectors that could not be read so far, ascending, none next to another. */
@@ -47,7 +47,7 @@ export class SalvageBlockDevice extends ForwardingBlockDevice {
     await this.#read(sectorStart, buffers, this.#sectorSize, options)
   }
 
-  /** Tries all unreadable sectors once more, one by one. Answers the first that can be read now, if there is one. */
+  /** Tries all unreadable sectors once more, one by one. Returns the first that can be read now, if there is one. */
   async firstReadable(): Promise<number | undefined> {
     const { sectorSize } = await this.inner.getInfo()
     const buffers = [this.allocate(sectorSize)]

@@ -190,7 +190,7 @@ export class TracedBlockDevice extends ForwardingBlockDevice implements BlockDev
     }
   }
 
-  /** Nothing for what are no buffers: the device will refuse them. */
+  /** Nothing for invalid buffers: the device will refuse them. */
   #sectorsOf(buffers: readonly Uint8Array[]): { sectors?: number } {
     if (!Array.isArray(buffers)) return {}
     const bytes = buffers.reduce((total, buffer) => total + (buffer?.byteLength ?? 0), 0)

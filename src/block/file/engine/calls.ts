@@ -12,7 +12,7 @@ type Call = (
 
 type SyncCall = (fd: number, buffers: Buffers, position: number) => number
 
-/** The only buffer of a request, on runtimes whose calls for several buffers copy them, which direct I/O cannot use. */
+/** The only buffer of a request, on runtimes whose vectored calls copy through memory that direct I/O cannot use. */
 function single(buffers: Buffers): Uint8Array | undefined {
   return COPIES_VECTORS && buffers.length === 1 ? buffers[0] : undefined
 }

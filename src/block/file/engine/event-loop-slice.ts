@@ -4,7 +4,7 @@ const TURN_MS = 4
 /** When the first blocking call of this turn of the event loop began. */
 let began: number | undefined
 
-/** Those that wait for the next turn. */
+/** Callers that wait for the next turn. */
 let waiting: (() => void)[] = []
 
 /**

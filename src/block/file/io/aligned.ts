@@ -36,7 +36,7 @@ function makeMemory(bytes: number): ArrayBuffer {
 export function isAligned(buffer: Uint8Array, sectorSize: number): boolean {
   if (buffer.byteLength === 0) return true
   if (buffer.byteOffset % Math.min(sectorSize, PAGE) !== 0) return false
-  // What was made here and transferred is another buffer, of the same memory.
+  // A transferred buffer is another object with the same memory.
   return made.has(buffer.buffer) || isResizable(buffer.buffer)
 }
 

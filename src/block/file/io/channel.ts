@@ -10,8 +10,8 @@ const BOUNCE_BUFFERS = 4
 
 /**
  * Moves whole sectors between memory and a file. With direct I/O, unaligned memory is copied through aligned buffers:
- * all buffers of a request if any of them is unaligned, because one call costs less than several; and wherever the runtime copies
- * what has several buffers.
+ * all buffers of a request if any of them is unaligned, because one call costs less than several; and if the runtime copies
+ * vectored calls.
  */
 export class Channel {
   readonly #engine: Engine
@@ -30,7 +30,7 @@ export class Channel {
     return bounce === undefined ? isOneCall(buffers, bytes) : bytes <= bounce.bytes
   }
 
-  /** Answers the bytes read; fewer than the buffers have means that the file ends there. */
+  /** Returns the bytes read; fewer than the buffers have means that the file ends there. */
   read(
     fd: number,
     buffers: readonly Uint8Array[],

@@ -5,7 +5,7 @@ import { transfer } from './transfer.ts'
 
 const STEP_BYTES = 1 << 20
 
-/** How to follow a long run of writes, and to stop it. */
+/** Progress and cancellation of a long run of writes. */
 export interface FillOptions {
   /** Called after each piece. */
   readonly onProgress?: (doneBytes: number, totalBytes: number) => void

@@ -10,7 +10,7 @@ import { ALWAYS, asked, type Permit } from '../../permit.ts'
  */
 export class Flusher {
   readonly #sync: (permit: Permit) => Promise<void>
-  /** Resolves when the flush under way is over; rejects for good. */
+  /** Resolves when the flush in flight is over; once rejected, it stays so. */
   #running: Promise<void> | undefined
   #next: Promise<void> | undefined
   /** Permits of the callers that share the next flush. */
@@ -50,7 +50,7 @@ export class Flusher {
     return flushed
   }
 
-  /** With one to come, the promise stays until that one has begun: there are never two at a time. */
+  /** If another flush is due, the promise stays until that one has begun: there are never two at a time. */
   #over(): void {
     if (this.#next === undefined) this.#running = undefined
   }

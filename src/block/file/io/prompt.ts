@@ -5,12 +5,12 @@ import type { Native } from '../../native/calls.ts'
 /** Types of file systems, as `statfs` numbers them, whose files are in memory only. */
 const IN_MEMORY: readonly number[] = [0x01021994, 0x858458f6]
 
-/** Fills a buffer from a position in a file before it returns; false if that would have to wait, or does not work. */
+/** Fills a buffer from a position in a file before it returns; false if that would have to wait, or fails. */
 export type PromptRead = (buffer: Uint8Array, position: number) => boolean
 
 /**
- * Reads of what the page cache has, on the event loop's thread: for a small piece that takes a tenth of the time of a read in another
- * thread. They never wait for a disk or a server, which would hold up the program: the system says so instead.
+ * Reads from the page cache, on the event loop's thread: for a small piece that takes a tenth of the time of a read in another
+ * thread. They never wait for a disk or a server, which would block the program: the system reports that instead.
  * @param path of the open file
  * @returns undefined if the system cannot do that here
  */

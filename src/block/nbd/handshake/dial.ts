@@ -105,7 +105,7 @@ async function encrypt(negotiation: OptionNegotiation, wire: Wire): Promise<void
   if (refusal !== undefined) {
     throw new NbdFault('refused', `the server refuses TLS: ${refusal.reason}`)
   }
-  // What comes before TLS could be anybody's.
+  // Bytes before TLS could come from anybody.
   negotiation.checkSilent()
   await wire.startTls()
 }

@@ -6,7 +6,7 @@ import { EXPORT_FLAG } from '../protocol.ts'
 import { NbdFault } from '../transport/fault.ts'
 import type { Export } from './negotiate.ts'
 
-/** Data in a request at most: large transfers are many requests, a few of them in flight. */
+/** The most data in a request: a large transfer is many requests, a few of them in flight. */
 const TRANSFER_BYTES = 4 << 20
 
 /** A device's settings, from the server's description and the user's options. */
@@ -14,7 +14,7 @@ export interface ExportSettings {
   readonly info: BlockInfo
   readonly capabilities: BlockCapabilities
   readonly durability: 'fua' | 'flush' | 'none'
-  /** Whether the server makes zeroes by itself. */
+  /** Whether the server supports writing zeroes. */
   readonly zeroes: boolean
   /** Whether the server can send the data of a read in one piece. */
   readonly df: boolean
@@ -23,7 +23,7 @@ export interface ExportSettings {
   readonly transferBytes: number
   /** Bytes in a request without. */
   readonly rangeBytes: number
-  /** What all offsets and lengths are to be multiples of. */
+  /** All offsets and lengths have to be multiples of this. */
   readonly minimumBytes: number
   /** Bytes in a block status request, at first. */
   readonly questionBytes: number

@@ -1,10 +1,10 @@
 import { broken, type NbdFault } from '../transport/fault.ts'
 import type { Receiver } from '../transport/wire.ts'
 
-/** A server that sends more than this unread is not negotiating any more. */
+/** More unread bytes than this are no negotiation. */
 const MAX_BYTES = 1 << 20
 
-/** Room that is offered at least. */
+/** The least space that is offered. */
 const MIN_SPACE = 4 << 10
 
 /** A caller that waits for bytes. */
@@ -22,14 +22,14 @@ export class HandshakeReader implements Receiver {
   #fault: NbdFault | undefined
   #waiting: Waiting | undefined
 
-  /** Bytes that came and were not read. */
+  /** Bytes that arrived and were not read. */
   get unread(): number {
     return this.#end - this.#start
   }
 
   /**
    * The next bytes, a copy. One call at a time.
-   * @throws {NbdFault} they do not come
+   * @throws {NbdFault} they do not arrive
    */
   async read(bytes: number): Promise<Buffer> {
     if (this.unread < bytes) {

@@ -15,7 +15,7 @@ export interface Export {
   readonly sizeBytes: number
   /** Of `EXPORT_FLAG`. */
   readonly flags: number
-  /** Each request is a multiple of this many bytes, and lies on one. A power of two. */
+  /** Offset and length of each request are multiples of this many bytes, a power of two. */
   readonly minimum: number
   /** Bytes in a request at most; 32 MiB where the server allows more. */
   readonly maximum: number
@@ -30,7 +30,7 @@ export interface Export {
 type Sizes = Pick<Export, 'minimum' | 'maximum' | 'question'>
 
 /**
- * Comes to terms with the server about an export; afterwards transmission begins.
+ * Negotiates an export with the server; afterwards transmission begins.
  * @throws {NbdFault}
  */
 export async function negotiate(negotiation: OptionNegotiation, name: string): Promise<Export> {

@@ -62,7 +62,7 @@ export function race<T>(
   })
 }
 
-/** The addresses, one of each family in turn: often all of one family are out of reach. */
+/** The addresses, alternating between families, because often all of one family are unreachable. */
 export function alternating<T extends { readonly family: number }>(addresses: readonly T[]): T[] {
   const [first] = addresses
   const same = addresses.filter(({ family }) => family === first?.family)

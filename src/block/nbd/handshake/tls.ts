@@ -8,7 +8,7 @@ import type { NbdTlsOptions } from '../tls-options.ts'
 import { NbdFault } from '../transport/fault.ts'
 import type { NbdAddress, NbdUriTls } from '../uri.ts'
 
-/** OpenSSL has these for keys that both sides know; TLS 1.3 names them otherwise. */
+/** OpenSSL's cipher list for pre-shared keys; TLS 1.3 has other names. */
 const PSK_CIPHERS =
   'DHE-PSK-AES256-GCM-SHA384:DHE-PSK-CHACHA20-POLY1305:ECDHE-PSK-CHACHA20-POLY1305:PSK-AES256-GCM-SHA384'
 
@@ -71,7 +71,7 @@ async function certificatesOf(tls: NbdUriTls, given: NbdTlsOptions): Promise<Cer
   }
 }
 
-/** The names that other clients and servers of NBD use, too. */
+/** Reads a folder of certificates, with the file names that other NBD clients and servers use. */
 async function filesOf(folder: string | undefined): Promise<NbdTlsOptions> {
   if (folder === undefined) return {}
   const ca = await read(join(folder, 'ca-cert.pem'))

@@ -6,7 +6,7 @@ import type { Flushable } from './flush-tracker.ts'
 import { ReconnectingConnection, type ReconnectingOptions } from './reconnecting-connection.ts'
 import type { Request } from './request.ts'
 
-/** After a server did not let another connection in, none is tried for so long. */
+/** After a server refused another connection, none is tried for this long. */
 const REFUSED_MS = 30_000
 
 const FLUSH = { command: COMMAND.flush, flags: 0, offset: 0, length: 0, parts: [] }
@@ -45,7 +45,7 @@ export class ConnectionPool implements Flushable {
   }
 
   /**
-   * Does a request.
+   * Makes a request.
    * @throws {NbdFault}
    */
   async request(request: Request): Promise<Status | undefined> {
@@ -60,7 +60,7 @@ export class ConnectionPool implements Flushable {
     return this.#open.reduce((sum, connection) => sum + connection.renewals, 0)
   }
 
-  /** How large the pieces of a large transfer are to be, over whichever connection they go. */
+  /** The size of pieces of a large transfer, over any connection. */
   get pieceBytes(): number {
     return Math.min(...this.#open.map((connection) => connection.pieceBytes))
   }
@@ -96,7 +96,7 @@ export class ConnectionPool implements Flushable {
       const connection = this.#open[at] as ReconnectingConnection
       if (connection.load < least.load) least = connection
     }
-    // Another connection is made only when there is use for it.
+    // Another connection is made only when it is needed.
     if (least.load > 0 && this.#mayGrow) this.#grow()
     return least
   }

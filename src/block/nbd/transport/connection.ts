@@ -20,19 +20,19 @@ const FAREWELL: Request = {
 
 type Answered = (status: Status | undefined) => void
 
-/** Of a request, and of its reply. */
+/** Bytes of the headers of a request and its reply. */
 const HEADERS_BYTES = 64
 
-/** On average: 1 KiB a second. */
+/** The slowest link that counts as alive: 1 KiB a second on average. */
 const LEAST_BYTES_PER_MS = 1.024
 
-/** A request that takes ten times as long as nothing may move is late, even if it moves. */
+/** A request that takes ten timeouts is late, even if bytes move. */
 export const MOST_TIMEOUTS = 10
 
 /** Requests that leave something to flush. */
 const CHANGES: ReadonlySet<number> = new Set([COMMAND.write, COMMAND.writeZeroes, COMMAND.trim])
 
-/** A connection in transmission: requests go out as they come, and replies come back in any order. */
+/** A connection in transmission: requests are sent as they are made, and replies arrive in any order. */
 export class Connection implements Receiver, Requests {
   /** The server's description of the export, from the handshake. */
   readonly export: Export
@@ -51,7 +51,7 @@ export class Connection implements Receiver, Requests {
   readonly #timeoutMs: number
   readonly #over = new AbortController()
   #watching = false
-  /** When bytes last came or went, or the first request was sent after there was none. */
+  /** When bytes last moved, or the first request was sent after there was none. */
   #movedAt = Number.NEGATIVE_INFINITY
   #heardAt = Number.NEGATIVE_INFINITY
   /** Bytes of requests without a reply. */
@@ -78,7 +78,7 @@ export class Connection implements Receiver, Requests {
     return this.#changes > this.#flushed
   }
 
-  /** When something last came from the server. */
+  /** When bytes last arrived from the server. */
   get heardAt(): number {
     return this.#heardAt
   }
@@ -109,7 +109,7 @@ export class Connection implements Receiver, Requests {
     })
   }
 
-  /** Says farewell, and waits for the server to close the connection, but not for long. */
+  /** Ends the session, and waits briefly for the server to close the connection. */
   async close(): Promise<void> {
     if (!this.usable) return
     this.#farewell = true

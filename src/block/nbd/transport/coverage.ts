@@ -1,6 +1,6 @@
 import { broken } from './fault.ts'
 
-/** Pieces of a reply that are apart; no server has reason for more, and they take memory. */
+/** The most separate pieces of a reply: no server needs more, and they take memory. */
 const MAX_PIECES = 1024
 
 /** Which bytes of a request have arrived: each has to arrive once. */
@@ -13,15 +13,15 @@ export class Coverage {
     this.#length = length
   }
 
-  /** Whether all came. */
+  /** Whether all bytes have arrived. */
   get complete(): boolean {
     const [first] = this.#pieces
     return first !== undefined && first.from === 0 && first.to === this.#length
   }
 
   /**
-   * Notes bytes that come now.
-   * @throws {NbdFault} they were not asked for, or came before
+   * Records bytes that arrive now.
+   * @throws {NbdFault} they were not requested, or arrived before
    */
   add(from: number, length: number): void {
     const to = from + length

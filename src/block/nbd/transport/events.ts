@@ -14,11 +14,11 @@ export type NbdEvent = {
       readonly event: 'request'
       /** What was requested. */
       readonly command: NbdCommand
-      /** How long a part of the export it is about. */
+      /** The length of its range. */
       readonly bytes: number
-      /** In milliseconds, with waiting for its turn and for a connection. */
+      /** Milliseconds, including the wait for its turn and for a connection. */
       readonly durationMs: number
-      /** Others that were begun on this connection and have not ended. */
+      /** Other requests in flight on this connection. */
       readonly inFlight: number
       /** Why it failed, if it did. */
       readonly error?: unknown

@@ -4,14 +4,14 @@ import { Coverage } from './coverage.ts'
 import { broken, NbdFault } from './fault.ts'
 import type { Request } from './request.ts'
 
-/** A run of bytes that are all alike, as a server describes it. */
+/** An extent: a run of bytes of one kind, as a server describes it. */
 export interface Status {
   readonly length: number
   /** Of `EXTENT_FLAG`. */
   readonly flags: number
 }
 
-/** A request that was sent, and what came back so far. */
+/** A request that was sent, and its reply so far. */
 export class Exchange {
   readonly request: Request
   readonly #sentAt: number
@@ -21,7 +21,7 @@ export class Exchange {
   #coverage: Coverage | undefined
   #status: Status | undefined
   #fault: NbdFault | undefined
-  // The part that was filled last, because data comes mostly in order.
+  // The part that was filled last, because data mostly arrives in order.
   #part = 0
   #partStart = 0
 
@@ -49,7 +49,7 @@ export class Exchange {
     this.#longestMs = Math.max(this.#longestMs, ms)
   }
 
-  /** Notes that bytes of the request come now, counted from its offset. */
+  /** Records that bytes of the request arrive now, counted from its offset. */
   expect(from: number, length: number): void {
     this.#coverage ??= new Coverage(this.request.length)
     this.#coverage.add(from, length)
@@ -104,7 +104,7 @@ export class Exchange {
   }
 
   /**
-   * The reply is over.
+   * The reply is complete.
    * @throws {NbdFault} something is missing, and there was no error
    */
   finish(): void {

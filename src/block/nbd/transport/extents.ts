@@ -41,7 +41,7 @@ export async function findUnmapped(
   return undefined
 }
 
-/** Questions of one search that are on their way at a time. */
+/** The most requests of one search in flight. */
 const MOST_AHEAD = 16
 
 type Limits = Pick<ExportSettings, 'rangeBytes' | 'minimumBytes' | 'questionBytes'>
@@ -61,7 +61,7 @@ export class StatusQuestions {
     this.#send = send
   }
 
-  /** How much one question is about. */
+  /** The range of one request, in bytes. */
   get bytes(): number {
     return this.#questionBytes
   }

@@ -2,7 +2,7 @@ import { Flusher } from '../../file/io/flusher.ts'
 import type { Permit } from '../../permit.ts'
 import { NbdFault } from './fault.ts'
 
-/** Where changes go, and are flushed. */
+/** Connections that changes and flushes are sent over. */
 export interface Flushable {
   /** Whether a change succeeded that no later flush covers. */
   readonly unflushed: boolean

@@ -15,14 +15,14 @@ export function* piecesOf(offset: number, length: number, limit: number): Genera
   }
 }
 
-/** What ends the pieces of a call of which one has failed, before they are sent. */
+/** The error of unsent pieces of a call of which another piece has failed. */
 const WITHDRAWN = new Error('another piece of the same call has failed')
 
-/** What the requests of one call share. */
+/** Options that the requests of one call share. */
 export type SharedByPieces = Required<Pick<Request, 'permit' | 'onFailed'>>
 
 /**
- * Runs a task for each piece of a call, several at a time. After a failure no further piece is begun, and the permit
+ * Runs a task for each piece of a call, several at a time. After a failure no further piece is started, and the permit
  * stops those that wait to be sent. Settles when none is in flight.
  * @throws the first failure
  */

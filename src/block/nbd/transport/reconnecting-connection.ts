@@ -18,7 +18,7 @@ export interface ReconnectingOptions {
   readonly device: string
   /** Connects. */
   readonly dial: () => Promise<Connection>
-  /** Told each time when a connection is lost. */
+  /** Called each time a connection is lost. */
   readonly onLost: () => void
   readonly maxInFlight: number
   readonly requestTimeoutMs: number
@@ -38,10 +38,10 @@ export class ReconnectingConnection {
   #connection: Connection | undefined
   #renewals = 0
   #dialling: Promise<Connection> | undefined
-  /** How often the connection was lost or could not be made, since a request succeeded. */
+  /** How often the connection was lost or failed since a request last succeeded. */
   #failures = 0
   #notBefore = 0
-  /** Why there was no connection when one was last tried. */
+  /** Why the last attempt to connect failed. */
   #lastFault: unknown
 
   constructor(options: ReconnectingOptions, first: Connection) {
@@ -59,7 +59,7 @@ export class ReconnectingConnection {
     this.#use(first)
   }
 
-  /** Requests that were begun and have not ended. */
+  /** Requests that have not ended. */
   get load(): number {
     return this.#window.load
   }
@@ -69,7 +69,7 @@ export class ReconnectingConnection {
     return this.#renewals
   }
 
-  /** How large the pieces of a large transfer are to be. */
+  /** The size of pieces of a large transfer. */
   get pieceBytes(): number {
     return this.#window.pieceBytes
   }
@@ -88,7 +88,7 @@ export class ReconnectingConnection {
     return nbdEvents.hasSubscribers ? this.#publishedRequest(request) : this.#request(request)
   }
 
-  /** Does a request, and publishes it when it has ended. */
+  /** Makes a request, and publishes it when it has ended. */
   async #publishedRequest(request: Request): Promise<Status | undefined> {
     const startedAt = this.#clock.now()
     const publish = (failure: { readonly error?: unknown }): void =>
@@ -123,7 +123,7 @@ export class ReconnectingConnection {
     }
   }
 
-  /** Says farewell to the server. No requests may be in flight. */
+  /** Ends the session. No requests may be in flight. */
   async close(): Promise<void> {
     // The connection being made was abandoned by closing.
     await this.#dialling?.catch(() => undefined)
@@ -145,7 +145,7 @@ export class ReconnectingConnection {
       } catch (fault) {
         if (!connection.usable) this.#failed(connection)
         if (!isRetriable(request, fault)) throw fault
-        // A link that was alive until it was lost has the time from then on.
+        // For a link that was alive until it was lost, the timeout begins at the loss.
         if (fault.kind === 'lost' && connection.heardAt > sentAt) {
           const latest = begunAt + this.#timeoutMs * MOST_TIMEOUTS
           deadline = Math.min(connection.heardAt + this.#timeoutMs, latest)
@@ -203,7 +203,7 @@ export class ReconnectingConnection {
     return new NbdFault('late', `there was no connection in time${why}`, undefined, reason)
   }
 
-  /** Those that need the connection share one attempt to make it. */
+  /** All callers share one attempt to connect. */
   #dialOnce(): Promise<Connection> {
     this.#dialling ??= this.#dialNow().finally(() => {
       this.#dialling = undefined
@@ -248,13 +248,13 @@ export class ReconnectingConnection {
   }
 }
 
-/** Whether the same request, sent again, does no harm and may go better. */
+/** Whether sending the same request again is harmless and may succeed. */
 function isRetriable({ command }: Request, fault: unknown): fault is NbdFault {
   const harmless = command === COMMAND.read || command === COMMAND.blockStatus
   return harmless && fault instanceof NbdFault && (fault.kind === 'lost' || fault.kind === 'late')
 }
 
-/** Whether another attempt to connect may go better. */
+/** Whether another attempt to connect may succeed. */
 function isPassing(fault: unknown): boolean {
   return fault instanceof NbdFault && fault.kind !== 'broken' && fault.kind !== 'unfit'
 }

@@ -14,7 +14,7 @@ const CHUNK_HEADER_BYTES = 20
 /** Bytes in a chunk other than data: an error with a long message. */
 const MAX_CHUNK_BYTES = 8 << 10
 
-/** The same in descriptions of bytes, of which a server may send more than were asked for. */
+/** The same for block status, of which a server may send more than requested. */
 const MAX_STATUS_BYTES = 60 << 10
 
 /** Finds the requests that replies are for. */
@@ -25,7 +25,7 @@ export interface Requests {
   done(cookie: number, exchange: Exchange): void
 }
 
-/** Data that is on its way. */
+/** Data that is arriving. */
 interface Incoming {
   readonly exchange: Exchange
   readonly cookie: number
@@ -81,7 +81,7 @@ export class ReplyParser {
     return this.#end - this.#start
   }
 
-  /** Copies data that was read together with something else. Answers whether there may be more to do. */
+  /** Copies data that was read together with other bytes. Returns whether there may be more to do. */
   #copy(incoming: Incoming): boolean {
     const bytes = Math.min(incoming.left, this.#unread)
     if (bytes === 0) return false
@@ -101,7 +101,7 @@ export class ReplyParser {
     if (incoming.last) this.#requests.done(incoming.cookie, incoming.exchange)
   }
 
-  /** Takes the next header. Answers whether there may be more to do. */
+  /** Takes the next header. Returns whether there may be more to do. */
   #parse(): boolean {
     if (this.#unread < SIMPLE_BYTES) return false
     const magic = this.#view.getUint32(this.#start)

@@ -5,7 +5,7 @@ import type { Request } from './request.ts'
 /** Requests about more bytes are bulk. */
 const SMALL_BYTES = 32 << 10
 
-/** What a piece of a large transfer has at least, so that each but perhaps the last is bulk. */
+/** The smallest piece of a large transfer, so that each but perhaps the last is bulk. */
 const LEAST_PIECE_BYTES = 2 * SMALL_BYTES
 
 /** Pieces of a large transfer that fill the window. */
@@ -17,7 +17,7 @@ const MOST_BYTES = 16 << 20
 /** A transfer that takes this much longer than the quickest one has queued behind others. */
 const SLOW_MS = 1000
 
-/** Small requests that may go before a bulk request that waits. */
+/** Small requests that may overtake a waiting bulk request. */
 const MOST_BEFORE_BULK = 16
 
 /** A request that waits for its turn. */
@@ -56,12 +56,12 @@ export class SendWindow {
     this.#clock = clock
   }
 
-  /** Requests that were begun and have not ended. */
+  /** Requests that have not ended. */
   get load(): number {
     return this.#inFlight + this.#small.length + this.#bulk.length
   }
 
-  /** How large the pieces of a large transfer are to be: a power of two, because storage has blocks. */
+  /** The size of pieces of a large transfer: a power of two, because storage has blocks. */
   get pieceBytes(): number {
     const share = Math.max(LEAST_PIECE_BYTES, this.#limit / PIECES_IN_WINDOW)
     return 2 ** Math.floor(Math.log2(share))
@@ -74,7 +74,7 @@ export class SendWindow {
     else await new Promise<void>((go) => queue.push({ request, go }))
   }
 
-  /** Lets others go: the request has ended. */
+  /** The request has ended: lets others be sent. */
   leave(request: Request): void {
     this.#count(request, -1)
     for (let next = this.#next(); next !== undefined; next = this.#next()) {
@@ -94,7 +94,7 @@ export class SendWindow {
       this.#limit /= 2
       this.#halvedAt = now
     }
-    // Only a window that was in use has shown what the connection takes.
+    // Only a window that was in use is evidence of what the connection can take.
     const isInUse = 2 * this.#bytesInFlight >= this.#limit
     if (slowMs < SLOW_MS / 2 && isInUse) this.#limit = Math.min(MOST_BYTES, this.#limit + bytes)
   }
@@ -107,7 +107,7 @@ export class SendWindow {
 
   #hasRoom(request: Request): boolean {
     if (this.#inFlight >= this.#slots) return false
-    // One that is larger than the window goes alone.
+    // A request that is larger than the window is sent alone.
     if (!isBulk(request) || this.#bulkInFlight === 0) return true
     return (
       this.#bulkInFlight < this.#slots - 1 &&
@@ -115,7 +115,7 @@ export class SendWindow {
     )
   }
 
-  /** Takes the request that goes next out of its queue, if there is room for one. */
+  /** Dequeues the next request, if there is room for one. */
   #next(): Waiting | undefined {
     const [small] = this.#small
     const [bulk] = this.#bulk
@@ -142,7 +142,7 @@ function isBulk({ command, length }: Request): boolean {
   return length > SMALL_BYTES && command !== COMMAND.blockStatus
 }
 
-/** Bytes that a request moves, beside its header. */
+/** Bytes that a request moves, besides its header. */
 export function transferBytes({ command, length }: Request): number {
   return command === COMMAND.read || command === COMMAND.write ? length : 0
 }

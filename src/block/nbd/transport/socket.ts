@@ -13,12 +13,12 @@ import type { NbdDial, NbdDialOptions, NbdStream, NbdStreamReceiver } from './st
 const JOIN_BYTES = 8 << 10
 
 /**
- * Bytes that the system is given at a time. It only reports when it has taken all of them, so on a slow link they are
- * few: at 1 KiB a second it reports every 16 seconds.
+ * Bytes that the system is given at a time. It reports only when it has taken all of them, so the chunks are small on a slow
+ * link: at 1 KiB a second it reports every 16 seconds.
  */
 const CHUNK_BYTES = { least: 16 << 10, most: 256 << 10 } as const
 
-/** The system takes chunks of a good size in a time between these. */
+/** A chunk of a good size takes a time between these. */
 const CHUNK_MS = { quick: 100, slow: 1000 } as const
 
 /**

@@ -9,7 +9,7 @@ export interface NbdStreamReceiver {
   filled(bytes: number): void
   /** The stream has taken this many of the bytes that were sent, in order: the link is alive. */
   taken(bytes: number): void
-  /** Nothing more comes, and nothing more is taken; without an error, the server closed the connection. */
+  /** The stream is over; without an error, the server closed the connection. */
   ended(error?: Error): void
 }
 

@@ -9,10 +9,10 @@ import type { NbdDial, NbdDialOptions, NbdStream, NbdStreamReceiver } from './st
 /** Milliseconds that a server has to close a connection after this side ended it. */
 const FAREWELL_MS = 1000
 
-/** Where bytes go that come after a fault. */
+/** Memory for bytes that arrive after a fault. */
 const NOWHERE_BYTES = 64 << 10
 
-/** Takes what the server sends. */
+/** Receives the bytes of the server. */
 export interface Receiver {
   /** Memory for the next bytes: at least one, and requested again after each `filled`. */
   space(): Uint8Array
@@ -20,11 +20,11 @@ export interface Receiver {
   filled(bytes: number): void
   /** The system has taken this many of the sent bytes. */
   taken?(bytes: number): void
-  /** Nothing more comes. Called once. */
+  /** The connection is over. Called once. */
   ended(fault: NbdFault): void
 }
 
-/** A stream to a server, whose bytes go to the receiver of the moment, and which fails once. */
+/** A stream to a server, whose bytes go to the current receiver, and which fails once. */
 export class Wire implements NbdStreamReceiver {
   readonly #clock: Clock
   readonly #closed = new AbortController()
@@ -54,7 +54,7 @@ export class Wire implements NbdStreamReceiver {
     const wire = new Wire(receiver, clock)
     const dialing = (async () => {
       const stream = await dial(address, wire, options)
-      // It may come after it was given up.
+      // It may arrive after it was given up.
       if (options.signal.aborted) stream.destroy()
       return stream
     })()
