@@ -14,7 +14,7 @@ import { counted, describeDamage } from '../text/render.ts'
 import { shellWord } from '../util/shell-word.ts'
 
 /**
- * A fault of the library in the words of the command line. The library's own messages advise programmers; each
+ * An error of the library in the words of the command line. The library's own messages advise programmers; each
  * message here ends with advice that works as a command.
  */
 export function adviceFor(error: CodedError<string, object>): string {
@@ -23,7 +23,7 @@ export function adviceFor(error: CodedError<string, object>): string {
   return typeof device === 'string' ? copyable(advice, device) : advice
 }
 
-/** The library's own messages have commands, too, with the device as it is called. */
+/** Makes commands in the library's messages work as they are, with the device as it was given. */
 function copyable(text: string, device: string): string {
   const word = shellWord(device)
   if (word === device) return text
@@ -44,7 +44,7 @@ function wordsFor(error: CodedError<string, object>): string {
       .replaceAll('FileBlockDevice.create', 'sbr create')
       .replaceAll('direct: false', '--buffered')
       .replace('a larger sectorSize', 'a larger --sector-size')
-      // What only programs can choose comes last.
+      // Advice that only programs can follow comes last.
       .replace(/, or open it with .*$/, '')
   )
 }

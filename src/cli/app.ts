@@ -46,7 +46,7 @@ EXAMPLES
   sbr journal run outbox.img -- ./send-mail`
 
 /**
- * The command line for an input that begins with this word. What a command throws goes to `onFailure`, and is not
+ * The command line for an input that begins with this word. Errors of a command go to `onFailure`, and are not
  * printed here.
  */
 export async function buildApp(
@@ -98,7 +98,7 @@ const SIMILAR = {
   weights: { insertion: 1, deletion: 3, substitution: 2, transposition: 0 },
 } as const
 
-/** Commands that might be meant: one that does what the word means elsewhere, or else those with a similar name. */
+/** Commands that might be meant: the one for a word of other tools, or else those with a similar name. */
 function commandsLike(
   input: string,
   word: string | undefined,

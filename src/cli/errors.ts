@@ -7,7 +7,7 @@ export const EXIT = {
   fault: 1,
   usage: 2,
   nothingNow: 3,
-  /** Shares its number with `nothingNow`: no fault, but not the hoped-for result. */
+  /** Shares its number with `nothingNow`: not an error, but not the expected result. */
   different: 3,
   suspended: 4,
 } as const
@@ -36,7 +36,7 @@ export function usageError(message: string): CommandError {
   return new CommandError(EXIT.usage, 'CLI_USAGE', message)
 }
 
-/** There is nothing for a command to work on. */
+/** The error for an empty ring. */
 export function emptyNow(device: string): CommandError {
   return new CommandError(EXIT.nothingNow, 'CLI_EMPTY', `${device} is empty now`, { device })
 }

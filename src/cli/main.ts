@@ -2,7 +2,7 @@
 import { VERSION } from './version.ts'
 
 const LINGER_MS = 100
-/** The exit code of a program that has nothing left to wait for before its command is done, as Node has it. */
+/** Node's exit code for a program that has nothing left to wait for, although its command has not ended. */
 const UNSETTLED = 13
 
 async function main(inputs: readonly string[]): Promise<number> {

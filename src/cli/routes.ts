@@ -87,7 +87,7 @@ export async function isGroup(word: string): Promise<boolean> {
   return route !== undefined && 'getAllEntries' in route
 }
 
-/** The command that an input is for, as far as there is such: `lease show`. */
+/** The command that an input is for, as far as there is one: `lease show`. */
 export async function commandOf([word, next]: readonly string[]): Promise<string | undefined> {
   if (word === undefined) return undefined
   const route = await ROUTES[word]?.()
@@ -96,8 +96,8 @@ export async function commandOf([word, next]: readonly string[]): Promise<string
 }
 
 /**
- * The command that a word names, alone: loading all of them takes longer than most commands take to run. All of them for
- * any other word, which is for the help, or for advice.
+ * The routes for a word: only its command, because loading all of them takes longer than most commands take to run. All of them for
+ * any other word, for the help or for advice.
  */
 export async function loadRoutes(word: string | undefined): Promise<Record<string, Route>> {
   const all = Object.entries(ROUTES)

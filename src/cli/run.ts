@@ -29,7 +29,7 @@ export async function runCommandLine(given: readonly string[]): Promise<number> 
   }
   await run(app, inputs, { process: host })
   if (failure !== undefined) return report(asCommandError(failure), inputs)
-  // What is left are the parser's own complaints.
+  // Only errors of the parser are left.
   if (host.exitCode === ExitCode.InvalidArgument || host.exitCode === ExitCode.UnknownCommand) {
     const command = await commandOf(inputs)
     const help = command === undefined ? 'sbr --help' : `sbr help ${command}`
@@ -41,7 +41,7 @@ export async function runCommandLine(given: readonly string[]): Promise<number> 
   return (await lacksCommand(inputs)) ? EXIT.usage : EXIT.done
 }
 
-/** The help was not asked for: no command was given. */
+/** Whether no command was given, although the help was not requested. */
 async function lacksCommand([word, ...rest]: readonly string[]): Promise<boolean> {
   return word === undefined || (rest.length === 0 && (await isGroup(word)))
 }

@@ -1,7 +1,7 @@
 import { constants } from 'node:os'
 import { CommandError } from './errors.ts'
 
-/** What ends a command in order: a terminal's keys, its end, or a wish of the system. */
+/** Signals that end a command in order: from a terminal's keys, its end, or the system. */
 const STOPPING = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const
 
 type SignalName = (typeof STOPPING)[number] | 'SIGPIPE'

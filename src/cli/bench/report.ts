@@ -9,24 +9,24 @@ const KIB = 1 << 10
 const MIB = 1 << 20
 const RING_BLOCK_BYTES = 4 * KIB
 
-/** What a ring did, of a file with one of the engines. */
+/** The measurements of a ring; for a file, with one of the engines. */
 export interface RingReport {
   readonly engine?: string
   readonly figures: readonly RingFigure[]
 }
 
-/** What `sbr bench` found. */
+/** The result of `sbr bench`. */
 export interface BenchReport {
   readonly device: string
-  /** What the figures are of. */
+  /** What was measured. */
   readonly measured: 'temporary file' | 'blank device' | 'reads only'
-  /** Why nothing was written, if so. */
+  /** Why nothing was written; absent if something was. */
   readonly reason?: string
-  /** What the device holds, if it was there before. */
+  /** The device's content, if it existed before. */
   readonly holds?: Holding
   /** Bytes that were read and written. */
   readonly sizeBytes: number
-  /** Of a file: whether past the page cache. */
+  /** Of a file: whether it bypassed the page cache. */
   readonly direct?: boolean
   readonly durability: OpenedDevice['durability']
   readonly reads: Transfers

@@ -24,9 +24,9 @@ const MAX_BYTES = 64 << 20
 /** Where to measure. All handles are of the same bytes, and may overwrite them if `kind` allows it. */
 export interface BenchTarget extends AsyncDisposable {
   readonly kind: 'temporary file' | 'blank device' | 'reads only'
-  /** Why nothing is written, if so. */
+  /** Why nothing is written; absent if something is. */
   readonly reason?: string
-  /** What was there before, if anything was. */
+  /** The content from before, if there was any. */
   readonly holds?: Holding
   /** Opens it for use in one way; disposing of the handle closes it. */
   open(options: Pick<FileBlockDeviceOptions, 'direct' | 'engine'>): Promise<Handle>
@@ -35,7 +35,7 @@ export interface BenchTarget extends AsyncDisposable {
 /** An open target. */
 export interface Handle extends AsyncDisposable {
   readonly device: BlockDevice
-  /** What it is a part of. */
+  /** The device that it is a part of. */
   readonly whole: OpenedDevice
 }
 
@@ -123,11 +123,11 @@ async function blankPart(
   }
 }
 
-/** What was found where something is, and why it is not written to, if so. */
+/** The content of an existing device, and why it is not written to. */
 interface Found {
   readonly holds: Holding
   readonly reason?: string
-  /** What may be overwritten. */
+  /** The part that may be overwritten; absent if there is none. */
   readonly part?: Part
 }
 
@@ -168,7 +168,7 @@ async function openHandle(
   return { device, whole, [Symbol.asyncDispose]: () => whole.disconnect() }
 }
 
-/** `direct` is a wish: some file systems have no way past the page cache. */
+/** `direct` is a preference: some file systems cannot bypass the page cache. */
 async function openFile(
   path: string,
   { sectorSize }: CommonFlags,

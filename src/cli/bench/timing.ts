@@ -1,9 +1,9 @@
-/** How often something can be done, and how long one of it takes. */
+/** The rate of an operation, and how long one takes. */
 export interface Pace {
   readonly perSecond: number
-  /** Microseconds that half of the operations took at most. */
+  /** The median duration, in microseconds. */
   readonly medianUs: number
-  /** The same for 99 of 100. */
+  /** The 99th percentile, in microseconds. */
   readonly p99Us: number
 }
 
@@ -17,7 +17,7 @@ export interface Timing {
 
 /**
  * Repeats an operation, one at a time, until the time is up; at least once.
- * @param between work that is needed now and then, and not measured
+ * @param between work that is needed between operations, and not measured
  * @throws the signal's reason
  */
 export async function paceOf(

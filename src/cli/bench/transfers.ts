@@ -3,7 +3,7 @@ import { type Pace, paceOf, type Timing } from './timing.ts'
 
 const KIB = 1024
 
-/** What the device does with requests of several sizes, one at a time. */
+/** The pace of requests of several sizes, one at a time. */
 export type Transfers = readonly (Pace & { readonly bytes: number })[]
 
 const READ_SIZES = [4 * KIB, 1024 * KIB]
@@ -35,7 +35,7 @@ async function measure(
     const sectors = bytes / sectorSize
     const slots = Math.floor(sizeSectors / sectors)
     if (slots === 0 || !Number.isInteger(sectors)) continue
-    // What differs everywhere is written everywhere, also by disks that leave zeroes or repetitions out.
+    // Random bytes are written by every disk, even by those that skip zeroes or repetitions.
     const buffer = randomBytes(device.allocate(bytes))
     const pace = await paceOf(
       () => transfer(Math.floor(Math.random() * slots) * sectors, buffer),

@@ -115,7 +115,7 @@ async function measure(path: string, flags: Flags, timing: Timing): Promise<Benc
   }
 }
 
-/** What the device does by itself: past the page cache, and without waiting for a thread. */
+/** Measures the device itself: bypassing the page cache, and without waiting for a thread. */
 async function measureTransfers(
   target: BenchTarget,
   timing: Timing,
@@ -124,7 +124,7 @@ async function measureTransfers(
   const { device: opened, whole } = handle
   const { sectorSize, sizeSectors } = await opened.getInfo()
   const { durability } = whole
-  // What was never written is not on the disk to be read.
+  // Only written data is read from the disk.
   const writes = target.kind === 'reads only' ? [] : await measureWrites(opened, timing)
   const reads = await measureReads(opened, timing)
   const direct = 'direct' in whole && { direct: whole.direct }

@@ -29,7 +29,7 @@ interface Flags extends ItemFlags, LeaseFlags {
 
 /** Items of one batch: they are written together, and then acknowledged together. */
 const BATCH_ITEMS = 8192
-/** How long a pipe's reader gets to go away after each of the first batches. */
+/** How long to wait, after each of the first batches, for a pipe's reader to close it. */
 const HESITATION_MS = 2
 
 const fullDescription = `Prints each item on a line and acknowledges it: until it is stopped, --count items, or with --drain until the ring is
@@ -133,7 +133,7 @@ interface Printing {
   readonly open: Opener
 }
 
-/** Answers how many items were printed. */
+/** Returns how many items were printed. */
 async function printItems(
   consumer: Consumer,
   { count = Number.POSITIVE_INFINITY, drain, json, skipDamage }: Flags,
@@ -174,7 +174,7 @@ async function printItems(
   }
 }
 
-/** The items up to the first one that does not open, and why that one does not. */
+/** The items up to the first one that is no envelope, and the error of that one. */
 function openAll(
   batch: readonly PoppedItem[],
   open: Opener,

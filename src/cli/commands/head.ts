@@ -62,7 +62,7 @@ async function run({ count = SHOWN_ITEMS, ...flags }: Flags, path: string): Prom
       if (shown === count) break
     }
   } finally {
-    // Also what came before a damaged item.
+    // Also the items before a damaged one.
     await printer.end()
   }
   if (shown === 0) throw emptyNow(path)

@@ -183,7 +183,7 @@ function tellLeft(producer: CommandError, from: string, { keep }: Flags): void {
   )
 }
 
-/** The flags as they are for NEW, which has sectors of its own. */
+/** The flags for NEW, which has its own sector size. */
 function flagsOfNew(flags: Flags): MakeFlags {
   const { size, mode, requestTimeout, buffered, newSectorSize } = flags
   return {
@@ -195,7 +195,7 @@ function flagsOfNew(flags: Flags): MakeFlags {
   }
 }
 
-/** Has what is said of NEW's sectors name the flag that they have here. */
+/** Makes errors about NEW's sectors name its own flag. */
 async function ofNew<T>(work: Promise<T>): Promise<T> {
   try {
     return await work
@@ -219,7 +219,7 @@ async function makeRing(
   await checkNotItself(source, target, signal)
 }
 
-/** A ring that is moved to itself has no end. */
+/** Moving a ring to itself would never end. */
 async function checkNotItself(
   source: OpenedDevice,
   target: OpenedDevice,
@@ -287,7 +287,7 @@ async function move(
   }
 }
 
-/** What no second run can do better. */
+/** Errors that another run would not fix. */
 const LASTING = ['RING_DAMAGED', 'RING_CORRUPT', 'RING_ITEM_TOO_LARGE']
 
 function explained(error: unknown, from: string, to: string, moved: number): CommandError {

@@ -125,12 +125,12 @@ async function run(flags: Flags, ...given: string[]): Promise<void> {
   await new Promise<void>((resolve) => onAbort(signal, resolve))
 }
 
-/** How often what is forgotten is collected. */
+/** How often garbage is collected. */
 const COLLECT_MS = 10_000
 
 /**
- * What a server that mostly waits makes is forgotten soon. Left to itself, the engine takes 16 MB for what is new, and lets what outlived that lie
- * until there are tens of megabytes of it, because it does not know that nothing else is under way. To collect it takes about 10 ms.
+ * The garbage of a mostly idle server is short-lived. By default the engine uses 16 MB for new objects, and leaves those that survive until
+ * there are tens of megabytes, because it does not know that the program is idle. Collecting them takes about 10 ms.
  */
 function keepSmall(): Disposable {
   setFlagsFromString('--semi-space-growth-factor=1')
@@ -145,8 +145,8 @@ function keepSmall(): Disposable {
 const PLAIN = { paint: (_: unknown, text: string): string => text }
 
 /**
- * The token that has to be shown. Undefined on this machine only, unless one is given: its other users may see how its rings do, but not
- * what is in them, which is for those who may read the devices.
+ * The required token. Undefined on this machine's own addresses, unless one is given: its other users may see the state of its rings, but
+ * not their items, which are only for users who may read the devices.
  */
 async function tokenFor(
   host: string,

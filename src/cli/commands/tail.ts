@@ -98,7 +98,7 @@ async function run(flags: Flags, path: string): Promise<void> {
     try {
       for (const popped of items) await printer.add(open(popped, state.format))
     } finally {
-      // Also what came before an item that is no envelope.
+      // Also the items before one that is no envelope.
       await printer.end()
     }
   }
@@ -119,7 +119,7 @@ function noneConsumed(path: string): CommandError {
   return new CommandError(EXIT.nothingNow, 'CLI_EMPTY', message, { device: path })
 }
 
-/** Tells that there were more, if there were. */
+/** Reports that there were more items, if there were. */
 function tellGone(path: string, items: readonly PoppedItem[], count: number): void {
   const [first] = items
   if (first === undefined || items.length === count || itemNumber(first.position, 2) === 1) return
@@ -151,7 +151,7 @@ async function goOn(
   }
 }
 
-/** What comes next, after reporting damage before it. */
+/** The next items, after reporting damage before them. */
 async function readOn(
   follower: RingFollower,
   losses: LossNotices,

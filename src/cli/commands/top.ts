@@ -11,7 +11,7 @@ import { styleFor } from '../output/style.ts'
 import { stopSignals } from '../signals.ts'
 
 const LIVE_MS = 500
-/** Where there is no terminal, lines are kept: fewer are enough. */
+/** Without a terminal, lines are kept, so fewer are enough. */
 const PLAIN_MS = 5000
 
 const fullDescription = `Shows rings at work, twice a second: their unacknowledged items and the age of the oldest, the rates of pushes and

@@ -2,7 +2,7 @@ import { type InputCompletion, proposeCompletions } from '@stricli/core'
 import { buildApp } from '../app.ts'
 
 /**
- * What may follow on a command line, one proposal a line: the word, a tab, and what it means.
+ * Proposals for a command line, one a line: the word, a tab, and its meaning.
  * @param words what follows `sbr`; the last is the one that is being typed, and may be empty
  */
 export async function proposalsFor(words: readonly string[]): Promise<string> {

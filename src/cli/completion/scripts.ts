@@ -1,4 +1,4 @@
-/** What a shell runs to complete a command line: it asks `sbr __complete WORDS`, and where that proposes nothing, it completes paths. */
+/** The scripts that complete a command line: they call `sbr __complete WORDS`, and complete paths if that proposes nothing. */
 export const COMPLETION_SCRIPTS = {
   bash: `# Completion of sbr for bash. In ~/.bashrc: eval "$(sbr completion bash)"
 _sbr() {

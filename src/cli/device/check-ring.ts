@@ -6,7 +6,7 @@ import { describeLease } from '../../text/lease.ts'
 import { counted, percent, spanOfTime } from '../../text/render.ts'
 import type { Surveyed } from './survey.ts'
 
-/** What a ring has to keep to. */
+/** The limits of a ring. */
 export interface Limits {
   /** Of the oldest waiting item, in milliseconds. */
   readonly maxAge?: number
@@ -18,7 +18,7 @@ export interface Limits {
   readonly atWork?: readonly Role[]
 }
 
-/** What is wrong with a device. */
+/** A problem of a device. */
 export interface Problem {
   readonly what: 'device' | 'unreadable' | 'age' | 'fill' | 'lease' | 'leaseAge' | 'atWork'
   /** For people. */
@@ -28,7 +28,7 @@ export interface Problem {
   readonly code?: string
 }
 
-/** All that is wrong. What has a limit and is unknown is wrong, too. */
+/** All problems. An unknown value that has a limit is a problem too. */
 export function problemsOf(survey: Surveyed, limits: Limits): readonly Problem[] {
   if ('error' in survey) {
     const { code, message } = survey.error

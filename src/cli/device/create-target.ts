@@ -30,7 +30,7 @@ const DEFAULT_BYTES = 64 << 20
 /** Zeroes are written in pieces, to show progress and to be able to stop. */
 const ERASE_BYTES = 4 << 20
 
-/** What is given about a device that may have to be made. */
+/** Flags of a device that may have to be created. */
 export interface MakeFlags extends CommonFlags, ModeFlags {
   readonly size?: number
 }
@@ -103,7 +103,7 @@ async function openAlone(
   const open = (): Promise<OpenedDevice> =>
     openDevice(path, 'read-write', flags, overwriting(flags))
   const stats = await statOf(path)
-  // A raw device with a mounted file system on it is refused, and would be waited for in vain.
+  // A raw device with a mounted file system is refused; waiting for it would not help.
   return stats?.isBlockDevice() === true ? open() : inTurn(open, { signal })
 }
 
@@ -190,7 +190,7 @@ export async function isThere(path: string): Promise<boolean> {
   }
 }
 
-/** What a path has before a file is made there: nothing, or an empty file; undefined for anything else. */
+/** The content of a path before a file is created there: nothing, or an empty file; undefined for anything else. */
 export type Vacancy = 'nothing' | 'empty' | undefined
 
 export async function vacancyAt(path: string): Promise<Vacancy> {
@@ -227,7 +227,7 @@ async function bytesAt(path: string, deviceBytes: number): Promise<number> {
   return file?.isFile() === true ? file.size : deviceBytes
 }
 
-/** Whether the ring that is wanted does not fit. */
+/** Whether the device is too small for the ring. */
 export async function isTooSmall(size: DeviceSize, ring: CreateOptions): Promise<boolean> {
   try {
     await checkFits(size, ring)

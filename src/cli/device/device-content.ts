@@ -20,7 +20,7 @@ export type Holding =
   | { readonly kind: 'damaged-ring'; readonly problem: string }
   | { readonly kind: 'other'; readonly description: string }
 
-/** Looks at what a device holds, and changes nothing. */
+/** Examines a device's content, and changes nothing. */
 export async function holdingOf(device: BlockDevice, signal: AbortSignal): Promise<Holding> {
   const content = await readContent(device)
   if (content.firstNonZero < 0) return { kind: 'blank' }

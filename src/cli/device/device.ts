@@ -12,7 +12,7 @@ import { ringPathOf } from './ring-path.ts'
 
 /** A file, a raw device or an export. */
 export type WholeDevice = FileBlockDevice | NbdBlockDevice
-/** What a command can be given. */
+/** A device that a command can be given. */
 export type OpenedDevice = WholeDevice | OpenedRing
 
 /** Opens the device that a command was given: a path, an NBD URI, or a ring of a pool there: `DEVICE#NAME`. */
@@ -31,7 +31,7 @@ export async function openDevice(
   return await OpenedRing.open(below, at.ring)
 }
 
-/** Opens all of a device. */
+/** Opens a whole device. */
 export async function openWhole(
   path: string,
   mode: 'read-only' | 'read-write' | 'auto',
@@ -49,7 +49,7 @@ export async function openWhole(
       const direct = buffered === true ? false : 'auto'
       return await FileBlockDevice.open(path, { ...settings, followLinks, direct })
     }
-    // Few need it, and it takes a while to load.
+    // Few programs need it, and loading it takes time.
     const nbd = await import('../../block/nbd/index.ts')
     const timeout = requestTimeout === undefined ? {} : { requestTimeoutMs: requestTimeout }
     return await nbd.NbdBlockDevice.connect(path, { ...settings, ...timeout })
@@ -65,7 +65,7 @@ export interface ForceFlags {
   readonly force?: boolean
 }
 
-/** How to open what a command is about to overwrite. A raw device with a mounted file system on it is refused. */
+/** Options for a device that a command is about to overwrite. A raw device with a mounted file system is refused. */
 export function overwriting({
   force,
 }: ForceFlags): Pick<FileBlockDeviceOptions, 'exclusive' | 'followLinks'> {
@@ -100,7 +100,7 @@ export async function checkLink(path: string): Promise<void> {
 }
 
 /**
- * No file is made in /dev: it would be gone after the machine's next start.
+ * No file is created in /dev: it would be gone after the next boot.
  * @throws {CommandError} the path is in /dev
  */
 export function checkNotInDev(path: string): void {

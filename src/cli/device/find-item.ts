@@ -4,14 +4,14 @@ import { formatPosition, itemNumber } from '../../ring/shared/position-text.ts'
 import type { PoppedItem } from '../../ring/types.ts'
 import { CommandError, EXIT, emptyNow } from '../errors.ts'
 
-/** Which item is looked for, by the position that it ends at or by its number; without either, the next one. */
+/** The item to find, by the position at its end or by its number; without either, the next one. */
 export interface Wanted {
   readonly at?: Position
   readonly number?: number
 }
 
 /**
- * The item that is wanted, if it is on the device.
+ * Finds an item, if it is on the device.
  * @throws the signal's reason
  */
 export async function findItem(
@@ -33,7 +33,7 @@ function isWanted({ position }: PoppedItem, { at, number }: Wanted): boolean {
   return number === undefined || itemNumber(position, 2) === number
 }
 
-/** Where an item is looked for: from whichever end is nearer, and when it can no longer come. */
+/** Where to search for an item: from the nearer end, and when to stop. */
 function search(
   state: RingInspection,
   { at, number }: Wanted,
@@ -53,7 +53,7 @@ function search(
   return { items: state.items(), isPast: isAfter }
 }
 
-/** The error that there is none. */
+/** The error for a missing item. */
 export function noSuchItem(
   path: string,
   { format, stats, consumer, producer }: RingInspection,

@@ -15,7 +15,7 @@ export interface LastItems {
 }
 
 /**
- * The items that were pushed last and wait, or that were consumed last.
+ * The last waiting items, or the last consumed ones.
  * @throws {CommandError} `CLI_TOO_MUCH`
  * @throws the signal's reason
  */

@@ -5,7 +5,7 @@ import type { LeaseOptions } from '../../ring/lease-types.ts'
 import { usageError } from '../errors.ts'
 
 /**
- * Does something with leases.
+ * Runs work that needs leases.
  * @throws {CommandError} the ring is of format 1, which has none
  */
 export async function withLeases<T>(work: () => Promise<T>): Promise<T> {
@@ -18,7 +18,7 @@ export async function withLeases<T>(work: () => Promise<T>): Promise<T> {
 }
 
 /**
- * Checks that a ring has leases, if one is wanted.
+ * Checks that a ring can have leases, if one is requested.
  * @throws {CommandError} it is of format 1
  */
 export async function checkLeasable(
@@ -28,7 +28,7 @@ export async function checkLeasable(
   if (lease !== undefined) await withLeases(() => readLeases(ring))
 }
 
-/** The leases of what a device holds, if it is a ring that can have any. */
+/** The leases of the ring on a device, if it can have any. */
 export async function leasesOf(device: BlockDevice): Promise<RingLeases | undefined> {
   try {
     return await readLeases(device)

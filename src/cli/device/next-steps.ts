@@ -8,7 +8,7 @@ import { percent, spanOfTime } from '../../text/render.ts'
 import { shellWord } from '../../util/shell-word.ts'
 import { humanTime } from '../output/style.ts'
 
-/** What is known of a ring, besides its state. */
+/** The circumstances of a ring, besides its state. */
 export interface Circumstances {
   readonly device: string
   readonly holders: RingHolders
@@ -18,14 +18,14 @@ export interface Circumstances {
   readonly now: number
 }
 
-/** What keeps a ring from its work. */
+/** An obstacle to a ring's work. */
 export interface NextStep {
   readonly what: string
-  /** The commands that lead out of it, as they are typed. */
+  /** The commands that resolve it, as they are typed. */
   readonly run: readonly string[]
 }
 
-/** What keeps a ring from its work, each with the commands that lead out of it. */
+/** The obstacles to a ring's work, each with the commands that resolve it. */
 export function nextSteps(state: SurveyedState, known: Circumstances): readonly NextStep[] {
   return [
     ...suspended(state, known),
@@ -85,7 +85,7 @@ function held(role: Role, state: SurveyedState, known: Circumstances): readonly 
   ]
 }
 
-/** One that is stopped, or in an endless loop, handles no signal, and a ring loses nothing with a killed process. */
+/** A process that is stopped, or in an endless loop, handles no signal; killing it loses nothing in the ring. */
 function silent(role: Role, { holder }: BlockHolder, device: string): NextStep {
   const [, pid] = /^process (\d+) /.exec(holder) ?? []
   return pid === undefined

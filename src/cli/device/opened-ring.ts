@@ -3,7 +3,7 @@ import type { NbdBlockDevice } from '../../block/nbd/index.ts'
 import { ForwardingBlockDevice } from '../../block/wrap/forward.ts'
 import { openPool } from '../../pool/index.ts'
 
-/** A ring of a pool, which takes the pool's device along when it is closed. */
+/** A ring of a pool; closing it also closes the pool's device. */
 export class OpenedRing extends ForwardingBlockDevice {
   /** The pool's device. */
   readonly below: FileBlockDevice | NbdBlockDevice

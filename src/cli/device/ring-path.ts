@@ -6,17 +6,16 @@ import { isBlockError } from '../../errors.ts'
 import { holdsPool } from '../../ring/shared/detect.ts'
 import { usageError } from '../errors.ts'
 
-/** A ring in a pool, as it is named on a command line: `DEVICE#NAME`. */
+/** A ring of a pool, as it is named on a command line: `DEVICE#NAME`. */
 export interface RingPath {
   readonly device: string
   readonly ring: string
 }
 
 /**
- * Splits `DEVICE#NAME`. A path that exists as it is written is that file, whatever its name is; and where nothing is before the `#`, it is
- * part of the name of a file to make. `DEVICE/#NAME` names no file, unless the device is a folder. In a URI nothing else is written with
- * a `#`.
- * @returns undefined for what names a device
+ * Splits `DEVICE#NAME`. If a file of that whole name exists, it is meant; if nothing exists before the `#`, it is part of the name of a file
+ * to create. `DEVICE/#NAME` names no file, unless the device is a folder. In a URI a `#` has no other use.
+ * @returns undefined if the path names a whole device
  * @throws {CommandError} there is a file of that name, and a pool before the `#`: another user may have made either
  */
 export async function ringPathOf(path: string): Promise<RingPath | undefined> {

@@ -11,7 +11,7 @@ import { type OpenedDevice, openWhole } from './device.ts'
 import { type RingPath, ringPathOf } from './ring-path.ts'
 import { claimRoles } from './roles.ts'
 
-/** Sectors of these sizes are read past the page cache, whichever the disk takes. */
+/** Sector sizes for direct reads, of which the disk supports at least one. */
 const DIRECT_SECTORS = [512, 4096]
 
 /**
@@ -31,7 +31,7 @@ async function storageOf(path: string): Promise<Storage> {
   return { key, start: 0, end: Number.POSITIVE_INFINITY }
 }
 
-/** A ring's part of a pool's storage; none, if it has no such ring, which opening it reports. */
+/** A ring's part of a pool's storage; none if the pool has no such ring: opening it reports that. */
 async function ringStorage({ device, ring }: RingPath): Promise<Storage> {
   const below = await storageOf(device)
   const { openPool } = await import('../../pool/index.ts')

@@ -16,12 +16,12 @@ export type Surveyed = RingSurvey | FailedSurvey
 
 /** How long a device may take, unless the flags say otherwise. */
 const SURVEY_TIMEOUT_MS = 30_000
-/** The same where a program waits for an answer about all devices: Prometheus does for 10 s. */
+/** The same if a program waits for the result of all devices: Prometheus does for 10 s. */
 const ANSWER_TIMEOUT_MS = 8000
 
 /**
- * Checks that no device is named twice. Names that only look alike are two: a user who may add a file to a folder must not keep the others
- * there from being surveyed.
+ * Checks that no device is named twice. Similar names count as different ones: a user who may add a file to a folder must not keep the
+ * others there from being surveyed.
  * @throws {CommandError} one is
  */
 export function checkDistinct(devices: readonly string[]): void {
@@ -47,7 +47,7 @@ export function surveyAll(
 }
 
 /**
- * Surveys the same devices at each call, all together no longer than one may take. A device that does not answer is asked once, until it
+ * Surveys the same devices at each call, all together within the limit of one. A device that does not answer is not asked again until it
  * does.
  */
 export function surveys(

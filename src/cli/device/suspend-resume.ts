@@ -65,7 +65,7 @@ function tellUnacknowledged(
   tell(`no producer of ${path} has acknowledged the request to ${action} yet${end}`)
 }
 
-/** Says how far the request came. */
+/** The error of a request that was not acknowledged in time: says whether it is on the device. */
 async function unacknowledged(
   ring: BlockDevice,
   action: 'suspend' | 'resume',

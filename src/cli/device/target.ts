@@ -33,7 +33,7 @@ export async function openTarget(
   }
 }
 
-/** Keeps everybody else away from a device that was opened exclusively. */
+/** Excludes all other programs from a device that was opened exclusively. */
 export async function holdTarget<Device extends BlockDevice>(
   device: Device,
   holder: string,

@@ -3,7 +3,7 @@ import { delimiter, join } from 'node:path'
 import { CommandError, EXIT } from '../errors.ts'
 
 /**
- * Checks that a command can be run, before anything is done that is to end with it.
+ * Checks that a command can be run, before any work that depends on it.
  * @throws {CommandError} `CLI_COMMAND`: there is none, or it may not be run
  */
 export function checkCommand(command: string): void {

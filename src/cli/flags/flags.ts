@@ -15,7 +15,7 @@ import { parseDuration, parseSize } from './size.ts'
 /** Flags that every command has. */
 export interface CommonFlags {
   readonly sectorSize?: number
-  /** Milliseconds that a request to an NBD server waits while nothing moves. */
+  /** Milliseconds that a request to an NBD server waits without progress. */
   readonly requestTimeout?: number
   /** Use the page cache, because another program on this host does. */
   readonly buffered?: boolean
@@ -34,7 +34,7 @@ export interface ItemFlags extends RoleFlags {
   readonly maxItem?: number
 }
 
-/** A variable of the environment, for units and containers; an empty one counts as none. What the command line has wins. */
+/** An environment variable, for units and containers; an empty one counts as unset. The command line takes precedence. */
 function fromEnvironment(name: 'SBR_DEVICE' | 'SBR_QUEUE' | 'SBR_CLIENT'): string | undefined {
   return process.env[name] || undefined
 }
@@ -58,7 +58,7 @@ export const device: TypedPositionalParameter<string> = {
   ...(standardDevice !== undefined && { default: standardDevice }),
 }
 
-/** The devices of a command that looks at many. */
+/** The devices of a command that reads several. */
 export const devices: TypedPositionalParameters<string[], CommandContext> = {
   kind: 'array',
   parameter: { ...namedDevice, brief: device.brief },
@@ -72,8 +72,8 @@ export function devicesOf(paths: readonly string[]): readonly string[] {
 
 /**
  * The device and the command of a command line such as `DEVICE -- COMMAND ARGS`.
- * @param args what stands on it besides flags
- * @param line all of it: where only COMMAND is given, nothing stands before `--`
+ * @param args its arguments, without flags
+ * @param line the whole line: if only COMMAND is given, nothing stands before `--`
  */
 export function deviceAndRest(
   args: readonly string[],
@@ -151,7 +151,7 @@ export const reportFlags: FlagParametersForType<ReportFlags> = {
   ...commonFlags,
 }
 
-/** Of the commands that survey devices: the time is for all that a device is asked. */
+/** Flags of commands that survey devices: the timeout is for all requests to a device. */
 export const surveyFlags: FlagParametersForType<CommonFlags> = {
   ...commonFlags,
   requestTimeout: {
@@ -159,7 +159,7 @@ export const surveyFlags: FlagParametersForType<CommonFlags> = {
     brief: 'How long each device may take to be inspected (default: 30s)',
   },
 }
-/** Of a command that is asked about all devices again and again. */
+/** Flags of a command that surveys all devices repeatedly. */
 export const answerFlags: FlagParametersForType<CommonFlags> = {
   ...commonFlags,
   requestTimeout: {
@@ -193,13 +193,13 @@ export function limitOf({ maxItem }: Pick<ItemFlags, 'maxItem'>): { maxItemBytes
 }
 
 /**
- * What a device is named by: a path, also as a `file:` URI, or an NBD URI; a ring in a pool has its name after a `#`.
- * @throws {CommandError} nothing can be named that
+ * The name of a device: a path, also as a `file:` URI, or an NBD URI; a ring of a pool has its name after a `#`.
+ * @throws {CommandError} it is invalid
  */
 export function parsePath(text: string): string {
   if (text === '' || text.includes('\0')) throw usageError('DEVICE is the path of a file or device')
   try {
-    // A ring of a pool: what follows the # is encoded like the rest of a URI.
+    // A ring of a pool: the part after the # is encoded like the rest of a URI.
     const [uri = '', ring] = text.split(/#(.*)/s)
     if (isNbdUri(text)) {
       parseNbdUri(uri)

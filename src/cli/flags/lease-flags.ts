@@ -91,7 +91,7 @@ function checkTimeout(timeoutMs: number | undefined): void {
   throw usageError(`--lease-timeout is from ${from}s to ${to}m, not ${timeoutMs / 1000}s`)
 }
 
-/** A takeover would watch for long before it finds that there is nothing to fence with. */
+/** Checked early: a takeover would watch for long before it finds that the fence cannot be run. */
 function fenceOf(text: string): NonNullable<LeaseOptions['fence']> {
   const argv = text.split(' ').filter(Boolean)
   const [command] = argv

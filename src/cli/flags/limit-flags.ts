@@ -4,7 +4,7 @@ import type { Limits } from '../device/check-ring.ts'
 import { usageError } from '../errors.ts'
 import { parseDuration, parsePercent } from './size.ts'
 
-/** What rings have to keep to. */
+/** The limits of rings. */
 export const limitFlags: FlagParametersForType<Limits> = {
   maxAge: {
     kind: 'parsed',

@@ -5,7 +5,7 @@ import type { CreateOptions } from '../../ring/types.ts'
 import { usageError } from '../errors.ts'
 import { parseSize } from './size.ts'
 
-/** What a new ring is to be like. */
+/** Flags of a new ring. */
 export interface RingFlags {
   readonly format?: '1' | '2'
   readonly blockSize?: number

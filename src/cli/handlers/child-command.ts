@@ -54,7 +54,7 @@ export async function runChild(
     stdio: [file?.fd ?? 'ignore', 'inherit', 'inherit'],
     env: { ...process.env, ...env },
   }).catch((cause: unknown) => {
-    // An argument or an environment that is too long is the item's own fault, and is so at each attempt.
+    // An argument or an environment that is too long is the item's own fault, at each attempt.
     const isOwn = (argument ?? head) !== undefined && systemCode(cause) === 'E2BIG'
     throw isOwn ? new Error(notStarted(command, cause), { cause }) : startError(command, cause)
   })
@@ -71,7 +71,7 @@ async function inputFor(command: string, input: Uint8Array): Promise<InputFile> 
   }
 }
 
-/** Some reasons not to start it are thrown by `spawn`; others come as an event. */
+/** Some errors of starting are thrown by `spawn`; others arrive as an event. */
 function start(
   command: string,
   args: readonly string[],
@@ -85,7 +85,7 @@ function start(
   })
 }
 
-/** Waits for the command's end, which the signal hastens. Answers as `exitOf`. */
+/** Waits for the command to end; the signal ends it early. Resolves as `exitOf`. */
 async function untilExit(
   child: ChildProcess,
   graceMs: number,
@@ -105,7 +105,7 @@ async function untilExit(
   }
 }
 
-/** Resolves when the command has ended: with undefined, or with what went wrong. */
+/** Resolves when the command has ended: with undefined, or with the reason of its failure. */
 function exitOf(child: ChildProcess): Promise<string | undefined> {
   return new Promise((resolve) => {
     child.once('exit', (code, signal) => {

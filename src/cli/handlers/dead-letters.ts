@@ -4,7 +4,7 @@ import { openDevice } from '../device/device.ts'
 import { checkNotSame } from '../device/same-storage.ts'
 import type { CommonFlags } from '../flags/flags.ts'
 
-/** The device of a ring of dead letters, if there is to be one. */
+/** The device of the dead letter ring, if one was given. */
 export interface OpenDeadLetters extends AsyncDisposable {
   readonly device: BlockDevice | undefined
 }

@@ -1,13 +1,13 @@
 import type { Codec } from '../../codec/codec.ts'
 import { decodeHead, type EnvelopeHead } from '../../codec/envelope.ts'
 
-/** How a command gets an item. */
+/** An item as a command gets it. */
 export interface Delivery {
   /** Its last argument; absent if the item is on its standard input. */
   readonly argument?: string
-  /** What its standard input has. */
+  /** Its standard input. */
   readonly input?: Uint8Array
-  /** Of its envelope, if that was opened. */
+  /** The head of its envelope, if that was opened. */
   readonly head?: EnvelopeHead
 }
 
@@ -39,7 +39,7 @@ export function asArgument(args: readonly string[]): Codec<Delivery, never> {
   }
 }
 
-/** Items in envelopes: what is within them is delivered so. */
+/** Items in envelopes: the items within are delivered as the codec says. */
 export function inEnvelope(codec: Codec<Delivery, never>): Codec<Delivery, never> {
   return {
     name: `an envelope of ${codec.name}`,

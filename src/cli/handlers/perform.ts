@@ -30,7 +30,7 @@ export interface PerformOptions extends ChildCommand {
   readonly signal: AbortSignal
   /** Called before the command is started for an item. */
   readonly onStart: () => void
-  /** Told when the command could not be started for an item, before the pause after that. */
+  /** Called when the command could not be started for an item, before the pause. */
   readonly onNotStarted: (position: bigint, error: NotStarted, delayMs: number) => void
 }
 
@@ -69,7 +69,7 @@ export async function perform(
         },
       )
     } catch (error) {
-      // Nothing can help, and it is not the item that is at fault.
+      // No attempt can help, and the item is not at fault.
       if (error instanceof CommandError) noCommand.abort(error)
       throw error
     }
@@ -88,7 +88,7 @@ export async function perform(
   }
 }
 
-/** Counts the items that this program is done with, until it is disposed. */
+/** Counts finished items, until it is disposed. */
 function countDone(): Disposable & { readonly items: number } {
   let items = 0
   const count = (message: unknown): void => {
@@ -105,14 +105,14 @@ function countDone(): Disposable & { readonly items: number } {
   }
 }
 
-/** The message of what ended the work is in its cause. */
+/** The error that ended the work has its message in its cause. */
 function explained(error: unknown): unknown {
   if (!isWorkError(error)) return error
   const reason = reasonOf(error.cause)
   return withNote(error, `The cause: ${reason}`, { reason })
 }
 
-/** What was not started is tried again, after a pause: no attempt at the item was made. */
+/** Tries again, after a pause, to start a command: so far no attempt at the item was made. */
 async function whenStarted(
   run: () => Promise<void>,
   pause: (error: NotStarted, times: number) => Promise<void>,

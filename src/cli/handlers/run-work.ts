@@ -77,7 +77,7 @@ export const workFlags: FlagParametersForType<WorkFlags> = {
   grace: duration('How long COMMAND may keep running after SIGTERM (default: 10s)'),
 }
 
-/** What stands on the command line: a device, and the command with its arguments. */
+/** The command line's arguments: a device, and the command with its arguments. */
 export const deviceAndCommand: TypedPositionalParameters<readonly string[], CommandContext> = {
   kind: 'array',
   parameter: {
@@ -114,19 +114,19 @@ With --json: an object a failure and line on standard error. Standard output is 
 Exit codes: 0 done; without --drain also when stopped; 3 --drain found nothing; 130 or 143 stopped
 before it was done; 1 anything else. An item in the dead letter ring, which has to exist, counts as done.`
 
-/** What the commands that run a COMMAND differ in. */
+/** The differences between the commands that run a COMMAND. */
 export interface WorkOptions {
-  /** The command line, for complaints. */
+  /** The command line, for error messages. */
   readonly usage: string
   readonly flags: WorkFlags & ItemFlags
   readonly args: readonly string[]
   open(path: string, signal: AbortSignal): Promise<BlockDevice & AsyncDisposable>
   /** How the consumer's role is taken. */
   readonly attach: Pick<ReaderOptions<Delivery>, 'queue' | 'client' | 'lease'>
-  /** Refuses a ring that is not fit for it. */
+  /** Refuses an unsuitable ring. */
   readonly check?: (reader: RingReader<Delivery>) => void
   readonly concurrency: number
-  /** Whether later items wait for one that waits to be tried again. */
+  /** Whether later items wait for one that is to be tried again. */
   readonly inOrder?: boolean
 }
 

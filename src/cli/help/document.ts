@@ -1,22 +1,22 @@
 import type { Command, CommandContext, RouteMap } from '@stricli/core'
 import type { Route } from '../routes.ts'
 
-/** A part of a description: it is written in lines of any length, and shown in lines that fit. */
+/** A part of a description: lines of any length, which are wrapped when they are shown. */
 export type Block =
   | { readonly kind: 'heading' | 'paragraph' | 'item' | 'example'; readonly text: string }
   | { readonly kind: 'space' }
 
-/** A flag or an argument, as it is written, and what it means. */
+/** A flag or an argument, as it is written, and its meaning. */
 export type Described = readonly [name: string, meaning: string]
 
-/** What the help and the manual tell of a command. */
+/** The text of a command in the help and the manual. */
 export interface CommandDocument {
   readonly name: string
   readonly brief: string
-  /** What is typed, beginning with the name. */
+  /** The command line, beginning with the name. */
   readonly usage: string
   readonly description: readonly Block[]
-  /** With their heading. They are told last: the end of the help is what stays in sight. */
+  /** With their heading. They come last, because the end of the help stays visible. */
   readonly examples: readonly Block[]
   readonly args: readonly Described[]
   readonly flags: readonly Described[]

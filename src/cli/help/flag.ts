@@ -3,7 +3,7 @@ import type { CommandContext, StricliIntegration } from '@stricli/core'
 import { documentOf, isRouteMap } from './document.ts'
 import { commandHelp, fullHelp, groupHelp, type HelpView, helpColumns, overview } from './text.ts'
 
-/** How standard output shows the help. */
+/** The view of the help for standard output. */
 function terminalView(): HelpView {
   return {
     columns: helpColumns(process.stdout.columns || 80),
@@ -12,7 +12,7 @@ function terminalView(): HelpView {
 }
 
 /**
- * The flag `--help`, also for what lacks a command.
+ * The flag `--help`, also for a command line without a command.
  * @param short whether no word was given: a list of the commands is enough
  */
 export function helpFlag(short: boolean): StricliIntegration<CommandContext> {

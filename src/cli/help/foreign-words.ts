@@ -1,4 +1,4 @@
-/** What other queues, shells and tools call what a command does: words that people type, and the command that fits. */
+/** Words of other queues, shells and tools that people may type, and the command for them. */
 const MEANT: Readonly<Record<string, readonly string[]>> = {
   create: ['new', 'init', 'make', 'mk', 'mkfs', 'format'],
   produce: [
@@ -52,7 +52,7 @@ const MEANT: Readonly<Record<string, readonly string[]>> = {
   '--version': ['version', 'ver'],
 }
 
-/** What fits better within a group of commands. */
+/** Words that mean another command within a group. */
 const MEANT_IN: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
   lease: {
     'lease show': [...words('diagnostics'), ...words('head'), 'status', 'list', 'get', 'check'],
@@ -95,10 +95,10 @@ export function commandMeant(word: string, group: string | undefined): string | 
   return command
 }
 
-/** All words that are no commands, for a test that they are none. */
+/** All foreign words, for a test that none is a command. */
 export const FOREIGN: readonly string[] = Object.values(MEANT).flat()
 
-/** All that could be suggested, for a test that it exists. */
+/** All suggestions, for a test that they exist. */
 export const SUGGESTED: readonly string[] = [
   ...new Set([MEANT, ...Object.values(MEANT_IN)].flatMap((meant) => Object.keys(meant))),
 ]

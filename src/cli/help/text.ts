@@ -16,11 +16,11 @@ export interface HelpView {
   readonly heading: (text: string) => string
 }
 
-/** Lines of more are hard to read, and of less than the least hardly lines. */
+/** Longer lines are hard to read; shorter than the least, too. */
 const MOST_COLUMNS = 120
 const LEAST_COLUMNS = 40
 
-/** How wide the help is on a terminal of this many columns. */
+/** The width of the help on a terminal of this many columns. */
 export function helpColumns(columns: number): number {
   return Math.min(MOST_COLUMNS, Math.max(LEAST_COLUMNS, columns))
 }
@@ -67,7 +67,7 @@ export function overview(root: RouteMap<CommandContext>, view: HelpView): string
   ].join('')
 }
 
-/** The overview, and what holds for all commands. */
+/** The overview, and the text for all commands. */
 export function fullHelp(root: RouteMap<CommandContext>, view: HelpView): string {
   return `${overview(root, view)}\n${blocksText(blocksOf(root.fullDescription ?? ''), view)}`
 }

@@ -3,7 +3,7 @@ import { encodeHead } from '../../codec/envelope.ts'
 import { CommandError, EXIT, usageError } from '../errors.ts'
 import type { ItemSplitter } from './splitter.ts'
 
-/** What is pushed as the head of an envelope around each item. */
+/** Flags of the envelope around each item. */
 export interface EnvelopeFlags {
   readonly envelope?: boolean
   readonly header?: readonly Header[]
@@ -50,12 +50,12 @@ function parseHeader(text: string): Header {
   throw usageError(`--header: expected NAME=VALUE, found '${text}'`)
 }
 
-/** What a head has besides the time. */
+/** The fields of a head, except for the time. */
 type Fields = Omit<Parameters<typeof encodeHead>[0], 'time'>
 
 /**
- * What the flags put around each item; undefined without `--envelope`.
- * @throws {CommandError} that is no envelope, or there is none
+ * The head that the flags describe; undefined without `--envelope`.
+ * @throws {CommandError} it is invalid, or there is no `--envelope`
  */
 export function envelopeOf({ envelope, header = [], key, id }: EnvelopeFlags): Fields | undefined {
   if (envelope !== true) {
@@ -77,7 +77,7 @@ export function envelopeOf({ envelope, header = [], key, id }: EnvelopeFlags): F
   return fields
 }
 
-/** Puts the items of another splitter into envelopes. */
+/** Wraps the items of another splitter in envelopes. */
 export class Enveloping implements ItemSplitter {
   readonly #items: ItemSplitter
   readonly #fields: Fields

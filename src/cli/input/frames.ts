@@ -11,10 +11,10 @@ export function encodeFrame(item: Uint8Array): readonly [header: Uint8Array, ite
   return [header, item]
 }
 
-/** Items that each have their length before them. */
+/** Items that are each preceded by their length. */
 export class Frames implements ItemSplitter {
   readonly #maxBytes: number
-  /** Length of the item that comes, once that is known. */
+  /** Length of the next item, once it is known. */
   #length: number | undefined
   /** The bytes of the length or of the item so far: memory grows with the input, not with the length that it announces. */
   #pieces: Uint8Array[] = []

@@ -3,11 +3,11 @@ import { PassThrough, type Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { CommandError, EXIT } from '../errors.ts'
 
-/** What may come in while a commit is under way: the larger, the fewer commits. */
+/** How much input is buffered during a commit: the larger, the fewer commits. */
 const BUFFERED_BYTES = 1 << 20
 
 /**
- * Standard input in pieces, each of all that came since the last.
+ * Standard input in pieces, each with all bytes since the last one.
  * @throws the signal's reason, also between two pieces
  */
 export async function* standardInput(signal: AbortSignal): AsyncGenerator<Uint8Array> {
@@ -24,7 +24,7 @@ export async function* standardInput(signal: AbortSignal): AsyncGenerator<Uint8A
   }
 }
 
-/** Node takes a directory and a raw device for an empty input. Read as files, the one fails, and the other has its bytes. */
+/** Node takes a directory and a raw device for an empty input. Read as files, a directory fails, and a raw device has its bytes. */
 function inputStream(): Readable {
   const stats = fstatSync(0)
   const taken = stats.isDirectory() || stats.isBlockDevice()

@@ -6,7 +6,7 @@ const NEWLINE = 0x0a
 /** Lines of bytes, without their newlines. The last one needs none. */
 export class Lines implements ItemSplitter {
   readonly #maxBytes: number
-  /** The pieces of a line whose end has not come yet. */
+  /** The pieces of a line whose end has not arrived yet. */
   #pieces: Uint8Array[] = []
   #bytes = 0
 

@@ -10,7 +10,7 @@ import type { Pusher } from './pusher.ts'
 /** The most items per pop. */
 const BATCH_ITEMS = 1000
 
-/** What is moved, and how it is told. */
+/** Flags of `move`. */
 export interface MoveFlags {
   /** How many items; 1 if it is not given. */
   readonly count?: number
@@ -18,7 +18,7 @@ export interface MoveFlags {
   readonly json?: boolean
 }
 
-/** Takes items off one ring, and acknowledges each when another ring has it. */
+/** Takes items from one ring, and acknowledges each once another ring has it. */
 export class Mover {
   readonly #consumer: Consumer
   readonly #flags: MoveFlags
@@ -46,7 +46,7 @@ export class Mover {
     return this.#bytes
   }
 
-  /** The next items to be moved; none if there are no more, or all that were wanted are moved. */
+  /** The next items to move; none if there are no more, or enough were moved. */
   async next(): Promise<readonly TimedItems[]> {
     const { count = 1, skipDamage } = this.#flags
     const maxItems = Math.min(BATCH_ITEMS, count - this.#moved)
@@ -64,7 +64,7 @@ export class Mover {
     return []
   }
 
-  /** Pushes items, and acknowledges those that the other ring has, also if it takes only some. */
+  /** Pushes items, and acknowledges those that the other ring accepted, even if it accepted only some. */
   async move({ items, time }: TimedItems, pusher: Pusher): Promise<void> {
     const before = pusher.pushed
     try {
@@ -94,7 +94,7 @@ export class Mover {
     await this.#output.write(lines.join(''))
   }
 
-  /** Tells how many items were lost in all. */
+  /** Reports how many items were lost in all. */
   end(): void {
     this.#losses.sum()
   }

@@ -78,7 +78,7 @@ export async function pushStandardInput(
   }
 }
 
-/** Tells what lets a larger item in: a higher limit, or where the ring has no room for it, another one. */
+/** Adds how to push a larger item: with a higher limit, or in a larger ring. */
 function withWayOut(
   error: unknown,
   ring: string,

@@ -65,7 +65,7 @@ export class Pusher implements AsyncDisposable {
   }
 
   /**
-   * Pushes and makes visible, in as few commits as can be.
+   * Pushes items, in as few commits as possible.
    * @param time when the items were pushed to another ring, in milliseconds since 1970, for a ring that records it. Default: now
    * @throws the signal's reason, between two commits; {@link CommandError} if it is not to wait
    */

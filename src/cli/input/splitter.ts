@@ -4,7 +4,7 @@ import { CommandError, EXIT } from '../errors.ts'
 export interface ItemSplitter {
   /**
    * Appends the items that are complete with this piece.
-   * @throws {CommandError} the input is no good; what came before it was appended
+   * @throws {CommandError} the input is invalid; the items before it were appended
    */
   feed(chunk: Uint8Array, items: Uint8Array[]): void
   /** As `feed`, at the end of the input. */

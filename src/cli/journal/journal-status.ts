@@ -8,7 +8,7 @@ import { itemHeading, itemRow } from '../output/item-table.ts'
 import { shownRoles } from '../output/positions.ts'
 import { type Row, type Style, tableText } from '../output/style.ts'
 
-/** An operation that waits. */
+/** A pending operation. */
 interface Shown {
   readonly position: Position
   readonly bytes: number
@@ -26,11 +26,11 @@ export interface JournalReport {
   readonly shown: readonly Shown[]
   /** Whether a process on this machine holds the consumer's role. */
   readonly performing: boolean
-  /** Why not all could be read. */
+  /** Why some could not be read. */
   readonly problem: unknown
 }
 
-/** Operations may be large, and a report is for looking at. */
+/** Operations may be large, and a report is for people. */
 const START_BYTES = 256
 const NAME_COLUMNS = 9
 

@@ -6,7 +6,7 @@ import type { Problem } from '../device/check-ring.ts'
 import type { Surveyed } from '../device/survey.ts'
 import type { Style } from './style.ts'
 
-/** A device on one line: what is wrong with it, or that it is fine. */
+/** A device on one line: its problems, or that it is fine. */
 export function checkLine(
   survey: Surveyed,
   problems: readonly Problem[],

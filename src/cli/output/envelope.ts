@@ -11,7 +11,7 @@ export interface ShownItem extends PoppedItem {
   readonly head?: EnvelopeHead
 }
 
-/** Which of an item's bytes are its head. */
+/** Separates an item from its head. */
 export type Opener = (popped: PoppedItem, format: 1 | 2) => ShownItem
 
 export const envelopeFlag: TypedFlagParameter<boolean | undefined> = {
@@ -22,7 +22,7 @@ export const envelopeFlag: TypedFlagParameter<boolean | undefined> = {
 }
 
 /**
- * What the flags want opened.
+ * How the flags have items opened.
  * @throws {CommandError} frames have no place for a head
  */
 export function openerOf(flags: {
@@ -35,7 +35,7 @@ export function openerOf(flags: {
 }
 
 /**
- * Opens the envelope that an item is.
+ * Opens the envelope of an item.
  * @throws {CommandError} it is none
  */
 function openEnvelope(popped: PoppedItem, format: 1 | 2): ShownItem {

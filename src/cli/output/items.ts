@@ -14,9 +14,9 @@ import { TextWriter } from './text-writer.ts'
  */
 export type ItemForm = 'lines' | 'frames' | 'raw' | 'json'
 
-/** Bytes of items that are worth a write. */
+/** Bytes of buffered items after which they are written. */
 const ENOUGH = 1 << 16
-/** Items that are worth a write: they may have no bytes. */
+/** Buffered items after which they are written: they may be empty. */
 const MANY = 1000
 /** Bytes of an item that are turned into one piece of text. */
 const HEX_BYTES = 1 << 20
@@ -34,7 +34,7 @@ function encodeItems(
   return Buffer.concat(items.flatMap((shown) => [Buffer.from(start(shown)), shown.item, NEWLINE]))
 }
 
-/** What stands before an item on its line. */
+/** The text before an item on its line. */
 function start({ head }: ShownItem): string {
   return head === undefined ? '' : `${headText(head)}\t`
 }
@@ -57,7 +57,7 @@ function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
 }
 
-/** Where an item is, which one it is, and when it was pushed; the last two are known in format 2 only. */
+/** Position, number and push time of an item; the last two are known in format 2 only. */
 export function placeOf({ position, pushedAt }: Omit<PoppedItem, 'item'>, format: 1 | 2): object {
   return {
     position: formatPosition(position, format),

@@ -7,13 +7,13 @@ type SkippedDamage = Omit<Damage, 'missed' | 'device'>
 /** How long damage of the same kind is gathered. */
 const MORE_MS = 1000
 
-/** Writes to standard error which items a consumer does not get, when they are passed, and how many at the end. */
+/** Reports lost items on standard error as they are skipped, and their number at the end. */
 export class LossNotices implements Disposable {
   readonly #device: string
   readonly #json: boolean
   #damaged = 0
   #missed = 0
-  /** What was written for people last. */
+  /** The damage that was last shown. */
   #shown: SkippedDamage | undefined
   /** Damage of that kind since then. */
   #more: SkippedDamage[] = []
@@ -39,7 +39,7 @@ export class LossNotices implements Disposable {
     if (!this.#json) this.#shown = damage
   }
 
-  /** Whether it is the same damage again, as in many items of one batch: it is written once a second. */
+  /** Whether it is more of the same damage, as in many items of one batch: that is written once a second. */
   #isMore(damage: SkippedDamage): boolean {
     const shown = this.#shown
     if (shown?.structure !== damage.structure || shown.problem !== damage.problem) return false
@@ -48,7 +48,7 @@ export class LossNotices implements Disposable {
     return true
   }
 
-  /** Writes how much damage there was since, if there was any. */
+  /** Writes how much more damage there was, if any. */
   #showMore(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
@@ -79,7 +79,7 @@ export class LossNotices implements Disposable {
     this.#write({ event: 'lost', damagedItems: damaged, missedItems: missed }, what)
   }
 
-  /** Writes what is not written yet. */
+  /** Writes the rest. */
   [Symbol.dispose](): void {
     this.#showMore()
   }

@@ -48,7 +48,7 @@ function noticeText(event: Failure, position: string): string {
   return notice(position, `went to the dead letter ring ${tried}: ${reasonOf(error)}`)
 }
 
-/** Tells that a command could not be started for an item. */
+/** Reports that a command could not be started for an item. */
 export function tellNotStarted(
   { json, format }: NoticeOptions,
   at: bigint,

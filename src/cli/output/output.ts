@@ -11,14 +11,14 @@ const GRACE_MS = 1000
 const writeCall = promisify(write)
 const fdatasyncCall = promisify(fdatasync)
 
-/** Standard output whose writes resolve once the data is taken. */
+/** Standard output whose writes resolve once the data is accepted. */
 export interface Output {
   /** A stream is a pipe, a socket, or closed. */
   readonly kind: 'file' | 'terminal' | 'stream'
   /** Columns of the terminal; 80 where there is none. */
   readonly columns: number
   /**
-   * Resolves when the file, pipe or terminal has taken all of it.
+   * Resolves when the file, pipe or terminal has accepted all of it.
    * @throws {Stopped} SIGPIPE: the reader is gone; or the reason of the signal, if it takes too long
    */
   write(data: Uint8Array | string): Promise<void>
@@ -31,7 +31,7 @@ export function standardOutput(signal: AbortSignal): Output {
   const kind = kindOfOutput()
   return {
     kind,
-    // One that does not know its size says 0.
+    // A terminal that does not know its size reports 0.
     columns: process.stdout.columns || 80,
     write: (data) => translated(kind === 'file' ? writeFile(data) : writeStream(data, signal)),
     flush: () => (kind === 'file' ? translated(fdatasyncCall(STDOUT)) : Promise.resolve()),

@@ -1,6 +1,6 @@
 import { safeText } from '../../text/render.ts'
 
-/** How long a command waits before it says so: most waits are over by then. */
+/** How long a command waits before it reports that it waits: most waits are over by then. */
 export const NOTICE_AFTER_MS = 1000
 
 /** Writes a notice on standard error. */
@@ -8,7 +8,7 @@ export function tell(text: string): void {
   process.stderr.write(`sbr: ${safeText(text)}\n`)
 }
 
-/** Prints to the terminal on standard error what scripts do not need: how a command ended, what it waits for. */
+/** Prints to the terminal on standard error, for people only: how a command ended, what it waits for. */
 export function tellPerson(text: string, json = false): void {
   if (!json && process.stderr.isTTY === true) tell(text)
 }
@@ -19,7 +19,7 @@ export function tellLater(notice: () => void): Disposable {
   return { [Symbol.dispose]: () => clearTimeout(timer) }
 }
 
-/** Tells that a consumer finds nothing, once. */
+/** Reports once that a consumer finds no items. */
 export function tellIdle(device: string, json = false): Disposable {
   return tellLater(() => tellPerson(`${device} is empty; waiting for items`, json))
 }

@@ -1,15 +1,15 @@
-/** Nothing is shown before that, because most files are small. */
+/** Nothing is shown before this time, because most files are small. */
 const PROGRESS_AFTER_MS = 500
 const REDRAW_MS = 100
 const BAR_COLUMNS = 30
 
 /** Shows how far a long run of writes has come. */
 export interface Progress extends Disposable {
-  /** To be called now and then. */
+  /** Call it repeatedly. */
   update(doneBytes: number, totalBytes: number): void
 }
 
-/** Where it is shown. */
+/** The stream that shows it. */
 export interface ProgressStream {
   readonly isTTY?: boolean
   write(text: string): unknown

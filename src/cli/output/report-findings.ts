@@ -56,7 +56,7 @@ function batches({ format, log }: RingReport): string {
   return format === 1 || log === undefined ? '' : `, ${counted(log.batches, 'sound batch', 'es')}`
 }
 
-/** A finding, and those right after it that only tell of other places. */
+/** A finding, and those after it that differ only in their place. */
 interface Alike {
   readonly first: Finding
   last: Finding
@@ -105,7 +105,7 @@ function location(offset: number): string {
   return `byte ${grouped(offset)}`
 }
 
-/** The lines are ours, but their parts may come from a device. */
+/** Makes lines safe: parts of them may come from a device. */
 function safe(lines: string): string {
   return lines.split('\n').map(safeText).join('\n')
 }

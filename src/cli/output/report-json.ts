@@ -10,7 +10,7 @@ import { shownRoles } from './positions.ts'
 import { errorObject } from './render-error.ts'
 import { TextWriter } from './text-writer.ts'
 
-/** What a report of a ring shows. */
+/** The content of a report. */
 export interface ReportOptions extends Circumstances {
   /** The most items that are shown. */
   readonly items: number

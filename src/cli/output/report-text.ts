@@ -14,7 +14,7 @@ import { TextWriter } from './text-writer.ts'
 
 const NAME_COLUMNS = 8
 
-/** Writes a ring's state as text: its first items, then, where it stays in sight, what is to be known and done. */
+/** Writes a ring's state as text: its first items, and then, where they stay visible, state and next steps. */
 export async function writeText(
   output: Output,
   state: RingInspection,
@@ -89,7 +89,7 @@ function summary(state: RingInspection, options: ReportOptions, style: Style): r
   ]
 }
 
-/** What is to be done, and below it each command on a line of its own, so that it can be copied. */
+/** The next steps, each command on a line of its own, so that it can be copied. */
 function stepsText(steps: readonly NextStep[], style: Style): string {
   const indent = ' '.repeat(NAME_COLUMNS + 4)
   return steps

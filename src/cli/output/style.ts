@@ -3,24 +3,24 @@ import { grouped, isoTime } from '../../text/render.ts'
 import type { Output } from './output.ts'
 import { wrap } from './wrap.ts'
 
-/** What a part of a report tells: that all is well, that it needs attention, or a detail. */
+/** The tone of a part of a report: all is well, needs attention, or a detail. */
 export type Tone = 'good' | 'bad' | 'faint'
 
-/** How a report writes numbers and times, and what it lays weight on. */
+/** How a report writes numbers and times, and what it emphasises. */
 export interface Style {
-  /** Where lines end; without a terminal they do not. */
+  /** The width of lines; infinite without a terminal. */
   readonly columns: number
   /** `6.7 MiB` for people, `7,012,352 bytes` exactly. */
   bytes(count: number): string
-  /** When something was, by a clock of a device: `4 min ago` for people, `at 2026-01-02T03:04:05.000Z` exactly. */
+  /** A time, by a clock of a device: `4 min ago` for people, `at 2026-01-02T03:04:05.000Z` exactly. */
   when(ms: number): string
   /** A position as the ring's format writes it: for people, of format 2, the number of the item: `#99,954`. */
   position(text: string): string
-  /** Colours a text, where standard output has colours; NO_COLOR and FORCE_COLOR have their say. */
+  /** Colours a text, if standard output has colours; NO_COLOR and FORCE_COLOR are honoured. */
   paint(tone: Tone | undefined, text: string): string
 }
 
-/** How a text is written for this output: for people at a terminal, unless they want it exactly; else as scripts have always read it. */
+/** The style for this output: for people at a terminal, unless they ask for exact values; otherwise stable, for scripts. */
 export function styleFor(
   { kind, columns }: Pick<Output, 'kind' | 'columns'>,
   exact = false,
@@ -59,7 +59,7 @@ export function humanBytes(count: number): string {
   let value = count
   let unit = ''
   for (const next of UNITS) {
-    // What would be rounded to 1024.0 is one of the next.
+    // A value that would be rounded to 1024.0 is one of the next unit.
     if (value < 1023.95) break
     value /= 1024
     unit = next
@@ -74,7 +74,7 @@ const SPANS = [
   { name: 's', ms: 1000 },
 ] as const
 
-/** `4 min ago`, `in 2 h` by a clock that is ahead, `just now`; what no calendar has is written exactly. */
+/** `4 min ago`, `in 2 h` by a clock that is ahead, `just now`; an invalid time is written in full. */
 export function humanTime(ms: number, now: number): string {
   const span = Math.abs(now - ms)
   const unit = SPANS.find((one) => span >= one.ms)
@@ -84,7 +84,7 @@ export function humanTime(ms: number, now: number): string {
   return now >= ms ? `${length} ago` : `in ${length}`
 }
 
-/** A name, what it is, and how that is. */
+/** A name, a value, and its tone. */
 export type Row = readonly [name: string, value: string, tone?: Tone | undefined]
 
 /** Names and values in two columns; a long value continues below its start. */

@@ -1,6 +1,6 @@
 import type { Output } from './output.ts'
 
-/** Characters that are kept until it is worth a write. */
+/** Characters that are buffered before a write. */
 const ENOUGH = 1 << 16
 
 /** Writes many small texts in few writes. */

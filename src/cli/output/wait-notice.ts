@@ -2,12 +2,12 @@ import { safeText } from '../../text/render.ts'
 import { shellWord } from '../../util/shell-word.ts'
 import { NOTICE_AFTER_MS } from './person.ts'
 
-/** What a producer waits for. */
+/** Why a producer waits. */
 export type Obstacle = 'full' | 'suspended' | 'full or suspended'
 
 /**
- * Reports that a command waits, and for what: once per wait. A ring with a busy consumer is full for moments, all the time, which is
- * not worth a notice.
+ * Reports that a command waits, and for what: once per wait. A ring with a busy consumer is full for moments all the time, which is
+ * not reported.
  */
 export class WaitNotice {
   readonly #device: string
@@ -22,7 +22,7 @@ export class WaitNotice {
     this.#write = write
   }
 
-  /** To be called again and again while it waits. */
+  /** Call it repeatedly while waiting. */
   waits(why: Obstacle): void {
     const now = performance.now()
     if (this.#waiting?.why !== why) this.#waiting = { why, since: now, isWritten: false }

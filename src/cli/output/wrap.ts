@@ -30,7 +30,7 @@ export function row(name: string, meaning: string, nameColumns: number, columns:
   return `${start}\n${wrap(meaning, columns, indent)}`
 }
 
-/** What is worth aligning; the few that are longer stand on their own. */
+/** The longest name that is aligned; the few longer ones have lines of their own. */
 const MOST_NAME_COLUMNS = 24
 
 /** Names and what they mean, aligned. */
