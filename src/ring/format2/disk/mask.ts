@@ -35,8 +35,9 @@ function isPowerOfTwo(value: number): boolean {
 }
 
 function wordAt(bytes: Uint8Array, at: number): number {
-  const [first = 0, second = 0, third = 0, fourth = 0] = bytes.subarray(at, at + WORD_BYTES)
-  return first | (second << 8) | (third << 16) | (fourth << 24)
+  let word = 0
+  for (let byte = 0; byte < WORD_BYTES; byte++) word |= (bytes[at + byte] ?? 0) << (8 * byte)
+  return word
 }
 
 function isNear(word: number): boolean {
