@@ -1,7 +1,8 @@
 import { mkdtemp, open, rm, statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { poolEngine } from '../../src/block/file/engine/pool.ts'
 import { syncEngine } from '../../src/block/file/engine/sync.ts'
 import { FileBlockDevice } from '../../src/block/file/index.ts'
 import { promptRead } from '../../src/block/file/io/prompt.ts'
@@ -34,6 +35,34 @@ test('a file is read at once as last written, also through a partition', async (
   expect(device.readNow(9, found)).toBe(true)
   expect(found).toEqual(new Uint8Array(512).fill(8))
   expect(partition.readNow(8, found)).toBe(false)
+})
+
+test('a small read of what is in memory needs no other thread; a large one does', async () => {
+  await using device = await file('at once')
+  await device.write(9, [new Uint8Array(512).fill(7)])
+  const threads = vi.spyOn(poolEngine, 'read')
+  const found = new Uint8Array(64 << 10)
+  await device.read(0, [found])
+  expect(found.subarray(9 * 512, 10 * 512)).toEqual(new Uint8Array(512).fill(7))
+  expect(threads).not.toHaveBeenCalled()
+  await device.read(0, [found.subarray(0, 512), found.subarray(512, 1024)])
+  expect(threads).toHaveBeenCalledTimes(1)
+  await device.resize(256)
+  await device.read(0, [new Uint8Array(128 << 10)])
+  expect(threads).toHaveBeenCalledTimes(2)
+  threads.mockRestore()
+})
+
+test('a loop of small reads lets the rest of the program have its turns', async () => {
+  await using device = await file('loop')
+  const found = new Uint8Array(512)
+  let isDue = false
+  setTimeout(() => {
+    isDue = true
+  }, 1)
+  // Without turns it would end by itself, long after.
+  for (let reads = 0; reads < 1_000_000 && !isDue; reads++) await device.read(0, [found])
+  expect(isDue).toBe(true)
 })
 
 test('a file opened with direct I/O or another engine is not read at once', async () => {

@@ -23,6 +23,8 @@ const TIMEOUT_MS = 240_000
 const CHILD_TIMEOUT_MS = 30_000
 const WRITES = ['pwrite64', 'pwritev', 'fdatasync', 'fsync']
 const READS = ['pread64', 'preadv']
+/** Reads of what is in memory. It is never there, so that each is followed by one of those above. */
+const AT_ONCE = 'preadv2'
 
 /** What the program with both sides says. */
 type Said =
@@ -113,12 +115,12 @@ function spread(count: number, some: number): readonly number[] {
 
 /** How many system calls of each kind move the ring's data when nothing fails. */
 async function countCalls(ring: Ring): Promise<ReadonlyMap<string, number>> {
-  const { failed } = await run(ring, `trace=${[...WRITES, ...READS]}`)
+  const { failed } = await run(ring, `trace=${[...WRITES, ...READS, AT_ONCE]}`)
   expect(failed).toEqual([])
   const log = readFileSync(join(directory, 'strace'), 'utf8')
   const counts = new Map<string, number>()
   for (const [, call = ''] of log.matchAll(/^\d+ +(\w+)\(/gm)) {
-    counts.set(call, (counts.get(call) ?? 0) + 1)
+    if (call !== AT_ONCE) counts.set(call, (counts.get(call) ?? 0) + 1)
   }
   return counts
 }
@@ -146,7 +148,15 @@ async function run({ format, durability }: Ring, expression: string): Promise<Ou
   const child = [script, path, SEED, COUNT, format, durability].map(String)
   const { stdout } = await promisify(execFile)(
     'strace',
-    [...trace, '-e', expression, process.execPath, ...child],
+    [
+      ...trace,
+      '-e',
+      `inject=${AT_ONCE}:error=EAGAIN`,
+      '-e',
+      expression,
+      process.execPath,
+      ...child,
+    ],
     { env, timeout: CHILD_TIMEOUT_MS },
   )
   const said: Said[] = stdout

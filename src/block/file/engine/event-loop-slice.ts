@@ -22,7 +22,8 @@ async function waitForTime(): Promise<void> {
   } while (!hasTime())
 }
 
-function hasTime(): boolean {
+/** Whether this turn of the event loop has time left for calls that complete immediately. */
+export function hasTime(): boolean {
   const now = performance.now()
   if (began === undefined) {
     began = now
