@@ -1,8 +1,8 @@
 import { RingError } from '../errors.ts'
 import type { BadBlock } from '../ring/format2/disk/block.ts'
 import { textOf } from '../ring/format2/disk/block.ts'
+import { featuresOf } from '../ring/format2/disk/describe-ring.ts'
 import type { UnknownFeatures } from '../ring/format2/disk/superblock.ts'
-import { featuresOf } from '../ring/format2/disk/superblock-copy.ts'
 import { shellWord } from '../util/shell-word.ts'
 
 /** Each error of a pool, with what to do about it. */

@@ -2,9 +2,10 @@ import type { BlockDevice, BlockInfo } from '../../../block/device.ts'
 import { readRange } from '../../../block/read-range.ts'
 import { RingError } from '../../../errors.ts'
 import { notInitialised } from '../../report/signatures.ts'
+import { describeRing, featuresOf } from './describe-ring.ts'
 import { GUARD_BYTES, isGuarded } from './guard.ts'
 import type { UnknownFeatures } from './superblock.ts'
-import { describeRing, featuresOf, type SoundCopy } from './superblock-copy.ts'
+import type { SoundCopy } from './superblock-copy.ts'
 
 // Why a device is not one ring of this version, in words. Loaded when a device is refused.
 

@@ -1,4 +1,4 @@
-import { type BadBlock, formatUuid, isBad } from './block.ts'
+import { type BadBlock, isBad } from './block.ts'
 import type { Superblock, UnknownFeatures } from './superblock.ts'
 
 /** An offset where a superblock may be, and what was found there. */
@@ -22,20 +22,20 @@ export function isUnknown(superblock: SoundCopy['superblock']): superblock is Un
   return 'incompatible' in superblock
 }
 
+const SAID = ['blockSize', 'deviceBytes', 'dataOffset', 'dataBlocks', 'overwrites', 'name'] as const
+
 /** Whether two copies say the same. */
 export function isSameRing(one: SoundCopy['superblock'], other: SoundCopy['superblock']): boolean {
-  return describeRing(one) === describeRing(other)
-}
-
-/** A superblock as text, for people and for comparing. */
-export function describeRing(superblock: SoundCopy['superblock']): string {
-  if (isUnknown(superblock)) return `features that are unknown (${featuresOf(superblock)})`
-  const { uuid, blockSize, deviceBytes, dataOffset, dataBlocks, overwrites, name } = superblock
-  const rest = { blockSize, deviceBytes, dataOffset, dataBlocks, overwrites, name }
-  return `${formatUuid(uuid)} ${JSON.stringify(rest)}`
-}
-
-/** Features that this version does not know, for people. */
-export function featuresOf({ incompatible, readOnlyCompatible }: UnknownFeatures): string {
-  return `incompatible ${incompatible}, read-only compatible ${readOnlyCompatible}`
+  if (isUnknown(one) || isUnknown(other)) {
+    return (
+      isUnknown(one) &&
+      isUnknown(other) &&
+      one.incompatible === other.incompatible &&
+      one.readOnlyCompatible === other.readOnlyCompatible
+    )
+  }
+  return (
+    SAID.every((field) => one[field] === other[field]) &&
+    one.uuid.every((byte, at) => byte === other.uuid[at])
+  )
 }

@@ -1,0 +1,16 @@
+import { formatUuid } from './block.ts'
+import type { UnknownFeatures } from './superblock.ts'
+import { isUnknown, type SoundCopy } from './superblock-copy.ts'
+
+/** A superblock as text, for people. */
+export function describeRing(superblock: SoundCopy['superblock']): string {
+  if (isUnknown(superblock)) return `features that are unknown (${featuresOf(superblock)})`
+  const { uuid, blockSize, deviceBytes, dataOffset, dataBlocks, overwrites, name } = superblock
+  const rest = { blockSize, deviceBytes, dataOffset, dataBlocks, overwrites, name }
+  return `${formatUuid(uuid)} ${JSON.stringify(rest)}`
+}
+
+/** Features that this version does not know, for people. */
+export function featuresOf({ incompatible, readOnlyCompatible }: UnknownFeatures): string {
+  return `incompatible ${incompatible}, read-only compatible ${readOnlyCompatible}`
+}
