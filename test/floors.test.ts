@@ -21,6 +21,7 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
     'ring/names',
     'ring/roles',
     'ring/format',
+    'ring/hints',
     'ring/lease-types',
     'ring/trace',
     'ring/report/',

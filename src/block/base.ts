@@ -303,6 +303,7 @@ export abstract class BaseBlockDevice implements BlockDevice {
       const inner = await this.doClaim(role, options)
       let released: Promise<void> | undefined
       const claim: BlockClaim = {
+        ...inner,
         release: () => {
           released ??= inner.release().finally(() => this.#claims.delete(claim))
           return released

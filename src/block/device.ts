@@ -65,12 +65,31 @@ export interface ClaimOptions extends AskOptions {
    * {@link AskOptions.key}: only the claim's holder may write for its role, so other processes ask it to.
    */
   readonly onRequest?: (request: string) => Promise<string>
+  /** Called with each of the {@link BlockHints} of the other end: the holder of {@link peer}, or one whose `peer` is this role. */
+  readonly onHint?: () => void
+  /** The role whose holder on this machine is to be connected to for hints, with `onHint`. */
+  readonly peer?: string
+}
+
+/**
+ * Hints between the holders of two roles on this machine: that something has changed, and nothing else. One may be missing, late, or wrong,
+ * because any process that has read the device can be at the other end.
+ */
+export interface BlockHints {
+  /** Whether somebody is at the other end. */
+  readonly connected: boolean
+  /** Asks for one: of the next change, or of one since the last hint. */
+  expect(): void
+  /** Says that something has changed, if a hint is expected. */
+  give(): void
 }
 
 /** A role that this process holds until it releases it or dies. */
 export interface BlockClaim {
   /** Releases the role. Never fails; a second call does nothing. */
   release(): Promise<void>
+  /** With {@link ClaimOptions.onHint}; absent where there are none. */
+  readonly hints?: BlockHints
 }
 
 /** The holder of a role. */

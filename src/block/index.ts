@@ -13,6 +13,7 @@ export {
   type BlockCapabilities,
   type BlockClaim,
   type BlockDevice,
+  type BlockHints,
   type BlockHolder,
   type BlockInfo,
   type BlockWatch,

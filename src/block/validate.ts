@@ -98,6 +98,8 @@ const CLAIM_KINDS: OptionKinds<ClaimOptions> = {
   ...ASK_KINDS,
   holder: 'string',
   onRequest: 'function',
+  onHint: 'function',
+  peer: 'string',
 }
 
 /**
@@ -130,6 +132,7 @@ export function checkClaimOptions(options: ClaimOptions): void {
   if (options.holder === undefined) {
     throw new TypeError('a claim has to name its holder: { holder: string }')
   }
+  if (options.peer !== undefined) checkRole(options.peer)
 }
 
 /**

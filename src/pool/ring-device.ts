@@ -80,6 +80,7 @@ export class PoolRingDevice extends DevicePart {
     if (!ROLES_OF_RING.some((each) => each === role)) return claim
     this.#held++
     return {
+      ...claim,
       release: async () => {
         this.#held--
         await claim.release()

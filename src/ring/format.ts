@@ -1,6 +1,7 @@
 import type { PooledBuffer } from '../block/buffer-pool.ts'
 import type { BlockDevice, BlockInfo } from '../block/device.ts'
 import type { Position } from '../position.ts'
+import type { RoleHints } from './hints.ts'
 import type { InspectOptions, RingInspection } from './inspection.ts'
 import type {
   AttachOptions,
@@ -51,6 +52,8 @@ export type RoomFor = (
 export interface QueueProducer extends Producer {
   /** Of the memory in which large items are kept, so that they are written from there. */
   readonly roomFor: RoomFor
+  /** Of the consumer. */
+  readonly hints: RoleHints
 }
 
 /** What `attachProducer` returns. */
@@ -83,6 +86,8 @@ export interface QueueConsumer extends Consumer {
   mayHaveNews(from: Position, maxAgeMs: number, isLikely: boolean): Promise<boolean>
   /** Whether `mayHaveNews` would say no, found out synchronously; false if the device cannot be read that way. */
   hasNoNewsNow(from: Position, maxAgeMs: number): boolean
+  /** Of the producer. */
+  readonly hints: RoleHints
   /** As `LogFront.jumps`; 0 where nothing is jumped over. */
   readonly jumps: number
 }

@@ -5,6 +5,14 @@ import { expect, test, vi } from 'vitest'
 import { FileWatches, Listeners, watchFile } from '../../src/block/file/watch.ts'
 import { temporaryFolder } from '../cli/cli.ts'
 
+const FAKED = [
+  'setTimeout',
+  'clearTimeout',
+  'setImmediate',
+  'clearImmediate',
+  'performance',
+] as const
+
 test('a watch that the system refuses is reported once, and says that it does not work', () => {
   using folder = temporaryFolder()
   const path = join(folder.path, 'ring')
@@ -52,7 +60,7 @@ test('all listeners of one file share a watch, which ends with the last one', ()
 })
 
 test('changes in quick succession are reported together if the listeners take long', () => {
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+  vi.useFakeTimers({ toFake: [...FAKED] })
   try {
     let tells = 0
     const listeners = new Listeners()
@@ -68,7 +76,10 @@ test('changes in quick succession are reported together if the listeners take lo
     listeners.all.add(() => undefined)
     tells = 0
     // First 50 ms at once, with what comes back meanwhile, then a tenth of the time.
-    for (let changes = 0; changes < 100; changes++) listeners.notify()
+    for (let changes = 0; changes < 100; changes++) {
+      listeners.notify()
+      vi.advanceTimersByTime(0)
+    }
     expect(tells).toBe(14)
     for (let ms = 0; ms < 4000; ms++) {
       vi.advanceTimersByTime(1)
@@ -92,7 +103,7 @@ test('changes in quick succession are reported together if the listeners take lo
 })
 
 test('a change is reported within 50 ms even if the listeners take very long', () => {
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+  vi.useFakeTimers({ toFake: [...FAKED] })
   try {
     let tells = 0
     const listeners = new Listeners()
@@ -106,6 +117,49 @@ test('a change is reported within 50 ms even if the listeners take very long', (
       vi.advanceTimersByTime(50)
       expect(tells).toBe(changes)
     }
+    listeners.close()
+  } finally {
+    vi.useRealTimers()
+  }
+})
+
+test('many are told in slices, between which something else can happen', () => {
+  vi.useFakeTimers({ toFake: [...FAKED] })
+  try {
+    const all = Array.from({ length: 100 }, (_, number) => number)
+    const told: number[] = []
+    let slices = 0
+    let slice = 0
+    let longest = 0
+    const listeners = new Listeners()
+    for (const number of all) {
+      listeners.all.add(() => {
+        told.push(number)
+        if (told.length === all.length + 50) listeners.notify()
+        longest = Math.max(longest, ++slice)
+        vi.advanceTimersByTime(0.1)
+      })
+    }
+    const elsewhere = (): void => {
+      slices++
+      slice = 0
+      if (told.length < all.length) setImmediate(elsewhere)
+    }
+    listeners.notify()
+    // Several changes together.
+    listeners.notify()
+    expect(told).toEqual([])
+    vi.advanceTimersByTime(9)
+    expect(told).toEqual([])
+    setImmediate(elsewhere)
+    vi.advanceTimersByTime(100)
+    expect(told).toEqual(all)
+    expect(slices).toBeGreaterThan(10)
+    expect(longest).toBeLessThan(20)
+    // A change while they are told: each is told of it.
+    listeners.notify()
+    vi.advanceTimersByTime(1000)
+    expect(told).toEqual([...all, ...all, ...all])
     listeners.close()
   } finally {
     vi.useRealTimers()

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import type { RoleHints } from '../../src/ring/hints.ts'
 import { Waiter } from '../../src/ring/queue/poll.ts'
 import { FakeClock } from '../helpers/fake-clock.ts'
 import { HookedDevice } from '../helpers/hooked.ts'
@@ -140,4 +141,49 @@ test('an unreported change makes it look more often', async () => {
   waiter.reset()
   expect(Math.max(...(await pauses(waiter, clock, 20)))).toBe(250)
   waiter.close()
+})
+
+test('where the other side tells of what it changes, the device is not listened to', async () => {
+  const device = await smallRing()
+  const clock = new FakeClock()
+  const wakes: string[] = []
+  let expected = 0
+  let connected = true
+  const given = {
+    get connected() {
+      return connected
+    },
+    expect: () => expected++,
+    give: () => undefined,
+  }
+  const hints: RoleHints = { given }
+  const hint = (): void => hints.onHint?.()
+  const waiter = new Waiter(device, clock, {}, (by) => wakes.push(by))
+  waiter.listen(hints)
+  const first = waiter.pause()
+  await device.write(1, [new Uint8Array(512)])
+  await clock.settle()
+  expect(wakes).toEqual([])
+  hint()
+  await first
+  // One that comes between two pauses ends the next.
+  hint()
+  await waiter.pause()
+  expect(wakes).toEqual(['hint', 'hint'])
+  expect(expected).toBe(2)
+  // After each look that shows nothing, another is expected.
+  let looks = 0
+  const second = waiter.pause(undefined, () => ++looks < 4)
+  for (let times = 0; times < 4; times++) hint()
+  await second
+  expect(expected).toBe(2 + 1 + 3)
+  // Without it, the device is.
+  connected = false
+  const third = waiter.pause()
+  await device.write(1, [new Uint8Array(512)])
+  await third
+  expect(wakes).toHaveLength(2 + 4 + 1)
+  waiter.close()
+  hint()
+  expect(clock.now()).toBe(0)
 })

@@ -1,5 +1,6 @@
 import { fstatSync } from 'node:fs'
 import { unlink } from 'node:fs/promises'
+import type { Socket } from 'node:net'
 import { BlockError } from '../../errors.ts'
 import type { AskOptions, BlockClaim, BlockHolder, ClaimOptions } from '../device.ts'
 import type { Native } from '../native/calls.ts'
@@ -9,8 +10,9 @@ import { ownUser } from '../native/runtime.ts'
 import { claimedError } from '../validate.ts'
 import { placeOfRole } from '../wrap/role-below.ts'
 import { type ClaimAddress, claimAddress, type Spelling } from './address.ts'
-import { converse, type Occupant } from './client.ts'
+import { connectForHints, converse, type Occupant } from './client.ts'
 import { publishObstruction, publishStranger } from './events.ts'
+import { ClaimHints } from './hints.ts'
 import { isListening } from './listening.ts'
 import { isRoleLocked, type Lock, lockRole } from './lock.ts'
 import { cannotWrite, isForeign } from './permission.ts'
@@ -76,21 +78,49 @@ export async function acquireClaim(
   if (lock.kind === 'obstructed') publishObstruction(target.device, role)
   const lockFd = lock.kind === 'held' ? lock.fd : undefined
   const servers: ClaimServer[] = []
+  const hints = hintsFor(target, role, options)
   const release = async (): Promise<void> => {
+    hints?.close()
     await Promise.all(servers.map((server) => server.close()))
     await closeQuietly(lockFd)
   }
   try {
     for (const known of withAliases(target)) {
-      const server = new ClaimServer(nameOf(known, role), options)
+      const server = new ClaimServer(nameOf(known, role), options, { hints })
       servers.push(server)
       await takeNames({ target: known, role, options, server, lock })
     }
-    return { release }
+    return { release, ...(hints && { hints }) }
   } catch (error) {
     await release()
     throw error
   }
+}
+
+function hintsFor(
+  target: ClaimTarget,
+  role: string,
+  { onHint, peer, key }: ClaimOptions,
+): ClaimHints | undefined {
+  if (onHint === undefined) return undefined
+  if (peer === undefined) return new ClaimHints(onHint)
+  const call = (): Promise<Socket | undefined> => connectTo(target, peer, key)
+  return new ClaimHints(onHint, { call, yields: role < peer })
+}
+
+/** Connects to a role's holder on this machine for hints. */
+async function connectTo(
+  target: ClaimTarget,
+  role: string,
+  readKey: AskOptions['key'],
+): Promise<Socket | undefined> {
+  for (const known of withAliases(target)) {
+    for (const path of addressOf(known, role).paths) {
+      const socket = await connectForHints(path, { name: nameOf(known, role), readKey })
+      if (socket !== undefined) return socket
+    }
+  }
+  return undefined
 }
 
 /** Sends a request to the role's holder on this machine. */

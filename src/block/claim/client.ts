@@ -1,5 +1,7 @@
+import type { Socket } from 'node:net'
 import type { NativeSockets, Peer } from '../native/sockets.ts'
 import { ASK_TIMEOUT_MS } from '../validate.ts'
+import { HINTS_ANSWER, HINTS_REQUEST } from './hints.ts'
 import { newNonce, type ReadKey } from './proof.ts'
 import { parseChallenge, parseReply, questionLine, type Reply } from './protocol.ts'
 import { dial, dialByCalls, type Wire } from './wire.ts'
@@ -40,6 +42,25 @@ export async function converse(path: string, conversation: Conversation): Promis
   } finally {
     wire.close()
   }
+}
+
+/** Connects to the holder that listens at a path, for hints; undefined if none does, or it gives none. Never fails. */
+export async function connectForHints(
+  path: string,
+  { name, readKey }: Pick<Conversation, 'name' | 'readKey'>,
+): Promise<Socket | undefined> {
+  const wire = await dial(path, ASK_TIMEOUT_MS)
+  if (typeof wire === 'string') return undefined
+  wire.unref()
+  try {
+    const asked = { name, readKey, request: HINTS_REQUEST, native: undefined }
+    const occupant = await question(wire, asked)
+    if (occupant.kind === 'holder' && occupant.answer === HINTS_ANSWER) return wire.detach()
+  } catch {
+    // Without its key, the device cannot be read now.
+  }
+  wire.close()
+  return undefined
 }
 
 async function question(wire: Wire, { name, readKey, request }: Conversation): Promise<Occupant> {

@@ -2,6 +2,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import type { ClaimOptions } from '../device.ts'
 import { hostName } from '../native/runtime.ts'
 import { ASK_TIMEOUT_MS } from '../validate.ts'
+import { type ClaimHints, HINTS_ANSWER, HINTS_REQUEST } from './hints.ts'
 import { patience } from './patience.ts'
 import { newNonce } from './proof.ts'
 import {
@@ -23,11 +24,26 @@ const CONNECTIONS = { burst: 64, perSecond: 64 } as const
 /** The rate of requests that are handed on: each may cost a durable write. */
 const REQUESTS = { burst: 32, perSecond: 16 } as const
 
+/** What a {@link ClaimServer} may be made with. */
+interface ClaimServerOptions {
+  /** Takes connections for hints. */
+  readonly hints?: ClaimHints | undefined
+  /** Monotonic milliseconds. */
+  readonly now?: (() => number) | undefined
+}
+
+/** The holder's last line, and whether the connection is kept for hints. */
+interface ReplyLine {
+  readonly line: string
+  readonly stays: boolean
+}
+
 /** The side of a role's holder that other processes talk to. */
 export class ClaimServer {
   readonly #name: string
   readonly #options: ClaimOptions
   readonly #greeting: Greeting
+  readonly #hints: ClaimHints | undefined
   readonly #servers: Server[] = []
   readonly #sockets = new Set<Socket>()
   readonly #connections: RateLimit
@@ -35,9 +51,9 @@ export class ClaimServer {
 
   /**
    * @param name identifies device and role, the same for every process
-   * @param now monotonic milliseconds
    */
-  constructor(name: string, options: ClaimOptions, now?: () => number) {
+  constructor(name: string, options: ClaimOptions, { hints, now }: ClaimServerOptions = {}) {
+    this.#hints = hints
     this.#name = name
     this.#connections = new RateLimit(CONNECTIONS, now)
     this.#requests = new RateLimit(REQUESTS, now)
@@ -89,15 +105,18 @@ export class ClaimServer {
       clearInterval(timer)
       this.#sockets.delete(socket)
     })
-    this.#challenge(socket)
+    this.#challenge(socket, () => clearInterval(timer))
   }
 
-  /** Challenges, and takes one line. */
-  #challenge(socket: Socket): void {
+  /**
+   * Challenges, and takes one line.
+   * @param keep called if the connection stays
+   */
+  #challenge(socket: Socket, keep: () => void): void {
     const challenge = newNonce()
     const lines = new LineReader()
     let asked = false
-    socket.on('data', (chunk: Buffer) => {
+    const receive = (chunk: Buffer): void => {
       lines.add(chunk)
       const line = lines.take()
       if (lines.tooLong || (line !== undefined && asked) || lines.take() !== undefined) {
@@ -107,22 +126,34 @@ export class ClaimServer {
       if (line === undefined) return
       asked = true
       this.#reply(challenge, line).then(
-        (reply) => (reply === undefined ? socket.destroy() : socket.end(reply)),
+        (reply) => {
+          if (reply === undefined) socket.destroy()
+          else if (!reply.stays || this.#hints === undefined) socket.end(reply.line)
+          else {
+            socket.off('data', receive)
+            keep()
+            socket.write(reply.line)
+            this.#hints.accept(socket)
+          }
+        },
         () => socket.destroy(),
       )
-    })
+    }
+    socket.on('data', receive)
     socket.write(challengeLine(challenge))
   }
 
   /** The reply to an asker's line; undefined if the line is invalid or unproven. */
-  async #reply(challenge: string, line: string): Promise<string | undefined> {
+  async #reply(challenge: string, line: string): Promise<ReplyLine | undefined> {
     const binding = { name: this.#name, challenge }
     const question = parseQuestion(line)
     if (question === undefined) return undefined
     const key = await this.#options.key?.()
     if (!isProven(key, binding, question)) return undefined
-    const answer = await this.#answer(question.request)
-    return replyLine(key, binding, question, { greeting: this.#greeting, answer })
+    const stays = this.#hints !== undefined && question.request === HINTS_REQUEST
+    const answer = stays ? HINTS_ANSWER : await this.#answer(question.request)
+    const reply = { greeting: this.#greeting, answer }
+    return { line: replyLine(key, binding, question, reply), stays }
   }
 
   /** A failure looks like a missing answer to the asker. */

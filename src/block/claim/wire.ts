@@ -1,4 +1,4 @@
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { systemCode } from '../native/errors.ts'
 import type { NativeSockets, Peer } from '../native/sockets.ts'
 import { patience } from './patience.ts'
@@ -17,8 +17,16 @@ export interface Wire {
   close(): void
 }
 
+/** A connection by a socket of the runtime. */
+export interface SocketWire extends Wire {
+  /** Keeps the process from ending no longer. */
+  unref(): void
+  /** The socket, which has no limit of time any more, and of which no more lines are read. */
+  detach(): Socket
+}
+
 /** The result of connecting. `absent`: no process listens. `busy`: one does, and accepts no more connections. */
-export type Dialled = Wire | 'absent' | 'busy'
+export type Dialled<W = Wire> = W | 'absent' | 'busy'
 
 /** Connects by system calls: to a name in any spelling, and with the kernel's information about the listener. */
 export function dialByCalls(native: NativeSockets, name: string, limitMs: number): Dialled {
@@ -54,7 +62,7 @@ export function dialByCalls(native: NativeSockets, name: string, limitMs: number
 }
 
 /** Connects with Node's API, which every runtime has. */
-export function dial(path: string, limitMs: number): Promise<Dialled> {
+export function dial(path: string, limitMs: number): Promise<Dialled<SocketWire>> {
   return new Promise((resolve) => {
     const lines = new LineReader()
     let ended = false
@@ -71,11 +79,12 @@ export function dial(path: string, limitMs: number): Promise<Dialled> {
       wake()
       resolve('busy')
     })
-    socket.on('data', (chunk: Buffer) => {
+    const receive = (chunk: Buffer): void => {
       lines.add(chunk)
       if (lines.tooLong) socket.destroy()
       wake()
-    })
+    }
+    socket.on('data', receive)
     socket.on('connect', () =>
       resolve({
         peer: undefined,
@@ -92,6 +101,14 @@ export function dial(path: string, limitMs: number): Promise<Dialled> {
         },
         send: (line) => socket.write(line),
         close: () => socket.destroy(),
+        unref() {
+          timer.unref()
+          socket.unref()
+        },
+        detach() {
+          clearInterval(timer)
+          return socket.off('data', receive)
+        },
       }),
     )
   })

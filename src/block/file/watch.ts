@@ -18,43 +18,88 @@ const SHARE = 1 / 10
 const BURST_MS = 50
 /** The longest rest, in milliseconds: on a busy machine notifying seems to take long, and changes should not wait for that. */
 const MAX_REST_MS = 50
+/** After so many milliseconds of notifying, what else has happened comes first. */
+const SLICE_MS = 0.25
+/** From so many on it takes a while to notify them, and what concerns one of them is mostly told by the other end of its ring. */
+const MANY = 16
+/** Changes within this time share a notification of many. */
+const GATHER_MS = 10
 
 /**
- * The listeners of one system watch. It does not say where the file has changed, so each listener checks. With many listeners and
- * frequent changes, several changes share a notification.
+ * The listeners of one system watch. It does not say where the file has changed, so each listener checks. Many are notified in slices, so
+ * that other events do not wait for all of them. If changes are frequent, several share a notification.
  */
 export class Listeners {
   readonly all: Set<() => void> = new Set()
   /** Milliseconds of notifying that are left; below 0 while it has to rest. */
   #leftMs = BURST_MS
   #at = performance.now()
-  #timer: NodeJS.Timeout | undefined
+  #resting: NodeJS.Timeout | undefined
+  /** Those that are still to be notified. */
+  #left: Iterator<() => void> | undefined
+  #slice: NodeJS.Immediate | undefined
+  /** Whether there was a change while they were notified. */
+  #hasChanged = false
 
   /** Notifies them now, or soon. */
   notify(): void {
-    if (this.#timer !== undefined) return
+    if (this.all.size === 1) {
+      for (const listener of this.all) listener()
+      return
+    }
+    if (this.#resting !== undefined) return
+    if (this.#left !== undefined) {
+      this.#hasChanged = true
+      return
+    }
     const now = performance.now()
     this.#leftMs = Math.min(BURST_MS, this.#leftMs + (now - this.#at) * SHARE)
     this.#at = now
-    if (this.#leftMs > 0 || this.all.size === 1) this.#notifyNow()
-    else this.#rest(Math.min(MAX_REST_MS, -this.#leftMs / SHARE))
+    const restMs = Math.min(MAX_REST_MS, -this.#leftMs / SHARE)
+    const ms = this.all.size < MANY ? restMs : Math.max(GATHER_MS, restMs)
+    if (ms <= 0) this.#begin()
+    else this.#rest(ms)
   }
 
   close(): void {
-    clearTimeout(this.#timer)
-    this.#timer = undefined
+    clearTimeout(this.#resting)
+    clearImmediate(this.#slice)
+    this.#resting = undefined
+    this.#left = undefined
   }
 
   #rest(ms: number): void {
-    this.#timer = setTimeout(() => this.#notifyNow(), ms).unref()
+    this.#resting = setTimeout(() => this.#begin(), ms).unref()
   }
 
-  #notifyNow(): void {
+  #begin(): void {
     this.close()
+    this.#hasChanged = false
+    this.#at = performance.now()
+    this.#leftMs = Math.max(0, this.#leftMs)
+    const left = this.all.values()
+    this.#left = left
+    this.#notifySome(left)
+  }
+
+  #notifySome(left: Iterator<() => void>): void {
     const began = performance.now()
-    this.#at = began
-    for (const listener of this.all) listener()
-    this.#leftMs = Math.max(0, this.#leftMs) - (performance.now() - began)
+    let ms = 0
+    while (ms < SLICE_MS) {
+      const { value: listener } = left.next()
+      if (listener === undefined) break
+      listener()
+      ms = performance.now() - began
+    }
+    this.#leftMs -= ms
+    // A listener may have closed it.
+    if (this.#left !== left) return
+    if (ms >= SLICE_MS) {
+      this.#slice = setImmediate(() => this.#notifySome(left)).unref()
+      return
+    }
+    this.#left = undefined
+    if (this.#hasChanged) this.notify()
   }
 }
 

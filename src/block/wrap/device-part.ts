@@ -57,7 +57,9 @@ export abstract class DevicePart extends GuardedBlockDevice {
   }
 
   protected override doClaim(role: string, options: ClaimOptions): Promise<BlockClaim> {
-    return super.doClaim(this.#roleBelow(role), options)
+    const { peer } = options
+    const below = peer === undefined ? options : { ...options, peer: this.#roleBelow(peer) }
+    return super.doClaim(this.#roleBelow(role), below)
   }
 
   protected override doAsk(

@@ -29,6 +29,7 @@ export async function takeRole(
   const claimed = untilReleased(await claimRole(device, role, options, onRequest))
   try {
     const taken = { claimed, disk: await Disk.open(claimed.device, claimed.names) }
+    claimed.kept.key = taken.disk.ring.uuid
     if (lease !== undefined) {
       const { leaseRole } = leases.value ?? (await leases.load())
       return await leaseRole(taken, role, { ...lease, signal })

@@ -1,7 +1,8 @@
-import type { BlockDevice, BlockWatch } from '../../block/device.ts'
+import type { BlockDevice, BlockHints, BlockWatch } from '../../block/device.ts'
 import type { Clock } from '../../clock.ts'
 import { onAbort } from '../../util/abort.ts'
 import { checkRange } from '../../util/numbers.ts'
+import type { RoleHints } from '../hints.ts'
 import { checkAttachOptions } from '../shared/attach-options.ts'
 import type { AttachOptions } from '../types.ts'
 import { afterPause } from './rounds.ts'
@@ -15,7 +16,7 @@ const QUIET_POLL_MS = 250
 const REPORTED_POLL_MS = 1000
 /** The part of the quiet time so far that a pause may add to it. */
 const QUIET_SHARE = 1 / 20
-/** What ended a pause: the device's report of a change, `wake()`, or its time. */
+/** What ended a pause: a report of a change by the device or by the other side, `wake()`, or its time. */
 export type WakeCause = 'hint' | 'call' | 'poll'
 
 /** How to wait. */
@@ -42,13 +43,15 @@ export function checkWaitOptions(options: WaitOptions & AttachOptions): void {
 type NothingYet = () => boolean
 
 /**
- * Waits for the other side: pauses grow from 1 ms, and end early when the device reports a change. Where it can be seen at once that nothing
- * has come, the next pause follows, without a turn for what waits.
+ * Waits for the other side: pauses grow from 1 ms, and end early when the device or the other side reports a change. Where it can be seen
+ * at once that nothing has come, the next pause follows, without a turn for what waits.
  */
 export class Waiter {
   readonly #clock: Clock
   readonly #maxPollMs: number | undefined
   readonly #watch: BlockWatch | undefined
+  #hints: BlockHints | undefined
+  readonly #hear = (): void => this.#end('hint')
   #pauseMs = FIRST_MS
   #quietSince: number
   /** What ends the next pause. */
@@ -76,8 +79,18 @@ export class Waiter {
     this.#clock = clock
     this.#maxPollMs = maxPollMs
     this.#quietSince = clock.now()
-    this.#watch = watch ? device.watch(() => this.#end('hint')) : undefined
+    // Where the other side tells of what it changes, the device's reports are mostly of something else.
+    const onChange = (): void => {
+      if (!this.#hints?.connected) this.#hear()
+    }
+    this.#watch = watch ? device.watch(onChange) : undefined
     this.#onWake = onWake
+  }
+
+  /** Takes hints from the other side, too. */
+  listen(hints: RoleHints): void {
+    this.#hints = hints.given
+    hints.onHint = this.#hear
   }
 
   /** Resets the pauses: what was waited for has come. */
@@ -101,6 +114,7 @@ export class Waiter {
   async pause(signal?: AbortSignal, nothingYet: NothingYet = () => false): Promise<WakeCause> {
     signal?.throwIfAborted()
     this.#wasLong = false
+    this.#hints?.expect()
     if (this.#woken === 'hint' && nothingYet()) this.#woken = undefined
     const by = this.#woken ?? (await this.#sleep(signal, nothingYet))
     this.#woken = undefined
@@ -146,6 +160,7 @@ export class Waiter {
           return
         }
         this.#onWake?.(by)
+        this.#hints?.expect()
         if (by === 'poll') callOff = begin()
       }
       const stopListening = onAbort(signal, () => {

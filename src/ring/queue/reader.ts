@@ -218,6 +218,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     this.#waiter = new Waiter(consumer.device, clock, options, (by) => {
       publishReaderEvent(consumer, { event: 'woken', by })
     })
+    this.#waiter.listen(consumer.hints)
     publishReaderEvent(consumer, { event: 'opened' })
   }
 

@@ -198,6 +198,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
         const attached = await attachProducer(device, options)
         if (attached.status === 'attached') {
           waiter.reset()
+          waiter.listen(attached.producer.hints)
           return new RingWriter<In>(attached.producer, waiter, options)
         }
         publishWriterEvent(names, { event: 'blocked', reason: 'suspended' })

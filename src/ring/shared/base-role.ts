@@ -3,6 +3,7 @@ import type { Clock } from '../../clock.ts'
 import { isBlockError, isRingError, RingError } from '../../errors.ts'
 import { Lazy } from '../../util/lazy.ts'
 import { Serial } from '../../util/serial.ts'
+import type { RoleHints } from '../hints.ts'
 import type { Role } from '../roles.ts'
 import type { DebugInfo, RingRole } from '../types.ts'
 import type { Claimed } from './claim-role.ts'
@@ -36,6 +37,7 @@ export abstract class BaseRole implements RingRole {
   abstract readonly maxItemBytes: number
   abstract readonly logOffset: bigint
   readonly onFull: 'wait' | 'overwrite' = 'wait'
+  readonly hints: RoleHints
   protected readonly clock: Clock
   readonly #exclusive: boolean
   readonly #release: () => Promise<void>
@@ -51,6 +53,7 @@ export abstract class BaseRole implements RingRole {
     this.device = claimed.device
     this.queue = claimed.names.queue
     this.client = claimed.names.client
+    this.hints = claimed.hints
     this.clock = claimed.clock
     this.#exclusive = claimed.exclusive
     this.#release = claimed.release
@@ -175,12 +178,13 @@ export abstract class BaseRole implements RingRole {
   }
 
   /**
-   * Waits for a write or flush. If it fails, the content of the device is unknown, and the handle ends here; only a refusal is
-   * known to have written nothing.
+   * Waits for a write or flush, and tells the other role's holder. If it fails, the content of the device is unknown, and the handle ends
+   * here; only a refusal is known to have written nothing.
    */
   protected async guard(written: Promise<void>): Promise<void> {
     try {
       await written
+      this.hints.given?.give()
     } catch (error) {
       throw isRefusal(error) ? error : this.poisonWith(error)
     }

@@ -1,10 +1,11 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { type Clock, systemClock } from '../../clock.ts'
+import type { RoleHints } from '../hints.ts'
 import { UNNAMED } from '../names.ts'
 import type { Role } from '../roles.ts'
 import type { AttachOptions, Names } from '../types.ts'
 import { DEFAULT_MAX_ITEM_BYTES } from './item-limits.ts'
-import { keptKeyOf } from './key.ts'
+import { type KeptKey, keptKeyOf } from './key.ts'
 
 const DEFAULT_REFRESH_INTERVAL_MS = 10
 
@@ -18,6 +19,10 @@ export interface Claimed {
   readonly maxItemBytes: number
   /** Whether something excludes a second handle. If nothing does, a role reads its sectors before each write. */
   readonly exclusive: boolean
+  /** What is shown to the holder of the other role, and to who asks. */
+  readonly kept: KeptKey
+  /** Hints of the other role's holder on this machine, and for it. */
+  readonly hints: RoleHints
   /** Releases the role: once this resolves, nothing more is sent for it. Never fails. */
   readonly release: () => Promise<void>
   /**
@@ -42,11 +47,20 @@ export async function claimRole(
   const { refreshIntervalMs = DEFAULT_REFRESH_INTERVAL_MS } = options
   const { maxItemBytes = DEFAULT_MAX_ITEM_BYTES } = options
   const holder = `client ${JSON.stringify(client)} of queue ${JSON.stringify(queue)}`
+  const hints: RoleHints = {}
+  const kept: KeptKey = {}
   const claim = device.capabilities.claim
-    ? await device.claim(role, { holder, key: keptKeyOf(device), ...(onRequest && { onRequest }) })
+    ? await device.claim(role, {
+        holder,
+        key: keptKeyOf(device, kept),
+        ...(onRequest && { onRequest }),
+        onHint: () => hints.onHint?.(),
+        peer: role === 'producer' ? 'consumer' : 'producer',
+      })
     : undefined
   const exclusive = claim !== undefined
   const release = async (): Promise<void> => claim?.release()
+  hints.given = claim?.hints
   const names = { queue, client }
-  return { device, names, clock, refreshIntervalMs, maxItemBytes, exclusive, release }
+  return { device, names, clock, refreshIntervalMs, maxItemBytes, exclusive, kept, hints, release }
 }

@@ -21,11 +21,15 @@ export function keyOf(device: BlockDevice): ReadKey {
 }
 
 /** The same, read once: asking a holder repeatedly costs no further reads. */
-export function keptKeyOf(device: BlockDevice): ReadKey {
+export function keptKeyOf(device: BlockDevice, kept: KeptKey = {}): ReadKey {
   const read = keyOf(device)
-  let kept: Uint8Array | undefined
   return async () => {
-    kept ??= await read()
-    return kept
+    kept.key ??= await read()
+    return kept.key
   }
+}
+
+/** Where a key is kept, so that it is not read by whoever has read the ring's UUID anyway. */
+export interface KeptKey {
+  key?: Uint8Array | undefined
 }

@@ -8,6 +8,7 @@ import {
   NO_CAPABILITIES,
 } from '../../block/device.ts'
 import { ASK_TIMEOUT_MS, claimedError } from '../../block/validate.ts'
+import { hintsIn } from './hints.ts'
 import type { InFlight, SimProcess } from './process.ts'
 import type { Random } from './random.ts'
 import { FlushRequest, ReadRequest, type RequestEnd, WriteRequest } from './request.ts'
@@ -152,7 +153,9 @@ export function claimIn(
   const { claims } = process.host
   if (claims.has(role)) throw claimedError(device, role, options.holder)
   claims.set(role, process)
+  const hints = hintsIn(process, role, options)
   return {
+    ...(hints && { hints }),
     release: async () => {
       if (claims.get(role) === process) claims.delete(role)
     },

@@ -47,7 +47,7 @@ async function holder(
 ): Promise<string> {
   const path = newPath()
   const all = { holder: 'the holder', key: reading(KEY), ...options }
-  const server = new ClaimServer(name, all, now)
+  const server = new ClaimServer(name, all, { now })
   endings.push(() => server.close())
   await server.listen(path)
   return path
