@@ -7,6 +7,8 @@ import { BlockError } from '../../errors.ts'
 /** How often an open file is checked at its path, in milliseconds; less often if it is only read, because then no data is at risk. */
 const CHECK_MS = 1000
 const CHECK_READ_ONLY_MS = 5000
+/** Checks of several files come together, by so much earlier: each would wake up the process and a thread of its own. */
+const ROUND_MS = 100
 
 /** Names of descriptors, not of files: later they may mean another file. */
 const DESCRIPTOR = /^\/(proc|dev\/fd)\/|^\/dev\/std/
@@ -75,9 +77,10 @@ export class PathWatch {
   #schedule(): void {
     if (this.#closed) return
     const pause = this.#file.writable ? CHECK_MS : CHECK_READ_ONLY_MS
+    const early = (performance.now() + pause) % ROUND_MS
     this.#timer = setTimeout(() => {
       void this.check().then(() => this.#schedule())
-    }, pause).unref()
+    }, pause - early).unref()
   }
 
   async #find(): Promise<string | undefined> {
