@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import type { BlockDevice } from '../../src/block/device.ts'
 import { SalvageBlockDevice } from '../../src/block/wrap/salvage.ts'
 import { pictureAccess } from '../../src/cli/device/picture-access.ts'
@@ -105,6 +105,80 @@ test('a look at a ring where nothing happens reads the slots, the leases and the
   // Six metadata blocks in units of 4,096 bytes, and a block of 512.
   expect(bytes).toBe(6 * 4096 + 512)
   await producer.close()
+})
+
+/** A device whose requests are counted, and that can be read at once. */
+class PromptDevice extends HookedDevice {
+  isPrompt = true
+
+  readNow(sectorStart: number, buffer: Uint8Array): boolean {
+    return this.isPrompt && this.inner.readNow?.(sectorStart, buffer) === true
+  }
+}
+
+test.each([
+  [1, () => ringDevice(16)],
+  [2, () => smallRing(64)],
+] as const)(
+  'where a device can be read at once, a look at a ring of format %i that is as before sends no request',
+  async (format, make) => {
+    const device = new PromptDevice(await make())
+    const producer = await attachProducer(device)
+    const view =
+      format === 1
+        ? await Format1Watch.open(device)
+        : await Format2Watch.open(new SalvageBlockDevice(device))
+    expect(view.lookNow()).toBeUndefined()
+    const first = await view.look(signal, scratch)
+    expect(await view.look(signal, scratch)).toBe(first)
+    // However long nothing happens, what is pushed is seen soon.
+    for (const quiet of [1, 20]) {
+      const before = await view.look(signal, scratch)
+      device.take()
+      for (let look = 0; look < quiet; look++) expect(view.lookNow()).toBe(before)
+      expect(device.take()).toEqual([])
+      await append(producer, ITEM)
+      let looks = 0
+      while (view.lookNow() !== undefined) expect(++looks).toBeLessThan(4)
+      const after = await view.look(signal, scratch)
+      expect(after).toMatchObject(await expected(device))
+      expect(after.log?.used).toBeGreaterThan(before.log?.used ?? Number.NaN)
+      // Now it also knows what is behind the new end.
+      expect(await view.look(signal, scratch)).toBe(after)
+      expect(view.lookNow()).toBe(after)
+    }
+    device.isPrompt = false
+    expect(view.lookNow()).toBeUndefined()
+    await producer.close()
+  },
+)
+
+test('what is written once is checked every 30 seconds: what is sound stays the same view, and damage is found', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const device = new PromptDevice(await smallRing(64))
+  const view = await viewOf(device)
+  const sound = await view.look(signal, scratch)
+  expect(sound.damage).toEqual([])
+  for (const isPrompt of [true, false]) {
+    device.isPrompt = isPrompt
+    vi.advanceTimersByTime(30_000)
+    expect(view.lookNow()).toBeUndefined()
+    expect(await view.look(signal, scratch)).toBe(sound)
+  }
+  device.isPrompt = true
+  const { parts } = sound
+  const [guard, superblock] = parts
+  const last = parts.at(-1)
+  if (guard === undefined || superblock === undefined || last === undefined)
+    throw new Error('no parts')
+  for (const [index, { offset }] of [guard, superblock, last].entries()) {
+    await device.write(offset / 512, [Buffer.alloc(512, 7)])
+    vi.advanceTimersByTime(29_000)
+    expect((await view.look(signal, scratch)).damage).toHaveLength(index)
+    vi.advanceTimersByTime(1000)
+    expect((await view.look(signal, scratch)).damage).toHaveLength(index + 1)
+  }
 })
 
 test('a damaged slot is located, and the rest of the ring is still seen', async () => {

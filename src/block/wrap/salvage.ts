@@ -47,6 +47,11 @@ export class SalvageBlockDevice extends ForwardingBlockDevice {
     await this.#read(sectorStart, buffers, this.#sectorSize, options)
   }
 
+  readNow(sectorStart: number, buffer: Uint8Array): boolean {
+    // Where some sectors are unreadable, only `read` knows which.
+    return this.#count === 0 && this.inner.readNow?.(sectorStart, buffer) === true
+  }
+
   /** Tries all unreadable sectors once more, one by one. Returns the first that can be read now, if there is one. */
   async firstReadable(): Promise<number | undefined> {
     const { sectorSize } = await this.inner.getInfo()

@@ -22,8 +22,8 @@ export class Subscribers {
   onChange: (count: number) => void = () => undefined
   readonly #observatory: RingWatches
   readonly #responses = new Set<ServerResponse>()
-  /** The last snapshot that was sent of each ring. */
-  #told: readonly (Snapshot | undefined)[] = []
+  /** How often each ring had changed when it was last sent. */
+  #told: readonly number[] = []
 
   constructor(observatory: RingWatches) {
     this.#observatory = observatory
@@ -47,12 +47,13 @@ export class Subscribers {
 
   tell(): void {
     if (this.#responses.size === 0) return
-    const snapshots = this.#observatory.rings.map(({ snapshot }) => snapshot)
-    const changed = snapshots.map((snapshot, index) =>
-      isAsBefore(snapshot, this.#told[index]) ? undefined : snapshot,
+    const { rings } = this.#observatory
+    const event = updateOf(
+      rings.map(({ snapshot, changes }, index) =>
+        changes === this.#told[index] ? undefined : snapshot,
+      ),
     )
-    this.#told = snapshots
-    const event = updateOf(changed)
+    this.#told = rings.map(({ changes }) => changes)
     for (const response of this.#responses) this.#send(response, event)
   }
 
@@ -64,22 +65,6 @@ export class Subscribers {
   end(): void {
     for (const response of this.#responses) response.end()
   }
-}
-
-/** Whether only the time differs: a watch reuses the objects of unchanged parts. */
-function isAsBefore(now: Snapshot | undefined, before: Snapshot | undefined): boolean {
-  if (now === undefined || before === undefined) return false
-  let names = 0
-  for (const name in now) {
-    names++
-    if (name !== 'at' && fieldOf(now, name) !== fieldOf(before, name)) return false
-  }
-  for (const _ in before) names--
-  return names === 0
-}
-
-function fieldOf(snapshot: Snapshot, name: string): unknown {
-  return (snapshot as unknown as Readonly<Record<string, unknown>>)[name]
 }
 
 function updateOf(snapshots: readonly (Snapshot | undefined)[]): string {

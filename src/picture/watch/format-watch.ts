@@ -18,4 +18,6 @@ export interface FormatWatch {
    * @throws the signal's reason
    */
   look(signal: AbortSignal, scratch: Scratch): Promise<DeviceSeen>
+  /** What was there at the last look if that is still all, by what can be read before this returns; undefined: `look` has to find out. */
+  lookNow(): DeviceSeen | undefined
 }

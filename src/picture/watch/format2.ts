@@ -1,4 +1,5 @@
 import type { SalvageBlockDevice } from '../../block/wrap/salvage.ts'
+import { crc32c } from '../../checksum/crc32c.ts'
 import { systemClock } from '../../clock.ts'
 import { unreadableBytes } from '../../ring/access/salvage.ts'
 import { checkFixed, checkSlots } from '../../ring/format2/check/check-blocks.ts'
@@ -40,6 +41,7 @@ const QUIET_LOOKS = 8
 const EVERY = 4
 /** The most epochs that the map marks. */
 const MOST_EPOCHS = 24
+const NO_FINDINGS: readonly Finding[] = []
 
 type Leases = Readonly<Record<Role, LeaseState>>
 
@@ -74,14 +76,17 @@ export class Format2Watch implements FormatWatch {
   readonly #device: SalvageBlockDevice
   readonly #disk: Disk
   readonly #deviceBytes: number
+  readonly #uuid: string
   /** The bytes of the slots and leases that were last decoded, and the block after the end of the log. */
-  readonly #known: { readonly control: Remembered; readonly end: Remembered }
+  readonly #known = { slots: new Remembered(), leases: new Remembered(), end: new Remembered() }
   readonly #controlBytes: number
   #endLsn = -1
   #control: Control | undefined
   #tail: Tail | undefined
   #oldest: { readonly lsn: number; readonly time: number | undefined } | undefined
   #fixed: readonly Finding[] = []
+  /** Of what was checked, where it can be read so. */
+  #fixedSum: number | undefined
   #checkedAt = Number.NEGATIVE_INFINITY
   #damaged: { readonly from: readonly unknown[]; readonly damage: readonly Damage[] } | undefined
   /** Looks since the last change. */
@@ -103,7 +108,7 @@ export class Format2Watch implements FormatWatch {
     this.#device = device
     this.#disk = disk
     this.#deviceBytes = deviceBytes
-    this.#known = { control: new Remembered(), end: new Remembered() }
+    this.#uuid = formatUuid(disk.ring.uuid)
   }
 
   /** @throws as `Disk.open` */
@@ -124,6 +129,20 @@ export class Format2Watch implements FormatWatch {
     return view
   }
 
+  lookNow(): DeviceSeen | undefined {
+    const seen = this.#seen
+    if (seen === undefined || seen.control !== this.#control || this.#isCheckDue) return undefined
+    const { slots } = this.#disk.layout
+    const control = this.#disk.readNow(slots.offset, this.#controlBytes)
+    if (control === undefined || !this.#isControlAsBefore(control)) return undefined
+    if (seen.tail === undefined || this.#skipsEnd()) return seen.view
+    const { lsn } = seen.tail.logPosition
+    const end = this.#disk.readNow(this.#disk.offsetOf(lsn), this.#disk.layout.blockSize)
+    if (end !== undefined && this.#endLsn === lsn && this.#known.end.equals(end)) return seen.view
+    this.#quiet = 0
+    return undefined
+  }
+
   async #view(
     control: Control,
     tail: Tail | undefined,
@@ -136,7 +155,7 @@ export class Format2Watch implements FormatWatch {
     return {
       format: 2,
       ring: {
-        uuid: formatUuid(ring.uuid),
+        uuid: this.#uuid,
         name: ring.name,
         blockSize,
         onFull: ring.overwrites ? 'overwrite' : 'wait',
@@ -157,23 +176,34 @@ export class Format2Watch implements FormatWatch {
     const bytes = scratch.memory(this.#device, this.#controlBytes)
     await this.#device.read(this.#disk.sectorOf(this.#disk.layout.slots.offset), [bytes])
     const known = this.#control
-    if (known !== undefined && this.#known.control.equals(bytes)) return known
+    if (known !== undefined && this.#isControlAsBefore(bytes)) return known
     const first = this.#disk.slotsIn(bytes)
     // A slot may be half written: it is damaged only if it does not change.
     const isTorn = [...first.producer, ...first.consumer].some(isBad)
     const slots = isTorn ? await readSteadySlots(this.#disk, systemClock) : first
     const findings = new Findings()
     checkSlots(this.#disk, slots, findings)
+    const at = this.#disk.layout.slots.bytes
     const control = {
       slots,
       roles: isLogKnown(slots) ? rolesIn(slots, this.#disk) : undefined,
-      leases: this.#leasesIn(bytes),
-      findings: findings.list,
+      leases:
+        known !== undefined && this.#known.leases.equals(bytes.subarray(at))
+          ? known.leases
+          : this.#leasesIn(bytes),
+      findings: findings.list.length === 0 ? NO_FINDINGS : findings.list,
     }
     // Kept only once all of it was decoded; otherwise the next look decodes it again.
-    this.#known.control.set(bytes)
+    this.#known.slots.set(bytes.subarray(0, at))
+    this.#known.leases.set(bytes.subarray(at))
     this.#control = control
     return control
+  }
+
+  #isControlAsBefore(bytes: Uint8Array): boolean {
+    const at = this.#disk.layout.slots.bytes
+    const { slots, leases } = this.#known
+    return slots.equals(bytes.subarray(0, at)) && leases.equals(bytes.subarray(at))
   }
 
   #leasesIn(bytes: Uint8Array): Leases {
@@ -259,8 +289,7 @@ export class Format2Watch implements FormatWatch {
     const { generation, committed, reach, epochs } = producer
     const isQuiet = control === this.#seen?.control
     const known = this.#tail?.generation === generation ? this.#tail : undefined
-    if (known !== undefined && isQuiet && ++this.#quiet > QUIET_LOOKS && this.#quiet % EVERY !== 0)
-      return known
+    if (known !== undefined && isQuiet && this.#skipsEnd()) return known
     if (known !== undefined && (await this.#isEndAsBefore(known, scratch))) return known
     const from = known ?? { generation, logPosition: committed, commits: 0, time: 0 }
     const checkpoint = { committed: from.logPosition, reach, epochs }
@@ -278,6 +307,11 @@ export class Format2Watch implements FormatWatch {
       time: found.time ?? from.time,
     }
     return this.#tail
+  }
+
+  /** Whether this look, which found the slots unchanged, skips the end of the log. */
+  #skipsEnd(): boolean {
+    return ++this.#quiet > QUIET_LOOKS && this.#quiet % EVERY !== 0
   }
 
   /** Whether the block where the next batch would begin is unchanged since the last look. */
@@ -307,17 +341,44 @@ export class Format2Watch implements FormatWatch {
   }
 
   async #damage({ findings }: Control): Promise<readonly Damage[]> {
-    const now = systemClock.now()
-    if (now - this.#checkedAt >= CHECK_MS) {
-      const fixed = new Findings()
-      await checkFixed(this.#disk, fixed, systemClock)
-      this.#fixed = fixed.list
+    if (this.#isCheckDue) {
+      const now = systemClock.now()
+      const sum = this.#sumOfFixed()
+      if (sum === undefined || sum !== this.#fixedSum) await this.#checkFixed()
+      this.#fixedSum = sum
       this.#checkedAt = now
     }
     const from = [findings, this.#fixed, this.#device.unreadable]
     if (this.#damaged?.from.every((one, index) => one === from[index]) !== true)
       this.#damaged = { from, damage: await this.#allDamage(findings) }
     return this.#damaged.damage
+  }
+
+  async #checkFixed(): Promise<void> {
+    const fixed = new Findings()
+    await checkFixed(this.#disk, fixed, systemClock)
+    if (JSON.stringify(fixed.list) !== JSON.stringify(this.#fixed)) this.#fixed = fixed.list
+  }
+
+  /** Of all that `checkFixed` checks; undefined if it cannot be read before this returns. */
+  #sumOfFixed(): number | undefined {
+    const { slots, leases, superblocks, blockSize } = this.#disk.layout
+    const behindSlots = slots.offset + slots.bytes
+    let sum = 0
+    for (const [offset, bytes] of [
+      [0, slots.offset],
+      [behindSlots, leases.consumer + blockSize - behindSlots],
+      [superblocks[2], blockSize],
+    ] as const) {
+      const found = this.#disk.readNow(offset, bytes)
+      if (found === undefined) return undefined
+      sum = crc32c(found, sum)
+    }
+    return sum
+  }
+
+  get #isCheckDue(): boolean {
+    return systemClock.now() - this.#checkedAt >= CHECK_MS
   }
 
   async #allDamage(findings: readonly Finding[]): Promise<readonly Damage[]> {

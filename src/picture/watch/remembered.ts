@@ -1,5 +1,7 @@
 /** Bytes are compared in pieces of this size. */
 const PIECE_BYTES = 4096
+/** The content of a piece is measured in these. */
+const STEP_BYTES = 256
 const ZEROES = new Uint8Array(PIECE_BYTES)
 
 /**
@@ -12,33 +14,39 @@ export class Remembered {
 
   set(bytes: Uint8Array): void {
     this.#bytes = bytes.length
-    this.#pieces = piecesOf(bytes).map((piece) => piece.slice(0, contentBytes(piece)))
+    this.#pieces = Array.from({ length: Math.ceil(bytes.length / PIECE_BYTES) }, (_, index) => {
+      const piece = bytes.subarray(index * PIECE_BYTES, (index + 1) * PIECE_BYTES)
+      return piece.slice(0, contentBytes(bufferOf(piece)))
+    })
   }
 
   equals(bytes: Uint8Array): boolean {
     if (bytes.length !== this.#bytes) return false
-    return piecesOf(bytes).every((piece, index) => {
-      const content = this.#pieces[index] ?? ZEROES
-      const rest = piece.subarray(content.length)
-      return isSame(piece.subarray(0, content.length), content) && isZero(rest)
+    const buffer = bufferOf(bytes)
+    return this.#pieces.every((content, index) => {
+      const start = index * PIECE_BYTES
+      const rest = start + content.length
+      const end = Math.min(start + PIECE_BYTES, buffer.length)
+      return (
+        buffer.compare(content, 0, content.length, start, rest) === 0 && isZero(buffer, rest, end)
+      )
     })
   }
 }
 
-function piecesOf(bytes: Uint8Array): readonly Uint8Array[] {
-  return Array.from({ length: Math.ceil(bytes.length / PIECE_BYTES) }, (_, index) =>
-    bytes.subarray(index * PIECE_BYTES, (index + 1) * PIECE_BYTES),
-  )
+/** What stands before the zeroes at the end, or a little more. */
+function contentBytes(piece: Buffer): number {
+  let end = piece.length
+  while (end > 0 && isZero(piece, Math.max(0, end - STEP_BYTES), end))
+    end = Math.max(0, end - STEP_BYTES)
+  return end
 }
 
-function contentBytes(piece: Uint8Array): number {
-  return piece.findLastIndex((byte) => byte !== 0) + 1
+function isZero(buffer: Buffer, start: number, end: number): boolean {
+  return buffer.compare(ZEROES, 0, end - start, start, end) === 0
 }
 
-function isZero(bytes: Uint8Array): boolean {
-  return isSame(bytes, ZEROES.subarray(0, bytes.length))
-}
-
-function isSame(one: Uint8Array, other: Uint8Array): boolean {
-  return Buffer.compare(one, other) === 0
+/** The same memory, without a copy. */
+function bufferOf({ buffer, byteOffset, length }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, length)
 }

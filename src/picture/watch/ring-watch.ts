@@ -79,6 +79,17 @@ export class RingWatch implements AsyncDisposable {
     return found ?? this.#unseen('BLOCK_TIMEOUT', `${this.device} does not answer`)
   }
 
+  /** As `look`, before it returns, where nothing has changed and the device can be read so; undefined: `look` has to find out. */
+  lookNow(): Snapshot | undefined {
+    const [opened, known] = [this.#opened, this.#seen]
+    if (opened === undefined || known === undefined || this.#looking !== undefined) return undefined
+    const now = this.#clock.now()
+    if (this.#isOld(opened, now) || this.#mayAsk(now)) return undefined
+    return opened.view.lookNow() === known.view
+      ? { ...known.snapshot, at: this.#clock.time() }
+      : undefined
+  }
+
   async #look(): Promise<Snapshot> {
     const now = this.#clock.now()
     if (this.#failed !== undefined && now - this.#failed.at < RETRY_MS)
@@ -100,8 +111,7 @@ export class RingWatch implements AsyncDisposable {
   }
 
   async #read(now: number): Promise<RingSeen> {
-    const reopenMs = this.#seen?.view.damage.length ? REOPEN_DAMAGED_MS : REOPEN_MS
-    if (this.#opened !== undefined && now - this.#opened.at >= reopenMs) await this.#close()
+    if (this.#opened !== undefined && this.#isOld(this.#opened, now)) await this.#close()
     this.#opened ??= await this.#open(now)
     const { view, device } = this.#opened
     const seen = await this.#scratch.use((scratch) => view.look(this.#ending.signal, scratch))
@@ -120,6 +130,16 @@ export class RingWatch implements AsyncDisposable {
     }
     this.#seen = { view: seen, holders, snapshot }
     return snapshot
+  }
+
+  #isOld({ at }: Opened, now: number): boolean {
+    const reopenMs = this.#seen?.view.damage.length ? REOPEN_DAMAGED_MS : REOPEN_MS
+    return now - at >= reopenMs
+  }
+
+  /** Whether it is time to ask the holders. */
+  #mayAsk(now: number): boolean {
+    return this.#holders === undefined || now - this.#holders.at >= this.#holdersMs
   }
 
   async #open(at: number): Promise<Opened> {
@@ -142,7 +162,7 @@ export class RingWatch implements AsyncDisposable {
     { key }: FormatWatch,
     now: number,
   ): Promise<Holders | undefined> {
-    if (this.#holders === undefined || now - this.#holders.at >= this.#holdersMs) {
+    if (this.#holders === undefined || this.#mayAsk(now)) {
       const found = device.capabilities.claim
         ? await this.#access.holdersOf(device, async () => key)
         : undefined

@@ -1,3 +1,4 @@
+import { turn } from '../../block/file/engine/event-loop-slice.ts'
 import { History, steadyTime } from '../history.ts'
 import type { Snapshot } from '../snapshot.ts'
 import type { DeviceAccess } from './access.ts'
@@ -15,11 +16,18 @@ export interface WatchedRing {
   readonly watch: RingWatch
   readonly history: History
   readonly snapshot: Snapshot | undefined
+  /** How often it has changed: more than its time. */
+  readonly changes: number
 }
 
 /** Looks at several rings, as often as its user asks. */
 export class RingWatches implements AsyncDisposable {
-  readonly #rings: { watch: RingWatch; history: History; snapshot: Snapshot | undefined }[]
+  readonly #rings: {
+    watch: RingWatch
+    history: History
+    snapshot: Snapshot | undefined
+    changes: number
+  }[]
   readonly #onLook: () => void
   #timer: NodeJS.Timeout | undefined
   #intervalMs = 0
@@ -34,6 +42,7 @@ export class RingWatches implements AsyncDisposable {
       watch: new RingWatch(device, access, { holdersMs, scratch }),
       history: new History(),
       snapshot: undefined,
+      changes: 0,
     }))
   }
 
@@ -54,7 +63,12 @@ export class RingWatches implements AsyncDisposable {
     const waiting = this.#rings.values()
     const work = async (): Promise<void> => {
       for (const ring of waiting) {
-        ring.snapshot = await ring.watch.look()
+        const pause = turn()
+        if (pause !== undefined) await pause
+        const now = ring.watch.lookNow()
+        const snapshot = now ?? (await ring.watch.look())
+        if (now === undefined && !isAsBefore(snapshot, ring.snapshot)) ring.changes++
+        ring.snapshot = snapshot
         ring.history.add(ring.snapshot, steadyTime())
       }
     }
@@ -72,4 +86,20 @@ export class RingWatches implements AsyncDisposable {
     clearTimeout(this.#timer)
     await Promise.all(this.#rings.map(({ watch }) => watch[Symbol.asyncDispose]()))
   }
+}
+
+/** Whether only the time differs: a watch reuses the objects of unchanged parts. */
+function isAsBefore(now: Snapshot | undefined, before: Snapshot | undefined): boolean {
+  if (now === undefined || before === undefined) return false
+  let names = 0
+  for (const name in now) {
+    names++
+    if (name !== 'at' && fieldOf(now, name) !== fieldOf(before, name)) return false
+  }
+  for (const _ in before) names--
+  return names === 0
+}
+
+function fieldOf(snapshot: Snapshot, name: string): unknown {
+  return (snapshot as unknown as Readonly<Record<string, unknown>>)[name]
 }

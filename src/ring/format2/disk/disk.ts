@@ -121,7 +121,7 @@ export class Disk {
   /** As `hasSameSlots`, before it returns; false also if the device cannot be read so. */
   hasSameSlotsNow(seen: SeenSlots): boolean {
     const { offset, bytes } = this.layout.slots
-    const found = this.#readNow(offset, bytes)
+    const found = this.readNow(offset, bytes)
     return found !== undefined && seen.isSame(found)
   }
 
@@ -214,11 +214,14 @@ export class Disk {
 
   /** As `readHead`, before it returns; undefined if the device cannot be read so. */
   readHeadNow(lsn: number): Uint8Array | undefined {
-    return this.#readNow(this.offsetOf(lsn), this.#sectorSize)
+    return this.readNow(this.offsetOf(lsn), this.#sectorSize)
   }
 
-  /** All rings share the memory. */
-  #readNow(offset: number, bytes: number): Uint8Array | undefined {
+  /**
+   * Bytes from an offset on, before it returns, in memory that the next such call uses again, of whichever ring; undefined if the device
+   * cannot be read so.
+   */
+  readNow(offset: number, bytes: number): Uint8Array | undefined {
     if (memory.length < bytes) memory = new Uint8Array(bytes)
     const found = memory.subarray(0, bytes)
     try {
