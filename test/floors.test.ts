@@ -8,6 +8,7 @@ import { expect, test } from 'vitest'
  */
 const FLOORS: Readonly<Record<string, readonly string[]>> = {
   words: ['errors', 'position', 'clock', 'util/', 'checksum/'],
+  tasks: ['tasks/'],
   devices: ['block/'],
   wrappers: ['block/wrap/'],
   'whole devices': ['block/ops/'],
@@ -43,7 +44,6 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
   'format 1': ['ring/format1/'],
   rings: ['ring/access/', 'ring/format2/index'],
   codecs: ['codec/'],
-  tasks: ['tasks/'],
   queues: ['ring/queue/'],
   maintenance: ['ring/maintenance/'],
   pools: ['pool/'],

@@ -2,6 +2,7 @@ import { checkDevice } from '../block/check-device.ts'
 import type { BlockDevice } from '../block/device.ts'
 import type { RingStats } from '../ring/inspection.ts'
 import type { LeaseState, UnreadableLease } from '../ring/lease-types.ts'
+import { namesIn } from '../ring/names.ts'
 import { fillOf } from '../ring/report/fill-and-age.ts'
 import { ROLES, type Role } from '../ring/roles.ts'
 import { checkOptions, type OptionKinds } from '../util/options.ts'
@@ -290,13 +291,4 @@ function ofRecords(sample: (record: LeaseRecord) => Sample): RingMetric['samples
       return [[value, { role, ...labels }]]
     })
   }
-}
-
-/** In format 1, the text continues with the role's state, which would make a new time series each time. */
-const NAMES =
-  /^(.*?) used by (.*?)(?:; (?:producer|consumer) = -?\d+; suspend(?:_ack)? = (?:true|false))?$/s
-
-function namesIn(text: string): Labels | undefined {
-  const [, queue, client] = NAMES.exec(text) ?? []
-  return queue === undefined || client === undefined ? undefined : { queue, client }
 }

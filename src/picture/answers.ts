@@ -1,3 +1,4 @@
+import { namesIn, roleText } from '../ring/names.ts'
 import { NEARLY_FULL, STUCK_MS } from '../ring/report/fill-and-age.ts'
 import type { Role } from '../ring/roles.ts'
 import { counted, grouped, isoTime, percent, safeText, spanOfTime } from '../text/render.ts'
@@ -116,8 +117,9 @@ function ofRole(ring: RingSeen, role: Role): Answer {
   if (age !== undefined && age < RECENT_MS && holder === undefined) return told('at work', 'good')
   const busy = role === 'consumer' && (ring.log?.used ?? 0) > 0
   const nobody = holder === null ? 'nobody on this machine' : 'unknown'
-  const names = text === '' ? '' : ` (last: ${text.replace(/; (producer|consumer) = .*$/s, '')})`
-  return told(`${nobody}${names}`, busy ? 'bad' : 'plain')
+  const names = namesIn(text)
+  const last = text === '' ? '' : ` (last: ${names === undefined ? text : roleText(names)})`
+  return told(`${nobody}${last}`, busy ? 'bad' : 'plain')
 }
 
 /** How long items have waited while the consumer wrote nothing, although it could have. */

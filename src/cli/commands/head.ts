@@ -5,7 +5,7 @@ import { emptyNow } from '../errors.ts'
 import { device, limitOf } from '../flags/flags.ts'
 import { type LookFlags, lookFlags, SHOWN_ITEMS, shownItems } from '../flags/look-flags.ts'
 import { envelopeFlag, openerOf } from '../output/envelope.ts'
-import { framesOrLines, ItemPrinter } from '../output/items.ts'
+import { framesOrLines, ITEM_LINES, ItemPrinter } from '../output/items.ts'
 import { LossNotices } from '../output/loss-notices.ts'
 import { standardOutput } from '../output/output.ts'
 import { stopSignals } from '../signals.ts'
@@ -22,9 +22,7 @@ left out).
 Prints as sbr consume does: on a terminal with control characters as escapes, elsewhere unchanged; --frames is for
 items that contain newlines. Damage ends it, as it would end the consumer.
 
-With --json: one object per item and line, with "position" (EPOCH:ITEM in format 2, bytes in format 1; the end of the
-item), "number" and "pushedAt" (format 2), "bytes" and "hex"; with --envelope also "time", "id" and "key", if there are
-such, and "headers".
+${ITEM_LINES}
 
 Exit codes: 0 done; 3 the ring is empty; 1 anything else.
 

@@ -14,7 +14,7 @@ import { CommandError, EXIT, emptyNow, usageError } from '../errors.ts'
 import { device, limitOf } from '../flags/flags.ts'
 import { type LookFlags, lookFlags, SHOWN_ITEMS, shownItems } from '../flags/look-flags.ts'
 import { envelopeFlag, openerOf } from '../output/envelope.ts'
-import { framesOrLines, ItemPrinter } from '../output/items.ts'
+import { framesOrLines, ITEM_LINES, ItemPrinter } from '../output/items.ts'
 import { LossNotices } from '../output/loss-notices.ts'
 import { standardOutput } from '../output/output.ts'
 import { tell } from '../output/person.ts'
@@ -44,9 +44,7 @@ Prints as sbr consume does: on a terminal with control characters as escapes, el
 items that contain newlines. All that is printed first has to fit into 64 MiB, and is read from the end of the ring
 on: damage ends it, and only the items after the damage are printed (format 1 is read from the start).
 
-With --json: one object per item and line, with "position" (EPOCH:ITEM in format 2, bytes in format 1; the end of the
-item), "number" and "pushedAt" (format 2), "bytes" and "hex"; with --envelope also "time", "id" and "key", if there are
-such, and "headers".
+${ITEM_LINES}
 
 Exit codes: 0 done, and with --follow also when stopped; 3 there is no such item; 1 anything else.
 

@@ -2,7 +2,7 @@ import type { Consumer } from '../../ring/access/attach.ts'
 import { popTimed, type TimedItems } from '../../ring/maintenance/item-times.ts'
 import { stepOver } from '../../ring/shared/damage.ts'
 import { safeJson } from '../../text/render.ts'
-import { placeOf } from '../output/items.ts'
+import { itemFields } from '../output/items.ts'
 import { LossNotices } from '../output/loss-notices.ts'
 import type { Output } from '../output/output.ts'
 import type { Pusher } from './pusher.ts'
@@ -89,7 +89,7 @@ export class Mover {
     if (this.#flags.json !== true) return
     const { format } = this.#consumer
     const lines = items.map(
-      ({ item, ...place }) => `${safeJson({ ...placeOf(place, format), bytes: item.length })}\n`,
+      ({ item, ...place }) => `${safeJson({ ...itemFields(place, format), bytes: item.length })}\n`,
     )
     await this.#output.write(lines.join(''))
   }

@@ -8,6 +8,11 @@ import type { ShownItem } from './envelope.ts'
 import type { Output } from './output.ts'
 import { TextWriter } from './text-writer.ts'
 
+/** What `--json` prints of items, for the help of the commands that print them. */
+export const ITEM_LINES = `With --json: one object per item and line, with "position" (EPOCH:ITEM in format 2, bytes in format 1; the end of the
+item), "number" and "pushedAt" (format 2), "bytes" and "hex"; with --envelope also "time", "id" and "key", if there are
+such, and "headers".`
+
 /**
  * How items are printed: a line each, each after its length, as bare bytes, or as an object on a line, with its position. This file is
  * the only place where the bytes of an item become output.
@@ -58,7 +63,10 @@ function hex(bytes: Uint8Array): string {
 }
 
 /** Position, number and push time of an item; the last two are known in format 2 only. */
-export function placeOf({ position, pushedAt }: Omit<PoppedItem, 'item'>, format: 1 | 2): object {
+export function itemFields(
+  { position, pushedAt }: Omit<PoppedItem, 'item'>,
+  format: 1 | 2,
+): object {
   return {
     position: formatPosition(position, format),
     number: itemNumber(position, format),
@@ -96,7 +104,7 @@ export class ItemPrinter {
   async add(shown: ShownItem): Promise<void> {
     if (this.#form === 'json') {
       const head = shown.head && headJson(shown.head)
-      await writeItemJson(this.#text, { ...placeOf(shown, this.#format), ...head }, shown.item)
+      await writeItemJson(this.#text, { ...itemFields(shown, this.#format), ...head }, shown.item)
       await this.#text.add('\n')
       return
     }

@@ -1,4 +1,5 @@
 import { RingError } from '../../errors.ts'
+import { roleText } from '../names.ts'
 import type { Role } from '../roles.ts'
 import { CONSUMER_SECTOR, isAligned, MAX_OFFSET, PRODUCER_SECTOR } from './layout.ts'
 import { HEADER_BYTES } from './magic.ts'
@@ -72,7 +73,7 @@ function corrupt(
 
 /** The text that people see with `strings`, byte for byte as the original writes it. */
 function describe(kind: PointerKind, pointer: Pointer, queue: string, client: string): string {
-  return `${queue} used by ${client}; ${summary(kind, pointer.offset, pointer.flag)}`
+  return `${roleText({ queue, client })}; ${summary(kind, pointer.offset, pointer.flag)}`
 }
 
 function summary(kind: PointerKind, offset: bigint, flag: boolean): string {

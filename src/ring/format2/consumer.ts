@@ -2,6 +2,7 @@ import type { BlockDevice } from '../../block/device.ts'
 import { readOnly } from '../../block/validate.ts'
 import type { Position } from '../../position.ts'
 import type { ItemView, QueueConsumer } from '../format.ts'
+import { roleText } from '../names.ts'
 import { isRefusal } from '../shared/base-role.ts'
 import type { Claimed } from '../shared/claim-role.ts'
 import { publishDamage } from '../shared/damage.ts'
@@ -21,8 +22,7 @@ import { type Cursor, itemsBefore } from './disk/cursor.ts'
 import type { Disk } from './disk/disk.ts'
 import type { LogPosition } from './disk/log-position.ts'
 import { SeenSlots } from './disk/seen-slots.ts'
-import type { Slots, Which } from './disk/slots.ts'
-import { type ConsumerSlot, type ProducerSlot, slotText } from './disk/slots.ts'
+import type { ConsumerSlot, ProducerSlot, Slots, Which } from './disk/slots.ts'
 import { traceConsumer } from './disk/trace-slots.ts'
 import { ConsumerLog } from './log/consumer-log.ts'
 import { losses } from './log/log-front.ts'
@@ -430,7 +430,7 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
       ...saved,
       generation: this.#slots.nextGeneration,
       time: this.clock.time(),
-      text: slotText(this),
+      text: roleText(this),
     }
     traceConsumer('set', slot, this.#producer.epochs, this.disk.names, this.device.name)
     await this.guard(this.disk.writeConsumerSlot(which, slot))

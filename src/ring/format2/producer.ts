@@ -5,6 +5,7 @@ import type { Position } from '../../position.ts'
 import { Lazy } from '../../util/lazy.ts'
 import { NO_OPTIONS, signalOf, type WaitingOptions } from '../../util/waiting.ts'
 import type { AttachedProducer, QueueProducer, RoomFor } from '../format.ts'
+import { roleText } from '../names.ts'
 import type { Claimed } from '../shared/claim-role.ts'
 import { pushOne } from '../shared/single-item.ts'
 import { isTraced, trace } from '../trace.ts'
@@ -16,13 +17,7 @@ import { isBad } from './disk/block.ts'
 import { type Disk, exhausted, misfits } from './disk/disk.ts'
 import { CHECKPOINT_BYTES } from './disk/layout.ts'
 import { isCount, type LogPosition, MAX_COUNT } from './disk/log-position.ts'
-import {
-  type ConsumerSlot,
-  type ProducerSlot,
-  type Read,
-  slotText,
-  type Which,
-} from './disk/slots.ts'
+import type { ConsumerSlot, ProducerSlot, Read, Which } from './disk/slots.ts'
 import { FreeSpace } from './log/free-space.ts'
 import { isInReach, reachOf } from './log/reach.ts'
 import { fromPosition, pushedFrom, toPosition, toText } from './position.ts'
@@ -404,7 +399,7 @@ export class Format2Producer extends Format2Role implements QueueProducer {
       time: this.clock.time(),
       commits: this.#commits,
       fullPushes: this.#fullPushes,
-      text: slotText(this),
+      text: roleText(this),
     }
     try {
       await this.guard(this.disk.writeProducerSlot(which, slot))

@@ -1,6 +1,7 @@
 import type { Clock } from '../../clock.ts'
 import type { Position } from '../../position.ts'
 import { untilAborted } from '../../util/abort.ts'
+import { deferred } from '../../util/deferred.ts'
 import { Serial } from '../../util/serial.ts'
 import type { QueueConsumer } from '../format.ts'
 import { isRefusal, mayPass } from '../shared/base-role.ts'
@@ -285,13 +286,10 @@ export class Acknowledger {
   /** Waits until an entry leaves or is reverted. */
   async #changed(signal: AbortSignal | undefined): Promise<void> {
     if (this.#ended !== undefined) throw this.#ended.reason
-    let wake = (): void => undefined
-    const next = new Promise<void>((resolve) => {
-      wake = resolve
-    })
-    const unwatch = this.watch(wake)
+    const next = deferred<void>()
+    const unwatch = this.watch(next.resolve)
     try {
-      await untilAborted(next, signal, this.#closing)
+      await untilAborted(next.promise, signal, this.#closing)
     } finally {
       unwatch()
     }

@@ -1,5 +1,4 @@
 import type { FieldSpec } from '../../report/dump.ts'
-import type { Names } from '../../types.ts'
 import {
   type BadBlock,
   bad,
@@ -142,11 +141,6 @@ export type Which = 0 | 1
 /** How many epochs a producer slot has room for. */
 export function maxEpochs(blockSize: number): number {
   return Math.min(MAX_EPOCHS, Math.floor((blockSize - EPOCHS_AT) / EPOCH_BYTES))
-}
-
-/** The names of a role, for people. */
-export function slotText({ queue, client }: Names): string {
-  return `${queue} used by ${client}`
 }
 
 export function encodeProducerSlot(

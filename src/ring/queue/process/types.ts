@@ -77,7 +77,10 @@ export type DeadLetterFunction<Out> = (
 /** Where dead letters go. */
 export type DeadLetterSink<Out> = BlockDevice | EncodedSink | DeadLetterFunction<Out>
 
-/** Counts attempts at items across crashes: a `Map`, or something on stable storage. */
+/**
+ * Counts attempts at items across crashes: a `Map`, or something on stable storage. A key is `UUID/EPOCH:ITEM`, in format 1 the device's
+ * name and an offset: the same for an item in every run, and unique among rings.
+ */
 export interface AttemptStore {
   /** How often the item was tried; undefined if never. */
   get(key: string): number | undefined | Promise<number | undefined>
