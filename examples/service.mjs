@@ -23,7 +23,7 @@ const reader = await RingReader.open(device, { codec })
 
 /** Hands an order to the next system; it may come twice, and has an id for that. */
 async function deliver({ item, id }, job) {
-  if (item.valid === false) return job.dead('the order is not valid')
+  if (item.valid === false) return job.giveUp('the order is not valid')
   await appendFile(`${path}.delivered`, `${JSON.stringify({ ...item, id })}\n`)
 }
 

@@ -223,7 +223,7 @@ const calls: Readonly<
     'receive of a group, waiting': (signal) =>
       withRing(signal, async ({ device, writer, reader }) => {
         await reader.close()
-        await using group = await joinGroup([device], { checkMs: 5 })
+        await using group = await joinGroup([device], { checkIntervalMs: 5 })
         await both(group.receive({ signal }), () => writer.push(ITEM))
       }),
     'push of a tee that may drop, and of partitions': (signal) =>

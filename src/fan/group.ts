@@ -34,7 +34,7 @@ export interface GroupOptions<Out> {
    */
   readonly reader?: ReaderOptions<Out>
   /** How often it checks which members are in the group, in milliseconds. Default 500. */
-  readonly checkMs?: number
+  readonly checkIntervalMs?: number
   /** Called when this program has taken a ring. */
   readonly onTaken?: (reader: RingReader<Out>) => void
   /** Called when it has released one. */
@@ -50,7 +50,7 @@ export interface GroupOptions<Out> {
 
 const KINDS: OptionKinds<GroupOptions<never>> = {
   reader: 'object',
-  checkMs: 'number',
+  checkIntervalMs: 'number',
   onTaken: 'function',
   onReleased: 'function',
   onFailed: 'function',
@@ -77,7 +77,7 @@ export async function joinGroup<Out = Uint8Array>(
   const [first] = devices
   if (first === undefined) throw new TypeError('joinGroup takes at least one ring')
   if (new Set(devices).size < devices.length) throw new TypeError('each ring is one device')
-  checkRange({ checkMs: options.checkMs ?? CHECK_MS }, 1, MAX_TIMER_MS)
+  checkRange({ checkIntervalMs: options.checkIntervalMs ?? CHECK_MS }, 1, MAX_TIMER_MS)
   const seats = new Seats(first, `a member of a group of ${devices.length} rings`)
   await seats.take()
   return new Group(devices, seats, options)
@@ -130,7 +130,7 @@ export class Group<Out> implements AsyncDisposable {
     this.#options = options
     this.#clock = options.clock ?? systemClock
     this.#fan = receiveFrom<Out>([], { onFailed: (error, reader) => this.#failed(error, reader) })
-    this.#checking = this.#check(options.checkMs ?? CHECK_MS)
+    this.#checking = this.#check(options.checkIntervalMs ?? CHECK_MS)
   }
 
   /** The readers of the rings that this member has now. */

@@ -22,7 +22,7 @@ await reader.process(
     // Later ones end earlier.
     if (index % 3 > 0) await sleep(index % 3)
     const fate = fateOf(index)
-    if (fate === 'dead') return job.dead('no attempt helps')
+    if (fate === 'dead') return job.giveUp('no attempt helps')
     if (fate === 'late' && job.attempt === 1) throw new Error('the first attempt fails')
     say({ event: 'done', index })
   },

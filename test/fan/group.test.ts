@@ -12,7 +12,7 @@ import { deferred } from '../../src/util/deferred.ts'
 import { FakeClock } from '../helpers/fake-clock.ts'
 import { HookedDevice } from '../helpers/hooked.ts'
 
-const QUICK: GroupOptions<string> = { reader: { codec: text }, checkMs: 5 }
+const QUICK: GroupOptions<string> = { reader: { codec: text }, checkIntervalMs: 5 }
 
 async function devices(count: number): Promise<MemoryBlockDevice[]> {
   const made = Array.from(
@@ -279,7 +279,7 @@ test('a member that waits for a ring leaves at once, also with a signal of its o
   const { signal } = new AbortController()
   for (const reader of [{ waitForRing: true }, { waitForRing: true, signal }]) {
     const device = new HookedDevice(blank(0))
-    const group = await joinGroup([device], { checkMs: 5, reader })
+    const group = await joinGroup([device], { checkIntervalMs: 5, reader })
     // It has looked for the ring, more than once.
     while (device.requests.length < 10) await new Promise((resolve) => setTimeout(resolve, 1))
     await group.close()
@@ -311,7 +311,7 @@ test('a member that waits for a lease leaves at once', async () => {
   const lease = { owner: 'other', unfenced: true, onWatch }
   const own = new AbortController()
   const group = await joinGroup([new HookedDevice(device)], {
-    checkMs: 5,
+    checkIntervalMs: 5,
     clock,
     reader: { clock, lease, signal: own.signal },
   })
@@ -445,7 +445,7 @@ test('its arguments are checked', async () => {
   await expect(joinGroup([])).rejects.toThrow('at least one')
   await expect(joinGroup([device, device])).rejects.toThrow('one device')
   await expect(joinGroup([{} as MemoryBlockDevice])).rejects.toThrow(TypeError)
-  await expect(joinGroup([device], { checkMs: 0 })).rejects.toThrow(RangeError)
+  await expect(joinGroup([device], { checkIntervalMs: 0 })).rejects.toThrow(RangeError)
   await expect(joinGroup([device], { check: 1 } as object)).rejects.toThrow('no option check')
 })
 

@@ -140,8 +140,8 @@ test('a ring cannot be added before it is removed', async () => {
 
 test('a ring that fails stops all, or is reported and removed', async () => {
   const make = async () => [await ring(['a0']), await ring(['b0', 'b1'])] as const
-  const fails = (item: string, job: { dead(reason: unknown): unknown }): unknown =>
-    item === 'a0' ? job.dead('no') : undefined
+  const fails = (item: string, job: { giveUp(reason: unknown): unknown }): unknown =>
+    item === 'a0' ? job.giveUp('no') : undefined
   const [one, other] = await make()
   const strict = receiveFrom([one.reader, other.reader])
   await expect(strict.process(fails)).rejects.toMatchObject({ code: 'WORK_GIVEN_UP' })
@@ -176,7 +176,7 @@ test('a ring whose work has ended is kept no longer', async () => {
   const [failing, empty, closed] = [await ring(['a0']), await ring(), await ring()]
   const failed: unknown[] = []
   const work = new FanProcessor<string>(
-    (_, job) => job.dead('no'),
+    (_, job) => job.giveUp('no'),
     { untilEmpty: true },
     (_, reader) => failed.push(reader),
   )
@@ -203,7 +203,7 @@ test('a ring that is added again when its failure is told is removed as any othe
     end = resolve
   })
   let calls = 0
-  const processing = fan.process((_, job) => (++calls < 3 ? job.dead('no') : handling), {
+  const processing = fan.process((_, job) => (++calls < 3 ? job.giveUp('no') : handling), {
     signal: stop.signal,
   })
   while (calls < 3) await turn()

@@ -131,7 +131,7 @@ test('each attempt has a span, and says how it failed', async () => {
       // Forgotten to return.
       if (job.attempt === 2) void job.retry({ reason: 'later' })
       if (job.attempt === 3) return Promise.reject(new TypeError('never'))
-      return job.attempt === 4 ? job.dead('enough') : undefined
+      return job.attempt === 4 ? job.giveUp('enough') : undefined
     },
     { deadLetter: async () => undefined },
   )

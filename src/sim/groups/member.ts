@@ -17,7 +17,7 @@ export interface MemberContext {
   readonly seed: number
   readonly oracle: GroupsOracle
   readonly trace: Trace
-  readonly checkMs: number
+  readonly checkIntervalMs: number
   /**
    * The group's rings, opened by a process.
    * @throws {BlockError}
@@ -125,10 +125,10 @@ export class Member {
   }
 
   #options({ clock }: SimProcess, life: ProcessLife): GroupOptions<Uint8Array> {
-    const { oracle, checkMs, trace } = this.#context
+    const { oracle, checkIntervalMs, trace } = this.#context
     const lease = this.#context.lease(life)
     return {
-      ...{ checkMs, clock },
+      ...{ checkIntervalMs, clock },
       reader: {
         ...{ clock, client: life.name, lazyAck: this.traits.lazyAck },
         ...(lease && { lease }),

@@ -45,7 +45,7 @@ export interface GroupsPlan {
   readonly pauseMs: number
   /** Whether the members are on machines of their own, and lease their rings. */
   readonly hosts: boolean
-  readonly checkMs: number
+  readonly checkIntervalMs: number
   readonly members: readonly MemberTraits[]
   readonly rates: FaultRates
   readonly events: readonly GroupEvent[]
@@ -139,7 +139,7 @@ export function groupsPlanOf(seed: number, mix: string): GroupsPlan {
     keys: random.between(rings, 3 * rings),
     pauseMs: random.pick([10, 40, 150]) * (hosts ? 3 : 1),
     hosts,
-    checkMs: random.pick([500, 500, 200]),
+    checkIntervalMs: random.pick([500, 500, 200]),
     members,
     rates: chosen.rates,
     events: eventsOf(stream('events'), chosen.events, members.length, producers, troubleMs),

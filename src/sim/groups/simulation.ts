@@ -142,9 +142,9 @@ class GroupsSimulation {
   }
 
   #memberContext(own: () => Running<Member>): MemberContext {
-    const { seed, checkMs } = this.#plan
+    const { seed, checkIntervalMs } = this.#plan
     return {
-      ...{ seed, checkMs, oracle: this.#oracle, trace: this.#world.trace },
+      ...{ seed, checkIntervalMs, oracle: this.#oracle, trace: this.#world.trace },
       open: (process) => this.#rings.open(process),
       lease: (life) => (this.#plan.hosts ? this.#leaseOf(own(), life) : undefined),
       judge: (what, error) => this.#judge(what, error, own()),

@@ -126,7 +126,7 @@ export class Work {
       this.#running--
       if (fate === 'throw') throw new Error('this attempt fails')
       if (fate === 'retry') return job.retry({ afterMs: random.below(10) })
-      if (fate === 'dead') return job.dead('nothing helps')
+      if (fate === 'dead') return job.giveUp('nothing helps')
       assignment.done = true
       return undefined
     }

@@ -368,7 +368,7 @@ export const CALLS: readonly Call[] = [
       await using reader = await RingReader.open(device, { clock, signal })
       const handler: Handler<Uint8Array> = (item, job) => {
         deliver(item)
-        return job.number !== undefined && job.number % 2 === 0 ? job.dead('even') : undefined
+        return job.number !== undefined && job.number % 2 === 0 ? job.giveUp('even') : undefined
       }
       const deadLetter = async ({ bytes }: DeadLetter<Uint8Array>): Promise<void> => deliver(bytes)
       return await reader.process(handler, {

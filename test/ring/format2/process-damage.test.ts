@@ -24,7 +24,7 @@ test('the bytes of an item behind damage are read again without reporting that a
   const letters: unknown[] = []
   try {
     await using reader = await RingReader.open(device, { codec: text, onDamage: 'skip' })
-    await reader.process((item, job) => (item === 'dead' ? job.dead('bad') : undefined), {
+    await reader.process((item, job) => (item === 'dead' ? job.giveUp('bad') : undefined), {
       untilEmpty: true,
       deadLetter: async ({ bytes }) => void letters.push(new TextDecoder().decode(bytes)),
     })

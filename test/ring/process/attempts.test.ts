@@ -140,14 +140,17 @@ describe('an attempt that fails', () => {
     await reader.close()
   })
 
-  test.each(['retry', 'dead', { what: 'dead', reason: 'x' }, { what: 'retry' }, { error: 'x' }])(
-    'is not one where a handler returns %o',
-    async (answer) => {
-      const device = await filled([JSON.stringify(answer)])
-      const summary = await drain(device, (item) => JSON.parse(item))
-      expect(summary).toMatchObject({ handled: 1, failedAttempts: 0 })
-    },
-  )
+  test.each([
+    'retry',
+    'giveUp',
+    { what: 'giveUp', reason: 'x' },
+    { what: 'retry' },
+    { error: 'x' },
+  ])('is not one where a handler returns %o', async (answer) => {
+    const device = await filled([JSON.stringify(answer)])
+    const summary = await drain(device, (item) => JSON.parse(item))
+    expect(summary).toMatchObject({ handled: 1, failedAttempts: 0 })
+  })
 
   test('without a dead letter ring ends processing at the limit; the item stays, and a new call delivers it', async () => {
     const device = await filled(['a', 'bad', 'c'])

@@ -20,7 +20,7 @@ const decoder = new TextDecoder()
 
 describe('a dead letter', () => {
   const dies: Handler<string> = (item, job) =>
-    item === 'bad' ? job.dead('no such user') : undefined
+    item === 'bad' ? job.giveUp('no such user') : undefined
 
   test('is durable before its item is acknowledged', async () => {
     const device = await filled(['a', 'bad', 'c'])
@@ -57,7 +57,7 @@ describe('a dead letter', () => {
     const letters: string[] = []
     const handler: Handler<Uint8Array> = (item, job) => {
       item.fill(0)
-      return job.dead('it is')
+      return job.giveUp('it is')
     }
     await reader.process(handler, {
       untilEmpty: true,
@@ -103,7 +103,7 @@ describe('a dead letter', () => {
     const large = 'x'.repeat(6000)
     const device = await filled([large])
     const dead = await smallRing(4096)
-    const running = drain(device, (_, job) => job.dead('too large'), { deadLetter: dead })
+    const running = drain(device, (_, job) => job.giveUp('too large'), { deadLetter: dead })
     await expect(running).rejects.toMatchObject({ code: 'RING_ITEM_TOO_LARGE' })
     expect(await itemsOf(device)).toEqual([large])
   })
@@ -157,7 +157,7 @@ describe('a dead letter', () => {
       device,
       (item, job) => {
         seen.push(item)
-        return item === 'bad' ? job.dead('is bad') : undefined
+        return item === 'bad' ? job.giveUp('is bad') : undefined
       },
       { deadLetter: dead, concurrency: 1 },
     )
@@ -176,7 +176,7 @@ describe('a dead letter', () => {
   test('has a short reason where a long one does not fit', async () => {
     const device = await filled(['bad'])
     const dead = await otherRing()
-    const dies = (_: string, job: Parameters<Handler<string>>[1]) => job.dead('x'.repeat(100_000))
+    const dies = (_: string, job: Parameters<Handler<string>>[1]) => job.giveUp('x'.repeat(100_000))
     expect(await drain(device, dies, { deadLetter: dead })).toMatchObject({ deadLettered: 1 })
     const [stored] = await collect((await inspectRing(dead)).items())
     const { reason } = await deadLetters.decode(stored?.item ?? new Uint8Array())
@@ -266,7 +266,7 @@ test('a dead letter of a device with a long name is stored', async () => {
   }
   subscribe('shared-block-ring:work', failed)
   const options = { deadLetter: dead, untilEmpty: true, signal: stop.signal }
-  const summary = await reader.process((_, job) => job.dead('bad'), options)
+  const summary = await reader.process((_, job) => job.giveUp('bad'), options)
   unsubscribe('shared-block-ring:work', failed)
   expect(summary).toMatchObject({ deadLettered: 1 })
   const [stored] = await collect((await inspectRing(dead)).items())

@@ -132,7 +132,7 @@ describe('stopping', () => {
   test('reports a failure, even if a handler does not end', async () => {
     await using reader = await open(await filled(['slow', 'bad']))
     const running = reader.process(
-      (item, job) => (item === 'bad' ? job.dead('bad') : new Promise(() => undefined)),
+      (item, job) => (item === 'bad' ? job.giveUp('bad') : new Promise(() => undefined)),
       { concurrency: 2, graceMs: 0 },
     )
     await expect(running).rejects.toMatchObject({ code: 'WORK_GIVEN_UP' })

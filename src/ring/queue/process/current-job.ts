@@ -66,8 +66,8 @@ export class CurrentJob implements Job {
     return this.asked
   }
 
-  dead(reason: unknown): HandlerVerdict {
-    this.asked = new HandlerVerdict({ what: 'dead', reason })
+  giveUp(reason: unknown): HandlerVerdict {
+    this.asked = new HandlerVerdict({ what: 'giveUp', reason })
     return this.asked
   }
 }

@@ -34,4 +34,4 @@ export class HandlerVerdict {
 /** What a {@link HandlerVerdict} holds. */
 export type Decision =
   | { readonly what: 'retry'; readonly afterMs: number | undefined; readonly reason: unknown }
-  | { readonly what: 'dead'; readonly reason: unknown }
+  | { readonly what: 'giveUp'; readonly reason: unknown }

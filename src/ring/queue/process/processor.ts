@@ -342,7 +342,7 @@ export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Ou
     // The handler may have failed because it was stopped: the item is delivered again.
     if (this.#scheduler.stopping.aborted) return undefined
     task.error = decision.reason
-    if (decision.what === 'dead' || attempt >= this.#settings.attempts) return this.#giveUp(task)
+    if (decision.what === 'giveUp' || attempt >= this.#settings.attempts) return this.#giveUp(task)
     return this.#again(task, 'handler', attempt, decision.reason, decision.afterMs)
   }
 

@@ -24,10 +24,10 @@ export interface Job {
   readonly mayHaveRun: boolean
   /** Aborted when `process` waits for the handler no longer; its result is ignored then. */
   readonly signal: AbortSignal
-  /** To be returned by the handler: try again. It is a failed attempt, as throwing is. The last of `retry()` and `dead()` called wins, returned or not. */
+  /** To be returned by the handler: try again. It is a failed attempt, as throwing is. The last of `retry()` and `giveUp()` called wins, returned or not. */
   retry(options?: RetryOptions): HandlerVerdict
   /** To be returned by the handler: no attempt can help. The item goes to the dead letters, or `process` ends if it has none. */
-  dead(reason: unknown): HandlerVerdict
+  giveUp(reason: unknown): HandlerVerdict
 }
 
 /** How to try again. */
@@ -40,7 +40,7 @@ export interface RetryOptions {
 
 /**
  * Handles an item. The item is acknowledged when this returns; it is tried again when it throws, rejects or answers `job.retry()`;
- * and given up when it answers `job.dead()`. After a crash the item comes again: so it has to be idempotent.
+ * and given up when it answers `job.giveUp()`. After a crash the item comes again: so it has to be idempotent.
  */
 export type Handler<Out> = (item: Out, job: Job) => unknown
 

@@ -30,7 +30,7 @@ export interface WorkErrorDetails {
  * await writer.push(new Uint8Array(1))
  * await using reader = await RingReader.open(device)
  * try {
- *   await reader.process((_, job) => job.dead('no such user'), { untilEmpty: true })
+ *   await reader.process((_, job) => job.giveUp('no such user'), { untilEmpty: true })
  * } catch (error) {
  *   if (!isWorkError(error)) throw error
  *   console.log(error.code) // WORK_GIVEN_UP
