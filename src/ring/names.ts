@@ -11,7 +11,7 @@ export function roleText({ queue, client }: Names): string {
   return `${queue} used by ${client}`
 }
 
-/** In format 1 the text goes on with the role's state, which changes all the time. */
+/** In format 1 the text continues with the role's state, which changes all the time. */
 const ROLE_TEXT =
   /^(.*?) used by (.*?)(?:; (?:producer|consumer) = -?\d+; suspend(?:_ack)? = (?:true|false))?$/s
 

@@ -299,7 +299,7 @@ const storage: readonly Mistake[] = [
   },
   {
     what: 'asks for its size once',
-    foundBy: 'resize grows, and getInfo asks anew',
+    foundBy: 'resize grows, and getInfo queries the device again',
     over: 'memory',
     make: (_, info) => ({ getInfo: async () => info }),
   },
@@ -543,7 +543,7 @@ const beneath: readonly Mistake[] = [
     make: (device) => ({ flush: () => device.flush().catch(() => undefined) }),
   },
   {
-    what: 'goes on with the rest of a write that failed',
+    what: 'continues with the rest of a write that failed',
     foundBy: 'what fails beneath is told, and nothing more of it is sent',
     make: (device, { sectorSize }) => ({
       write: async (sector, buffers, options) => {

@@ -30,7 +30,7 @@ interface Flags extends LookFlags {
 const fullDescription = `Prints the items that were pushed last and wait, a line each, oldest first, and leaves them in the ring. Opens the
 device read-only, takes no role and changes nothing; works while producer and consumer run.
 
---follow goes on with items as they are committed, until it is stopped. It does not hold up the ring: items that were
+--follow continues with items as they are committed, until it is stopped. It does not hold up the ring: items that were
 consumed and overwritten before they could be read are counted on standard error (with --json: {"event":"missed",
 "items":N}). In format 1, which has no checksums, that is so for all items that were consumed before they were read,
 and "bytes" are counted. Damaged items are reported and skipped.
@@ -84,7 +84,9 @@ async function run(flags: Flags, path: string): Promise<void> {
   const { signal } = stop
   const { count = SHOWN_ITEMS, consumed, follow } = flags
   if (consumed === true && follow === true) {
-    throw usageError('--follow goes on with new items, --consumed shows old ones: give one of them')
+    throw usageError(
+      '--follow continues with new items, --consumed shows old ones: give one of them',
+    )
   }
   const output = standardOutput(signal)
   const open = openerOf(flags)

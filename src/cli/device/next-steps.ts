@@ -46,7 +46,7 @@ function suspended(
   if (suspend)
     return [step('nothing is pushed until it is resumed', `sbr resume ${shellWord(device)}`)]
   if (holders.producer !== undefined) return []
-  return [step('it goes on as soon as a producer sees that it is resumed: start one')]
+  return [step('it continues as soon as a producer sees that it is resumed: start one')]
 }
 
 function full(

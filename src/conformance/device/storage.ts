@@ -101,7 +101,7 @@ async function discards(context: CaseContext): Promise<void> {
   await get(context, 10, 30)
   const anew = pattern(info, 30, 37)
   await put(context, 10, anew)
-  checkBytes(await get(context, 10, 30), anew, 'discarded sectors, written anew')
+  checkBytes(await get(context, 10, 30), anew, 'discarded sectors, written again')
   await device.discard(sizeSectors - 2, 2)
   checkEqual((await device.getInfo()).sizeSectors, sizeSectors, 'size after a discard at the end')
 }
@@ -195,7 +195,7 @@ export const storageCases: readonly DeviceCase[] = [
   { name: 'a second handle sees what was written', needs: 'openSecond', run: seenByOthers },
   { name: 'writeZeroes zeroes its sectors and no others', run: zeroes },
   { name: 'discard keeps the size and the sectors around', capability: 'discard', run: discards },
-  { name: 'resize grows, and getInfo asks anew', capability: 'resize', run: grows },
+  { name: 'resize grows, and getInfo queries the device again', capability: 'resize', run: grows },
   { name: 'resize shrinks, and sectors come back as zeroes', capability: 'resize', run: shrinks },
   { name: 'seekMapped and seekUnmapped agree with the data', capability: 'seek', run: seeks },
 ]

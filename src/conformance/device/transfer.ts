@@ -145,7 +145,7 @@ async function buffersAreTheCallers(context: CaseContext): Promise<void> {
   checkBytes(await get(context, 8, 2), bytes, 'sectors after the read buffer was changed')
   const held = await get(context, 8, 2)
   await put(context, 8, pattern(info, 2, 13))
-  checkBytes(held, bytes, 'a read buffer after its sectors were written anew')
+  checkBytes(held, bytes, 'a read buffer after its sectors were written again')
 }
 
 async function manyInFlight(context: CaseContext): Promise<void> {

@@ -256,7 +256,7 @@ function planOf(
       'RING_NOT_BLANK',
       `${device} has been pushed items other than those of this migration; nothing was moved. What an earlier call ` +
         'has moved there would be there twice: if that is impossible, add to it on purpose',
-      { device, expected: 'a ring without items, or a migration to go on with', found: 'items' },
+      { device, expected: 'a ring without items, or a migration to continue', found: 'items' },
     )
   }
   return { base: pushed, start, skip: 0n, counts }

@@ -6,7 +6,7 @@ import { type LinkTraits, Pipe } from './pipe.ts'
 /** The process at the client's end of a connection; it may be paused, or gone. */
 export interface Caller {
   readonly name: string
-  /** Gone: nothing that it waits for ever happens. */
+  /** Whether it exists; once it is gone, nothing that it awaits ever settles. */
   readonly alive: boolean
   /** Runs something in the process, as soon as it runs. */
   whenRunning(happen: () => void): void

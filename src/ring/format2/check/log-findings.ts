@@ -12,13 +12,13 @@ import type { Unreadable } from './unreadable.ts'
 
 /** What to do about lost items. */
 export const SKIP =
-  'nothing repairs it; a consumer that skips damage (sbr consume --skip-damage, onDamage: skip) goes on after it, and counts it'
+  'nothing repairs it; a consumer that skips damage (sbr consume --skip-damage, onDamage: skip) continues after it, and counts it'
 const ZERO =
-  'no role can read on there; sbr repair --zero-unreadable --write gives it up: a consumer that skips damage (sbr consume --skip-damage, onDamage: skip) then goes on after it'
+  'no role can read past it; sbr repair --zero-unreadable --write gives it up: a consumer that skips damage (sbr consume --skip-damage, onDamage: skip) then continues after it'
 const LAST_COMMIT =
-  'what was pushed last may be there, and nothing else records it; sbr repair --zero-unreadable --write gives it up'
+  'the items pushed last may be there, and nothing else records them; sbr repair --zero-unreadable --write gives it up'
 const CONTRADICTION =
-  'no consumer can read on; sbr dump shows the slots: once both of a role are damaged, sbr repair --rebuild --write makes them from what is in the log'
+  'no consumer can continue; sbr dump shows the slots: once both of a role are damaged, sbr repair --rebuild --write makes them from the log'
 
 /** The structures in which a flipped bit can be corrected. */
 export function structureOf({ at }: FlippedBit): 'batch header' | 'table' {

@@ -33,7 +33,7 @@ export function moment(clock: Clock): Moment {
 }
 
 /**
- * Milliseconds since a moment, by the clock that counts more: on a machine that sleeps one of them stands still, and
+ * Milliseconds since a moment, by the clock that counts more: on a machine that sleeps one of them stops, and
  * the other may be set back.
  */
 export function elapsed(since: Moment, clock: Clock): number {
