@@ -121,7 +121,7 @@ const seen = object({
 })
 const rates = {
   pushed: number,
-  popped: number,
+  acknowledged: number,
   pushedBytes: number,
   commits: number,
   growth: number,

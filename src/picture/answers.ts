@@ -131,12 +131,12 @@ function idleMs(ring: RingSeen, sinceWrite: number | undefined): number {
 function drain(ring: RingSeen, rates: Rates | undefined): Answer {
   const answer = { name: 'drain', title: 'Drains' } as const
   if (rates === undefined) return { ...answer, text: 'not measured', mood: 'plain' }
-  const { pushed, popped, growth } = rates
+  const { pushed, acknowledged, growth } = rates
   if (growth === undefined) return { ...answer, text: 'being measured', mood: 'plain' }
   const speed =
-    pushed === undefined || popped === undefined
+    pushed === undefined || acknowledged === undefined
       ? `${bytesText(Math.abs(growth))} a second ${growth > 0 ? 'more' : 'less'}`
-      : `${rateText(popped)} out, ${rateText(pushed)} in`
+      : `${rateText(acknowledged)} out, ${rateText(pushed)} in`
   const told = (what: string, mood: Mood): Answer => ({
     ...answer,
     text: `${what}; ${speed}`,
@@ -144,10 +144,15 @@ function drain(ring: RingSeen, rates: Rates | undefined): Answer {
   })
   const used = ring.log?.used ?? 0
   if (used === 0) return told('empty', 'plain')
-  if (popped !== undefined && popped > 0 && popped >= KEEPS_UP * (pushed ?? 0) && growth >= 0)
+  if (
+    acknowledged !== undefined &&
+    acknowledged > 0 &&
+    acknowledged >= KEEPS_UP * (pushed ?? 0) &&
+    growth >= 0
+  )
     return told('keeps up', 'good')
   if (growth < 0) return told(`empty in ${spanOfTime((used / -growth) * 1000)}`, 'good')
-  if (popped !== undefined && popped > 0) return told('slower than it fills', 'bad')
+  if (acknowledged !== undefined && acknowledged > 0) return told('slower than it fills', 'bad')
   return told('not draining', growth > 0 ? 'bad' : 'plain')
 }
 

@@ -1,3 +1,4 @@
+import { bytesBetween } from '../ring/format2/disk/log-position.ts'
 import { isSeen, type Snapshot, waitedOf } from './snapshot.ts'
 
 /** The numbers of a snapshot that change; small enough to keep many. An unknown one is null, as in JSON. */
@@ -7,19 +8,19 @@ export interface Point {
   readonly used: number | null
   readonly waiting: number | null
   readonly pushed: number | null
-  readonly popped: number | null
+  readonly acknowledged: number | null
   readonly pushedBytes: number | null
   readonly commits: number | null
   readonly age: number | null
   /** How long ago each side last wrote. */
-  readonly commitAge: number | null
-  readonly receiptAge: number | null
+  readonly producerWriteAge: number | null
+  readonly consumerWriteAge: number | null
 }
 
 /** Rates, from the differences of points; undefined if too little is known. */
 export interface Rates {
   readonly pushed: number | undefined
-  readonly popped: number | undefined
+  readonly acknowledged: number | undefined
   readonly pushedBytes: number | undefined
   readonly commits: number | undefined
   /** Bytes of the data area that come into use each second; negative while it drains. */
@@ -38,9 +39,6 @@ const TREND_MS = 60_000
 /** A shorter time shows no trend. */
 const LEAST_TREND_MS = 3000
 
-/** Byte counts of a ring are modulo this. */
-const BYTES_MODULUS = 2 ** 48
-
 /**
  * A monotonic clock for intervals, in about milliseconds since 1970: the times of one process and of the next one that replaces it are
  * comparable.
@@ -55,12 +53,12 @@ const FIELDS = [
   'used',
   'waiting',
   'pushed',
-  'popped',
+  'acknowledged',
   'pushedBytes',
   'commits',
   'age',
-  'commitAge',
-  'receiptAge',
+  'producerWriteAge',
+  'consumerWriteAge',
 ] as const satisfies readonly (keyof Point)[]
 const FIRST_CAPACITY = 16
 
@@ -110,7 +108,7 @@ export class History {
   get rates(): Rates {
     return {
       pushed: this.#rate('pushed', RATE_MS),
-      popped: this.#rate('popped', RATE_MS),
+      acknowledged: this.#rate('acknowledged', RATE_MS),
       pushedBytes: this.#rate('pushedBytes', RATE_MS),
       commits: this.#rate('commits', RATE_MS),
       growth: this.#rate('used', TREND_MS, LEAST_TREND_MS),
@@ -155,35 +153,25 @@ export class History {
       const value = this.#number(index, field)
       return Number.isNaN(value) ? null : value
     }
-    return {
-      at: this.#number(index, 'at'),
-      used: known('used'),
-      waiting: known('waiting'),
-      pushed: known('pushed'),
-      popped: known('popped'),
-      pushedBytes: known('pushedBytes'),
-      commits: known('commits'),
-      age: known('age'),
-      commitAge: known('commitAge'),
-      receiptAge: known('receiptAge'),
-    }
+    const at = this.#number(index, 'at')
+    return { ...(fieldsOf(known) as Omit<Point, 'at'>), at }
   }
 }
 
 /** Counts that grow as a ring is used. */
-export type Counter = 'pushed' | 'popped' | 'pushedBytes' | 'commits' | 'used'
+export type Counter = 'pushed' | 'acknowledged' | 'pushedBytes' | 'commits' | 'used'
 
 /** The rate of a counter between two points, per second. */
 export function rateBetween(first: Point, last: Point, what: Counter): number | undefined {
   const [from, to] = [first[what], last[what]]
   const ms = last.at - first.at
   if (from === null || to === null || ms < LEAST_MS) return undefined
-  const wrapped = what === 'pushedBytes' && to < from ? BYTES_MODULUS : 0
-  return ((to - from + wrapped) / ms) * 1000
+  const grown = what === 'pushedBytes' ? bytesBetween(from, to) : to - from
+  return (grown / ms) * 1000
 }
 
 function pointOf(snapshot: Snapshot, at: number): Point {
-  if (!isSeen(snapshot)) return { at, ...NOTHING }
+  if (!isSeen(snapshot)) return { ...NOTHING, at }
   const { log, stats, waitingItems, producer, consumer } = snapshot
   const since = (time: number | undefined): number | null =>
     time === undefined ? null : Math.max(0, snapshot.at - time)
@@ -192,23 +180,18 @@ function pointOf(snapshot: Snapshot, at: number): Point {
     used: log?.used ?? null,
     waiting: waitingItems ?? null,
     pushed: stats?.committedItems ?? null,
-    popped: stats?.acknowledgedItems ?? null,
+    acknowledged: stats?.acknowledgedItems ?? null,
     pushedBytes: stats?.committedBytes ?? null,
     commits: stats?.commits ?? null,
     age: waitedOf(snapshot) ?? (waitingItems === 0 ? 0 : null),
-    commitAge: since(producer.writtenAt),
-    receiptAge: since(consumer.writtenAt),
+    producerWriteAge: since(producer.writtenAt),
+    consumerWriteAge: since(consumer.writtenAt),
   }
 }
 
-const NOTHING = {
-  used: null,
-  waiting: null,
-  pushed: null,
-  popped: null,
-  pushedBytes: null,
-  commits: null,
-  age: null,
-  commitAge: null,
-  receiptAge: null,
+/** An object with each number of a point. */
+function fieldsOf(value: (field: (typeof FIELDS)[number]) => number | null): object {
+  return Object.fromEntries(FIELDS.map((field) => [field, value(field)]))
 }
+
+const NOTHING = fieldsOf(() => null) as Omit<Point, 'at'>

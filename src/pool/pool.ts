@@ -85,12 +85,10 @@ export class Pool {
   /** The rings, and how much room there is. */
   async status(): Promise<PoolStatus> {
     const directory = await this.#read()
-    const gaps = gapsOf(directory).map(({ bytes }) => bytes)
     return {
       uuid: formatUuid(directory.uuid),
       sizeBytes: directory.poolBytes,
-      freeBytes: gaps.reduce((sum, bytes) => sum + bytes, 0),
-      largestFreeBytes: Math.max(0, ...gaps),
+      ...spaceOf(directory),
       rings: directory.rings
         .map(infoOf)
         .sort((one, other) => (one.name < other.name ? -1 : one.name > other.name ? 1 : 0)),
@@ -287,10 +285,15 @@ function infoOf({ name, offset, bytes }: DirectoryEntry): PoolRingInfo {
   return { name, offset, sizeBytes: bytes }
 }
 
+function spaceOf(directory: Directory): Pick<PoolStatus, 'freeBytes' | 'largestFreeBytes'> {
+  const gaps = gapsOf(directory).map(({ bytes }) => bytes)
+  const freeBytes = gaps.reduce((sum, bytes) => sum + bytes, 0)
+  return { freeBytes, largestFreeBytes: Math.max(0, ...gaps) }
+}
+
 function fullFor(device: string, directory: Directory, bytes: number): RingError {
-  const gaps = gapsOf(directory).map((gap) => gap.bytes)
-  const free = gaps.reduce((sum, gap) => sum + gap, 0)
-  return poolFull(device, bytes, free, Math.max(0, ...gaps))
+  const { freeBytes, largestFreeBytes } = spaceOf(directory)
+  return poolFull(device, bytes, freeBytes, largestFreeBytes)
 }
 
 /** Stricter than the format: different names of new rings have to look different. */

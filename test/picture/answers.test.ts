@@ -8,7 +8,7 @@ import { RING } from './rings.ts'
 function answer(ring: RingSeen, name: AnswerName, rates?: Partial<Rates>): string {
   const all = {
     pushed: undefined,
-    popped: undefined,
+    acknowledged: undefined,
     pushedBytes: undefined,
     commits: undefined,
     growth: undefined,
@@ -28,22 +28,22 @@ test('the six questions have an answer', () => {
   expect(answer(RING, 'producer')).toBe(
     'good: at work: client "gateway", process 17 on here; last wrote 100 ms ago',
   )
-  const draining = { pushed: 10, popped: 30, growth: -(16 << 20) / 100 }
+  const draining = { pushed: 10, acknowledged: 30, growth: -(16 << 20) / 100 }
   expect(answer(RING, 'drain', draining)).toBe('good: empty in 1 m 40 s; 30/s out, 10/s in')
   expect(answer(RING, 'damage')).toBe('good: none seen')
   expect(answer(RING, 'full', { growth: FREE / 600 })).toBe('bad: in 10 m at this rate')
 })
 
 test('drain speed is said in words before numbers', () => {
-  const at = (popped: number, pushed: number, growth: number): string =>
-    answer(RING, 'drain', { popped, pushed, growth })
+  const at = (acknowledged: number, pushed: number, growth: number): string =>
+    answer(RING, 'drain', { acknowledged, pushed, growth })
   expect(at(0, 5, 100)).toBe('bad: not draining; 0/s out, 5/s in')
   expect(at(0, 0, 0)).toBe('plain: not draining; 0/s out, 0/s in')
   expect(at(3, 5, 100)).toBe('bad: slower than it fills; 3/s out, 5/s in')
   // One item more or less is no trend.
   expect(at(40, 41, 7)).toBe('good: keeps up; 40/s out, 41/s in')
   const empty = { ...RING, waitingItems: 0, log: { head: 0, tail: 0, used: 0 } }
-  expect(answer(empty, 'drain', { popped: 5, pushed: 5, growth: 0 })).toBe(
+  expect(answer(empty, 'drain', { acknowledged: 5, pushed: 5, growth: 0 })).toBe(
     'plain: empty; 5/s out, 5/s in',
   )
 })
@@ -107,7 +107,7 @@ test('rates come from the differences of snapshots, over the last ten seconds', 
   see(1, 5, 1000)
   expect(history.rates).toMatchObject({ pushed: 5, growth: undefined })
   for (let second = 2; second <= 30; second++) see(second, second * 5, second * 1000)
-  expect(history.rates).toMatchObject({ pushed: 5, popped: 0, growth: 1000 })
+  expect(history.rates).toMatchObject({ pushed: 5, acknowledged: 0, growth: 1000 })
   // Another ring is there now.
   see(31, 3, 0)
   expect(history.points).toHaveLength(1)
@@ -128,8 +128,21 @@ test('of two snapshots a second, one a second is kept, and the newest', () => {
   const history = new History()
   for (let number = 0; number <= 1001; number++) {
     const [at, pushed] = [number * 499, number]
-    const nothing = { used: null, waiting: null, popped: null, pushedBytes: null, commits: null }
-    history.put({ at, pushed, ...nothing, age: null, commitAge: null, receiptAge: null })
+    const nothing = {
+      used: null,
+      waiting: null,
+      acknowledged: null,
+      pushedBytes: null,
+      commits: null,
+    }
+    history.put({
+      at,
+      pushed,
+      ...nothing,
+      age: null,
+      producerWriteAge: null,
+      consumerWriteAge: null,
+    })
     expect(history.last(1)).toMatchObject([{ at, pushed }])
   }
   const times = history.points.map(({ pushed }) => pushed)
@@ -143,8 +156,15 @@ test('a history keeps the last points as they were, also what was unknown in the
   const all: Point[] = []
   for (let number = 0; number < 2 * MOST_POINTS + 7; number++) {
     const known = number % 3 === 0 ? null : number
-    const point = { at: number * 1000, used: known, waiting: 1, pushed: number, popped: null }
-    all.push({ ...point, pushedBytes: 2, commits: 3, age: known, commitAge: 4, receiptAge: null })
+    const point = { at: number * 1000, used: known, waiting: 1, pushed: number, acknowledged: null }
+    all.push({
+      ...point,
+      pushedBytes: 2,
+      commits: 3,
+      age: known,
+      producerWriteAge: 4,
+      consumerWriteAge: null,
+    })
     history.put(all.at(-1) as Point)
     if (number % 100 === 0) expect(history.points).toEqual(all.slice(-MOST_POINTS))
   }

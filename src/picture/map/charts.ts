@@ -29,7 +29,12 @@ export function drawCharts(points: readonly Point[], width: number): readonly Sh
   ) => drawChart(series, { id, title, width, show })
   if (!counts) return [chart('chart-used', 'In use', [level('now', 'used')], bytesText)]
   return [
-    chart('chart-rate', 'Items a second', [rate('in', 'pushed'), rate('out', 'popped')], rateText),
+    chart(
+      'chart-rate',
+      'Items a second',
+      [rate('in', 'pushed'), rate('out', 'acknowledged')],
+      rateText,
+    ),
     chart('chart-waiting', 'Waiting items', [level('now', 'waiting')], (value) =>
       value.toLocaleString('en-US'),
     ),
@@ -38,7 +43,7 @@ export function drawCharts(points: readonly Point[], width: number): readonly Sh
     chart(
       'chart-wrote',
       'Last write ago',
-      [level('producer', 'commitAge'), level('consumer', 'receiptAge')],
+      [level('producer', 'producerWriteAge'), level('consumer', 'consumerWriteAge')],
       spanOfTime,
     ),
     chart('chart-used', 'In use', [level('now', 'used')], bytesText),

@@ -83,7 +83,7 @@ function cellsOf({ snapshot, history }: Row): readonly Cell[] {
   const { waitingItems, log } = snapshot
   const fill = fillOfRing(snapshot)
   const age = waitedOf(snapshot)
-  const speed = [rates.pushed, rates.popped].map((rate) =>
+  const speed = [rates.pushed, rates.acknowledged].map((rate) =>
     rate === undefined ? '–' : rateText(rate),
   )
   const ms = fullInMs(snapshot, rates)

@@ -43,7 +43,7 @@ const PER_SPARK = 4
 export function sorted(rings: readonly Shown[], sort: Sort): readonly Shown[] {
   const weightOf = ({ snapshot, history }: Shown): number => {
     if (!isSeen(snapshot)) return Number.POSITIVE_INFINITY
-    const { pushed, popped } = history.rates
+    const { pushed, acknowledged } = history.rates
     switch (sort) {
       case 'waiting':
         return snapshot.waitingItems ?? 0
@@ -52,7 +52,7 @@ export function sorted(rings: readonly Shown[], sort: Sort): readonly Shown[] {
       case 'in':
         return pushed ?? 0
       case 'out':
-        return popped ?? 0
+        return acknowledged ?? 0
       default:
         return fillOfRing(snapshot) ?? 0
     }
@@ -107,7 +107,7 @@ function rowOf({ snapshot, history }: Shown, view: ScreenView, isSelected: boole
     const { code } = snapshot.error
     return paint('bad', fitted(`${mark}!${name} ${code}`, columns))
   }
-  const { pushed, popped } = history.rates
+  const { pushed, acknowledged } = history.rates
   const rate = (value: number | undefined): string => (value === undefined ? '-' : rateText(value))
   const age = waitedOf(snapshot)
   const fill = fillOfRing(snapshot)
@@ -116,7 +116,7 @@ function rowOf({ snapshot, history }: Shown, view: ScreenView, isSelected: boole
     waitingItems?.toLocaleString('en-US') ?? (log === undefined ? '?' : bytesText(log.used)),
     age === undefined ? '-' : spanOfTime(age),
     rate(pushed),
-    rate(popped),
+    rate(acknowledged),
     fill === undefined ? '?' : percent(fill),
   ].map((text, index) => text.padStart(Object.values(WIDTHS)[index] ?? 0))
   const line = `${mark}${isBad ? '!' : ' '}${name}${cells.join('')} ${sparkline(history.last(SPARK_COLUMNS * PER_SPARK + 1))}`

@@ -20,6 +20,7 @@ import { parseLease } from '../../ring/format2/disk/lease-block.ts'
 import { bytesBetween, type LogPosition } from '../../ring/format2/disk/log-position.ts'
 import type { Slots } from '../../ring/format2/disk/slots.ts'
 import { replay } from '../../ring/format2/log/recovery.ts'
+import { toPosition, toText } from '../../ring/format2/position.ts'
 import { newestConsumer, newestProducer } from '../../ring/format2/role.ts'
 import type { LeaseState } from '../../ring/lease-types.ts'
 import { type Finding, Findings } from '../../ring/report/finding.ts'
@@ -267,12 +268,12 @@ export class Format2Watch implements FormatWatch {
       waitingBytes: waitingItems === 0 ? 0 : bytesBetween(first.bytes, end.bytes),
       stats: statsOf(roles, tail, oldestAt),
       producer: {
-        position: `${epoch}:${end.seq}`,
+        position: toText(toPosition(epoch, end.seq)),
         text: producer.text,
         writtenAt: Math.max(producer.time, tail.time),
       },
       consumer: {
-        position: `${Math.min(epoch, consumer.seen)}:${itemsBefore(consumer.cursor)}`,
+        position: toText(toPosition(Math.min(epoch, consumer.seen), itemsBefore(consumer.cursor))),
         text: consumer.text,
         writtenAt: consumer.time,
       },
