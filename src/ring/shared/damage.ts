@@ -5,10 +5,17 @@ import { parsePosition } from './position-text.ts'
 
 /** Damaged items that a consumer skipped: published on `shared-block-ring:damage`, once for each run of items. */
 export interface DamageEvent {
+  /** The device's `name`. */
   readonly device: string
+  /** How many items. */
   readonly items: number
-  /** The numbers of the first and the last of them, counted from 1. */
-  readonly numbers: { readonly first: number; readonly last: number }
+  /** Which ones, counted from 1. */
+  readonly numbers: {
+    /** The number of the first one. */
+    readonly first: number
+    /** The number of the last one. */
+    readonly last: number
+  }
   /** The position after them. */
   readonly position: Position
   /** Where the damage is, in bytes from the device's start. */

@@ -1,7 +1,9 @@
 /** Published on `shared-block-ring:correction` when a flipped bit was corrected while reading. */
 export interface CorrectionEvent {
+  /** The device's `name`. */
   readonly device: string
-  /** The byte, counted from the device's start, and the bit in it (0 is the lowest). */
+  /** The byte, counted from the device's start. */
   readonly offset: number
+  /** The bit in it; 0 is the lowest. */
   readonly bit: number
 }
