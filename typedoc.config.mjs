@@ -247,7 +247,6 @@ export default {
     '__object.gauge',
     '__object.sum',
     '__object.histogram',
-    'Where',
     'RequestFault',
     'EventFault',
     'DeviceFault',
@@ -270,8 +269,6 @@ export default {
     'StorageContext',
     'QueueConsumer',
     'COMMAND',
-    'Role',
-    'PushOptions',
     // They are shown as those of `shared-block-ring`.
     'src/ring/types.ts:Consumer',
     'src/ring/types.ts:Producer',

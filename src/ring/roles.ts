@@ -1,3 +1,5 @@
-/** The two roles of a ring. */
-export const ROLES = ['producer', 'consumer'] as const
-export type Role = (typeof ROLES)[number]
+/** One of the two roles of a ring. */
+export type Role = 'producer' | 'consumer'
+
+/** Both roles. */
+export const ROLES: readonly ['producer', 'consumer'] = ['producer', 'consumer']
