@@ -1,4 +1,5 @@
 import type { BlockDevice, BlockInfo } from '../../../block/device.ts'
+import { readScratch } from '../../../block/scratch.ts'
 import { crc32c } from '../../../checksum/crc32c.ts'
 import type { RingError } from '../../../errors.ts'
 import { Lazy } from '../../../util/lazy.ts'
@@ -44,7 +45,6 @@ export class Disk {
   /** Names of the role that uses it. */
   readonly names: Names
   readonly #sectorSize: number
-  #slotMemory: Uint8Array | undefined
   #blockMemory: Uint8Array | undefined
   #headMemory: Uint8Array | undefined
 
@@ -125,14 +125,9 @@ export class Disk {
     return found !== undefined && seen.isSame(found)
   }
 
-  async #withSlots<T>(use: (bytes: Uint8Array) => T): Promise<T> {
-    const { slots } = this.layout
-    // The same memory each time, because allocating is slow; a concurrent reading has its own.
-    const bytes = this.#slotMemory ?? this.device.allocate(slots.bytes)
-    this.#slotMemory = undefined
-    await this.device.read(this.sectorOf(slots.offset), [bytes])
-    this.#slotMemory = bytes
-    return use(bytes)
+  #withSlots<T>(use: (bytes: Uint8Array) => T): Promise<T> {
+    const { offset, bytes } = this.layout.slots
+    return readScratch(this.device, this.sectorOf(offset), bytes, use)
   }
 
   /** The slots in what was read where they are. */

@@ -1,5 +1,6 @@
 import type { BlockDevice, BlockInfo } from '../../../block/device.ts'
 import { readRange } from '../../../block/read-range.ts'
+import { readScratch } from '../../../block/scratch.ts'
 import { Lazy } from '../../../util/lazy.ts'
 import {
   BLOCK_SIZES,
@@ -101,17 +102,28 @@ export async function readSuperblocks(
   device: BlockDevice,
   info: BlockInfo,
 ): Promise<readonly SuperblockCopy[]> {
-  const deviceBytes = info.sectorSize * info.sizeSectors
-  const front = await readRange(device, 0, FRONT_BYTES, info)
-  const end = await readRange(device, Math.max(0, deviceBytes - END_BYTES), END_BYTES, info)
-  const candidates = [
-    ...BLOCK_SIZES.map((size) => ({ size, offset: firstSuperblock(size), range: front })),
-    ...BLOCK_SIZES.map((size) => ({ size, offset: secondSuperblock(size), range: front })),
-    ...BLOCK_SIZES.map((size) => ({ size, offset: lastSuperblock(size, deviceBytes), range: end })),
-  ]
-  return candidates.flatMap(({ size, offset, range }) => {
-    const at = offset - range.offset
-    if (at < 0 || at + size > range.bytes.length) return []
-    return [{ offset, superblock: parseSuperblock(range.bytes.subarray(at, at + size), offset) }]
-  })
+  const { sectorSize, sizeSectors } = info
+  const deviceBytes = sectorSize * sizeSectors
+  const look = (
+    from: number,
+    length: number,
+    offsets: readonly ((size: number) => number)[],
+  ): Promise<readonly SuperblockCopy[]> => {
+    const sector = Math.floor(from / sectorSize)
+    const sectors = Math.min(sizeSectors - sector, Math.ceil(length / sectorSize))
+    const start = sector * sectorSize
+    return readScratch(device, sector, sectors * sectorSize, (bytes) =>
+      offsets.flatMap((offsetOf) =>
+        BLOCK_SIZES.flatMap((size) => {
+          const offset = offsetOf(size)
+          const at = offset - start
+          if (at < 0 || at + size > bytes.length) return []
+          return [{ offset, superblock: parseSuperblock(bytes.subarray(at, at + size), offset) }]
+        }),
+      ),
+    )
+  }
+  const front = await look(0, FRONT_BYTES, [firstSuperblock, secondSuperblock])
+  const last = (size: number): number => lastSuperblock(size, deviceBytes)
+  return [...front, ...(await look(Math.max(0, deviceBytes - END_BYTES), END_BYTES, [last]))]
 }
