@@ -229,7 +229,7 @@ const calls: Readonly<
     'push of a tee that may drop, and of partitions': (signal) =>
       withRing(signal, async ({ writer }) => {
         const onDropped = (): void => undefined
-        await tee([{ writer, whenSlow: 'drop' }], { onDropped }).push(ITEM, { signal })
+        await tee([{ writer, onSlow: 'drop' }], { onDropped }).push(ITEM, { signal })
         await partitioned([writer], () => 'key').pushMany([ITEM], { signal })
       }),
     'pipeTo a stream that ends': (signal) =>

@@ -106,7 +106,7 @@ export class Group<Out> implements AsyncDisposable {
   /** Rings that are being opened, and at which check that began. */
   readonly #opening = new Map<
     BlockDevice,
-    { readonly look: number; readonly done: Promise<void> }
+    { readonly check: number; readonly done: Promise<void> }
   >()
   readonly #releasing = new Map<BlockDevice, Promise<void>>()
   /** When a ring that could not be opened is tried again. */
@@ -115,7 +115,7 @@ export class Group<Out> implements AsyncDisposable {
   readonly #awaited = new Map<BlockDevice, AwaitedRing>()
   readonly #closing = new AbortController()
   readonly #checking: Promise<void>
-  #looks = 0
+  #checks = 0
   #seating: Seating = { members: 1, rank: 0 }
   /** Rings that were not tried since the last check. */
   #untried: Iterator<BlockDevice> = [].values()
@@ -211,7 +211,7 @@ export class Group<Out> implements AsyncDisposable {
     const { signal } = this.#closing
     while (!signal.aborted) {
       try {
-        this.#seating = await this.#seats.look()
+        this.#seating = await this.#seats.count()
         if (!signal.aborted) this.#divide()
       } catch (error) {
         const [first] = this.#devices
@@ -241,7 +241,7 @@ export class Group<Out> implements AsyncDisposable {
       const released = this.#handOver(device, reader).finally(() => this.#releasing.delete(device))
       this.#releasing.set(device, released)
     }
-    this.#looks++
+    this.#checks++
     this.#untried = this.#inOrder()
     this.#take()
   }
@@ -260,7 +260,7 @@ export class Group<Out> implements AsyncDisposable {
   #take(): void {
     const now = this.#clock.now()
     while (!this.#closing.signal.aborted) {
-      const opening = [...this.#opening.values()].filter(({ look }) => look >= this.#looks - 1)
+      const opening = [...this.#opening.values()].filter(({ check }) => check >= this.#checks - 1)
       const isEnough = this.#kept().length + opening.length >= this.#share
       if (isEnough || opening.length >= OPENING) return
       const { value: device } = this.#untried.next()
@@ -271,7 +271,7 @@ export class Group<Out> implements AsyncDisposable {
         this.#opening.delete(device)
         this.#take()
       })
-      this.#opening.set(device, { look: this.#looks, done })
+      this.#opening.set(device, { check: this.#checks, done })
     }
   }
 

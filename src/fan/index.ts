@@ -16,8 +16,8 @@ export { type RepartitionOptions, repartition } from './repartition.ts'
 export {
   type Branch,
   type DroppedBranch,
+  type OnSlow,
   type Tee,
   type TeeOptions,
   tee,
-  type WhenSlow,
 } from './tee.ts'

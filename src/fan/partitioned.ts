@@ -87,7 +87,7 @@ export class PartitionedWriter<In> {
    * @throws as `push`; if `keyOf` fails for one, nothing is pushed
    */
   async pushMany(items: readonly In[], options: WaitingOptions = {}): Promise<void> {
-    signalOf('Partitioned.pushMany', options)
+    signalOf('PartitionedWriter.pushMany', options)
     const shares = new Map<number, In[]>()
     for (const item of items) {
       const partition = this.#partitionOf(item)

@@ -45,7 +45,7 @@ export class Seats {
   }
 
   /** Counts the members. Asks all seats in parallel, because a stalled member takes a second to time out. */
-  async look(): Promise<Seating> {
+  async count(): Promise<Seating> {
     const own = this.#own?.number
     const numbers = Array.from({ length: SEATS }, (_, number) => number)
     const taken = await Promise.all(

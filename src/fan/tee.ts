@@ -10,7 +10,7 @@ import { signalOf, type WaitingOptions } from '../util/waiting.ts'
 const DROP_AFTER_MS = 10_000
 
 /** What pushes do while one branch has no room. */
-export type WhenSlow =
+export type OnSlow =
   /** They wait for it. */
   | 'wait'
   /** Its ring overwrites its oldest items and blocks no other branch; the ring must have been created with `onFull: 'overwrite'`. */
@@ -23,7 +23,7 @@ export interface Branch<In> {
   /** Pushes to the ring of this branch. */
   readonly writer: RingWriter<In>
   /** Default `wait`. */
-  readonly whenSlow?: WhenSlow
+  readonly onSlow?: OnSlow
 }
 
 /** A branch that gets nothing more. */
@@ -53,7 +53,7 @@ const KINDS: OptionKinds<TeeOptions<never>> = {
 }
 const BRANCH_KINDS: OptionKinds<Branch<never>> = {
   writer: 'object',
-  whenSlow: { oneOf: ['wait', 'overwrite', 'drop'] },
+  onSlow: { oneOf: ['wait', 'overwrite', 'drop'] },
 }
 
 /**
@@ -112,7 +112,8 @@ export class Tee<In> {
    * @throws as `tee`
    */
   add(branch: RingWriter<In> | Branch<In>): void {
-    const { writer, whenSlow = 'wait' } = branch instanceof RingWriter ? { writer: branch } : branch
+    const { writer, onSlow: whenSlow = 'wait' } =
+      branch instanceof RingWriter ? { writer: branch } : branch
     if (!(branch instanceof RingWriter)) checkOptions('tee, branch', branch, BRANCH_KINDS)
     if (!(writer instanceof RingWriter)) throw new TypeError('tee takes RingWriters')
     const { device, onFull } = writer.producer
@@ -146,7 +147,7 @@ export class Tee<In> {
    * @throws {RingError} `RING_CLOSED`: no branch is left
    */
   push(item: In, options: WaitingOptions = {}): Promise<void> {
-    return this.#each((writer, waiting) => writer.push(item, waiting), options)
+    return this.#each('Tee.push', (writer, waiting) => writer.push(item, waiting), options)
   }
 
   /**
@@ -154,11 +155,11 @@ export class Tee<In> {
    * @throws as `push` and `RingWriter.pushMany`
    */
   pushMany(items: readonly In[], options: WaitingOptions = {}): Promise<void> {
-    return this.#each((writer, waiting) => writer.pushMany(items, waiting), options)
+    return this.#each('Tee.pushMany', (writer, waiting) => writer.pushMany(items, waiting), options)
   }
 
-  async #each(push: Push<In>, options: WaitingOptions): Promise<void> {
-    const signal = signalOf('Tee.push', options)
+  async #each(call: string, push: Push<In>, options: WaitingOptions): Promise<void> {
+    const signal = signalOf(call, options)
     signal?.throwIfAborted()
     const ways = [...this.#ways.values()]
     await Promise.all(

@@ -21,17 +21,17 @@ export interface CephFenceOptions {
    */
   readonly allow?: readonly string[]
   /** How long the address stays shut out, in seconds. Default 86,400. */
-  readonly seconds?: number
+  readonly blockSeconds?: number
   /** How long all of it may take, in milliseconds. Default 60,000. */
-  readonly limitMs?: number
+  readonly timeoutMs?: number
 }
 
 const KINDS: OptionKinds<CephFenceOptions> = {
   ceph: 'object',
   addressOf: 'function',
   allow: 'object',
-  seconds: 'number',
-  limitMs: 'number',
+  blockSeconds: 'number',
+  timeoutMs: 'number',
 }
 
 const SECONDS = 86_400
@@ -45,15 +45,15 @@ const ADDRESS = /^(?:\[([0-9a-f:.]+)\]|([0-9.]+)):(\d{1,5})\/(\d{1,10})$/i
  * A fence for Ceph images: adds the holder's client to the blocklist, and waits until every OSD that is up knows,
  * because one that does not would still accept a late write.
  * @throws {TypeError} there is no such option, or it has another type
- * @throws {RangeError} `limitMs` or `seconds` is out of range, or `allow` has an invalid address
+ * @throws {RangeError} `timeoutMs` or `blockSeconds` is out of range, or `allow` has an invalid address
  */
 export function fenceByCeph(
   options: CephFenceOptions = {},
 ): (holder: LeaseRecord) => Promise<void> {
   checkOptions('fenceByCeph', options, KINDS)
-  const { ceph = ['ceph'], seconds = SECONDS, addressOf = lastWord } = options
-  const limitMs = checkLimit(options.limitMs)
-  checkWhole({ seconds }, 1)
+  const { ceph = ['ceph'], blockSeconds: seconds = SECONDS, addressOf = lastWord } = options
+  const limitMs = checkLimit(options.timeoutMs)
+  checkWhole({ blockSeconds: seconds }, 1)
   const allowed = options.allow && networksOf(options.allow)
   return async (holder) => {
     const deadline = performance.now() + limitMs

@@ -9,7 +9,7 @@ export interface CommandOptions {
    * Time limit in milliseconds, 1 to 2,147,483,647. At the limit the command is killed with every process that it has
    * started, and the fence has failed. Default 60,000.
    */
-  readonly limitMs?: number
+  readonly timeoutMs?: number
 }
 
 /**
@@ -21,16 +21,16 @@ export interface CommandOptions {
  * Processes that the command leaves running are not waited for.
  * @param argv the program and its first arguments
  * @throws {TypeError} there is no such option, or it has another type
- * @throws {RangeError} there is no program, or `limitMs` is out of range
+ * @throws {RangeError} there is no program, or `timeoutMs` is out of range
  */
 export function fenceByCommand(
   argv: readonly string[],
   options: CommandOptions = {},
 ): (holder: LeaseRecord) => Promise<void> {
-  checkOptions('fenceByCommand', options, { limitMs: 'number' })
+  checkOptions('fenceByCommand', options, { timeoutMs: 'number' })
   const [program, ...args] = argv
   if (program === undefined || program === '') throw new RangeError('a fence needs a program')
-  const limitMs = checkLimit(options.limitMs)
+  const limitMs = checkLimit(options.timeoutMs)
   return async ({ owner }) => {
     await runCommand([program, ...args, '--', owner], { limitMs, env: { SBR_OWNER: owner } })
   }
@@ -42,6 +42,6 @@ const MAX_LIMIT_MS = 2 ** 31 - 1
 
 /** @throws {RangeError} no timer takes that long, or it is no time at all */
 export function checkLimit(limitMs: number = LIMIT_MS): number {
-  checkRange({ limitMs }, 1, MAX_LIMIT_MS)
+  checkRange({ timeoutMs: limitMs }, 1, MAX_LIMIT_MS)
   return limitMs
 }

@@ -90,7 +90,7 @@ const NO_RESOURCE: OfMetrics['resource'] = {
  * Prometheus gets; nothing is counted twice, and nothing is done before the reader asks.
  */
 export function metricProducer(
-  instruments: Pick<Instruments, 'families' | 'collect' | 'names'>,
+  instruments: Pick<Instruments, 'families' | 'collect' | 'descriptors'>,
 ): OpenTelemetryMetrics {
   const startTime = now()
   return {

@@ -25,14 +25,14 @@ interface PrintedValue {
  */
 export function registerMetrics(
   registry: PrometheusRegistry,
-  instruments: Pick<Instruments, 'families' | 'collect' | 'names'>,
+  instruments: Pick<Instruments, 'families' | 'collect' | 'descriptors'>,
 ): Disposable {
   const added: string[] = []
   const remove = (): void => {
     for (const name of added) registry.removeSingleMetric(name)
   }
   try {
-    for (const { name, type, help } of instruments.names()) {
+    for (const { name, type, help } of instruments.descriptors()) {
       const metric = {
         // The registry changes the name if its format has another one.
         ...{ name, type, help, aggregator: 'sum' },

@@ -237,7 +237,7 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
    * @throws as `push`
    */
   async status(options: WaitingOptions = {}): Promise<RingConnectionStatus> {
-    const signal = signalOf('RingConnection.stats', options)
+    const signal = signalOf('RingConnection.status', options)
     return statsOf(await this.#call({ call: 'stats' }, signal)) ?? this.#misheard()
   }
 

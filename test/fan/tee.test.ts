@@ -57,20 +57,20 @@ test('a push waits for the slow branch, and a signal ends that', async () => {
 
 test('a branch that overwrites its oldest waits for nobody', async () => {
   const [one, telemetry] = [await out({}, 1024), await out({ onFull: 'overwrite' })]
-  const both = tee([one.writer, { writer: telemetry.writer, whenSlow: 'overwrite' }])
+  const both = tee([one.writer, { writer: telemetry.writer, onSlow: 'overwrite' }])
   for (let number = 0; number < 80; number++) await both.push(`${number} ${'x'.repeat(300)}`)
   expect((await left(one)).length).toBe(80)
   const kept = await left(telemetry)
   expect(kept.length).toBeLessThan(80)
   expect(kept.at(-1)).toMatch(/^79 /)
-  expect(() => tee([{ writer: one.writer, whenSlow: 'overwrite' }])).toThrow('keeps its oldest')
+  expect(() => tee([{ writer: one.writer, onSlow: 'overwrite' }])).toThrow('keeps its oldest')
 })
 
 test('a branch that is too slow is dropped and reported, and its push withdrawn', async () => {
   const clock = new FakeClock()
   const [one, slow] = [await out(), await out()]
   const told: DroppedBranch<string>[] = []
-  const both = tee([one.writer, { writer: slow.writer, whenSlow: 'drop' }], {
+  const both = tee([one.writer, { writer: slow.writer, onSlow: 'drop' }], {
     dropAfterMs: 1000,
     onDropped: (branch) => told.push(branch),
     clock,
@@ -105,7 +105,7 @@ test('a branch that fails is dropped if it may be; otherwise the push fails', as
     if (operation === 'write') throw new BlockError('BLOCK_IO', 'no', { device: 'hooked' })
   }
   const told: unknown[] = []
-  const lossy = tee([sound.writer, { writer, whenSlow: 'drop' }], {
+  const lossy = tee([sound.writer, { writer, onSlow: 'drop' }], {
     onDropped: ({ error }) => told.push(error),
   })
   await lossy.push('a')
@@ -128,7 +128,7 @@ test('a branch whose device hangs holds up no push once it is dropped', async ()
   })
   device.before = () => released
   const told: unknown[] = []
-  const lossy = tee([sound.writer, { writer, whenSlow: 'drop' }], {
+  const lossy = tee([sound.writer, { writer, onSlow: 'drop' }], {
     ...{ dropAfterMs: 1000, clock },
     onDropped: ({ error }) => told.push(error),
   })
@@ -158,7 +158,7 @@ test('an item that no branch can take is an error, and no branch is dropped for 
   const device = new MemoryBlockDevice({ sizeSectors: 1024 })
   const writer = await RingWriter.open(device, { createIfMissing: true, codec })
   const told: unknown[] = []
-  const lossy = tee([{ writer, whenSlow: 'drop' }], { onDropped: (branch) => told.push(branch) })
+  const lossy = tee([{ writer, onSlow: 'drop' }], { onDropped: (branch) => told.push(branch) })
   await expect(lossy.push(1n)).rejects.toMatchObject({ code: 'CODEC_ENCODE' })
   await expect(lossy.pushMany([1, 1n])).rejects.toMatchObject({ code: 'CODEC_ENCODE' })
   await expect(lossy.pushMany(7 as never)).rejects.toThrow(TypeError)
@@ -170,7 +170,7 @@ test('an item that no branch can take is an error, and no branch is dropped for 
 test('an item that is too large for one branch is thrown, and the others have it', async () => {
   const [small, large] = [await out(), await out({}, 1024)]
   const told: unknown[] = []
-  const lossy = tee([large.writer, { writer: small.writer, whenSlow: 'drop' }], {
+  const lossy = tee([large.writer, { writer: small.writer, onSlow: 'drop' }], {
     onDropped: (dropped) => told.push(dropped),
   })
   const big = 'x'.repeat(100_000)
@@ -188,7 +188,7 @@ test('a push fails once every branch was dropped', async () => {
   const only = await out()
   await only.writer.close()
   let told = 0
-  const lossy = tee([{ writer: only.writer, whenSlow: 'drop' }], { onDropped: () => void told++ })
+  const lossy = tee([{ writer: only.writer, onSlow: 'drop' }], { onDropped: () => void told++ })
   await expect(lossy.push('a')).rejects.toMatchObject({ code: 'RING_CLOSED' })
   await expect(lossy.push('b')).rejects.toThrow('no branch left')
   expect(told).toBe(1)
@@ -198,7 +198,7 @@ test('its arguments are checked', async () => {
   const { writer } = await out()
   expect(() => tee([])).toThrow('at least one')
   expect(() => tee([writer, writer])).toThrow('already')
-  expect(() => tee([{ writer, whenSlow: 'drop' }])).toThrow('onDropped')
+  expect(() => tee([{ writer, onSlow: 'drop' }])).toThrow('onDropped')
   expect(() => tee([{ writer, whenSlow: 'fly' } as object as { writer: typeof writer }])).toThrow(
     'whenSlow',
   )

@@ -67,11 +67,13 @@ describe('a fence by command', () => {
     await expect(fenceByCommand([folder.file('none')])(HOLDER)).rejects.toThrow(/ENOENT/)
     await expect(fenceByCommand([folder.path])(HOLDER)).rejects.toThrow(/EACCES/)
     const hanging = program(folder, 'hanging', 'setInterval(() => {}, 1000)')
-    const late = fenceByCommand([hanging], { limitMs: 300 })(HOLDER)
+    const late = fenceByCommand([hanging], { timeoutMs: 300 })(HOLDER)
     await expect(late).rejects.toThrow('it took more than 0.3 s, and was killed')
     expect(() => fenceByCommand([])).toThrow(RangeError)
     for (const limitMs of [0, -1, Number.NaN, 2 ** 31, Number.POSITIVE_INFINITY]) {
-      expect(() => fenceByCommand(['true'], { limitMs }), String(limitMs)).toThrow(RangeError)
+      expect(() => fenceByCommand(['true'], { timeoutMs: limitMs }), String(limitMs)).toThrow(
+        RangeError,
+      )
     }
   })
 
@@ -91,7 +93,7 @@ describe('a fence by command', () => {
   test('kills the processes that its command started, at its limit', async () => {
     const holder = { ...HOLDER, owner: `late-${process.pid}` }
     const started = ['sh', '-c', 'trap "" TERM; (sleep 60; sleep 60) | sleep 60 & sleep 60']
-    const late = fenceByCommand(started, { limitMs: 1000 })(holder)
+    const late = fenceByCommand(started, { timeoutMs: 1000 })(holder)
     await expect(late).rejects.toThrow(/^sh: it took more than 1 s, and was killed$/)
     expect(processesWith(`SBR_OWNER=${holder.owner}`)).toEqual([])
   })
@@ -125,7 +127,7 @@ describe('a fence of Ceph', () => {
     using folder = temporaryFolder()
     const log = folder.file('log')
     const ceph = [script(folder, CEPH), log]
-    await fenceByCeph({ ceph, seconds: 3600 })(HOLDER)
+    await fenceByCeph({ ceph, blockSeconds: 3600 })(HOLDER)
     expect(readFileSync(log, 'utf8').trimEnd().split('\n')).toEqual([
       'osd blocklist add 10.0.0.7:0/3141592 3600',
       'osd dump --format json',
@@ -144,7 +146,7 @@ describe('a fence of Ceph', () => {
     using _ = vi
       .spyOn(performance, 'now')
       .mockImplementation(() => (existsSync(log) && asked() ? 60_001 : 0))
-    const late = fenceByCeph({ ceph, limitMs: 60_000 })(HOLDER)
+    const late = fenceByCeph({ ceph, timeoutMs: 60_000 })(HOLDER)
     await expect(late).rejects.toThrow('osd.1 does not know of it yet')
   })
 
@@ -187,7 +189,7 @@ describe('a fence of Ceph', () => {
     for (const entry of ['host-a', '10.0.0.7/33', '::/129', '10.0.0.7:0/0', '', 5n as never]) {
       expect(() => fenceByCeph({ allow: [entry] }), String(entry)).toThrow(RangeError)
     }
-    expect(() => fenceByCeph({ seconds: 0.5 })).toThrow(RangeError)
-    expect(() => fenceByCeph({ limitMs: 0 })).toThrow(RangeError)
+    expect(() => fenceByCeph({ blockSeconds: 0.5 })).toThrow(RangeError)
+    expect(() => fenceByCeph({ timeoutMs: 0 })).toThrow(RangeError)
   })
 })

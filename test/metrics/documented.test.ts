@@ -30,7 +30,7 @@ test('docs/monitoring.md lists every metric', async () => {
   const device = new MemoryBlockDevice({ sizeSectors: 1024 })
   await Producer.create(device)
   using instruments = new Instruments()
-  const families = [...(await collect(device)), ...instruments.names()]
+  const families = [...(await collect(device)), ...instruments.descriptors()]
   const names = families.map(({ name }) => name.replace('shared_block_ring_', ''))
   expect(names.length).toBeGreaterThan(60)
   const listed = named.filter((name) => !name.startsWith('shared-block-ring:'))

@@ -242,7 +242,7 @@ test('prom-client prints instruments and rings; a ring that fails hides no other
   expect(printed).toContain('shared_block_ring_waiting_items{device="jobs"} 0')
   expect(printed).toMatch(/^# TYPE shared_block_ring_writer_push_seconds histogram$/m)
   const json = await register.getMetricsAsJSON()
-  expect(json.map(({ name }) => name)).toEqual(counting.names().map(({ name }) => name))
+  expect(json.map(({ name }) => name)).toEqual(counting.descriptors().map(({ name }) => name))
   registered[Symbol.dispose]()
   expect(await register.metrics()).toBe('\n')
 })

@@ -11,7 +11,7 @@ function known(): ReadonlySet<string> {
   const device = new MemoryBlockDevice({ sizeSectors: 1024 })
   using instruments = new Instruments({ rings: { device } })
   const names = instruments
-    .names()
+    .descriptors()
     .flatMap(({ name, type }) =>
       type === 'histogram' ? [`${name}_bucket`, `${name}_sum`, `${name}_count`] : [name],
     )

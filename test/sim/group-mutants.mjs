@@ -50,8 +50,8 @@ export const GROUPS = [
   ]),
   mutant('who is there is looked at once', 'kill', 30, [
     GROUP,
-    'this.#seating = await this.#seats.look()',
-    'if (this.#looks === 0) this.#seating = await this.#seats.look()',
+    'this.#seating = await this.#seats.count()',
+    'if (this.#looks === 0) this.#seating = await this.#seats.count()',
   ]),
   mutant('a ring that somebody else has is left alone for long', 'none', 30, [
     GROUP,

@@ -343,7 +343,7 @@ const FORMAT2 = [
   format2('a pause is not granted', 'none', 500, [
     [
       PRODUCER2,
-      "if (this.#isPaused && (await this.#acknowledge()) === 'suspended') {",
+      "if (this.#isPaused && (await this.#answerSuspendRequest()) === 'suspended') {",
       'if (this.#commits < 0) {',
     ],
   ]),
@@ -597,7 +597,7 @@ export const MUTANTS = [
   format1(
     'a pause is not granted',
     PRODUCER,
-    "if ((await this.#acknowledge()) === 'suspended') return { status: 'suspended' }",
+    "if ((await this.#answerSuspendRequest()) === 'suspended') return { status: 'suspended' }",
     'await this.#acknowledge()',
   ),
   format1('the claim is not released', BASE_ROLE, 'await this.#release()', ''),

@@ -81,7 +81,7 @@ export class Instruments implements Disposable {
   }
 
   /** Every metric that there may be, without samples. */
-  names(): readonly MetricFamily[] {
+  descriptors(): readonly MetricFamily[] {
     return merged([this.#rings.length > 0 ? ringFamilies([]) : [], this.families()]).map(
       (family) => ({ ...family, samples: [] }),
     )

@@ -77,7 +77,7 @@ class Format1Producer extends Format1Role implements QueueProducer {
   state(): Promise<RingState> {
     return this.run(async () => {
       await this.refresh()
-      return this.#acknowledge()
+      return this.#answerSuspendRequest()
     })
   }
 
@@ -97,7 +97,7 @@ class Format1Producer extends Format1Role implements QueueProducer {
 
   async #push(items: readonly Uint8Array[]): Promise<PushManyResult> {
     await this.refreshIfStale()
-    if ((await this.#acknowledge()) === 'suspended') return { status: 'suspended' }
+    if ((await this.#answerSuspendRequest()) === 'suspended') return { status: 'suspended' }
     const count = await this.#fitting(items)
     if (count === 0 && items.length > 0) return { status: 'retry' }
     await this.#write(count === items.length ? items : items.slice(0, count))
@@ -140,7 +140,7 @@ class Format1Producer extends Format1Role implements QueueProducer {
     this.#pending = this.#pending.slice(visible + 1)
   }
 
-  async #acknowledge(): Promise<RingState> {
+  async #answerSuspendRequest(): Promise<RingState> {
     if (this.other.flag !== this.own.flag) {
       await this.refreshBeforeWrite()
       await this.writeOwn({ offset: this.own.offset, flag: this.other.flag })

@@ -6,7 +6,7 @@ import { MAX_BATCH_BYTES } from './disk/layout.ts'
 import type { LogPosition } from './disk/log-position.ts'
 
 /** A batch to write. */
-export interface Batch {
+export interface BatchContent {
   readonly items: readonly Uint8Array[]
   /** Bytes of all items together. */
   readonly bodyBytes: number
@@ -49,7 +49,7 @@ export class BatchBuilder {
     front: frontBytes(items, bytes),
   })
 
-  encode({ items, bodyBytes, committedTo }: Batch, start: BatchStart): EncodedBatch {
+  encode({ items, bodyBytes, committedTo }: BatchContent, start: BatchStart): EncodedBatch {
     // Items that stand where their batch is built are masked in place. They must not be pushed again then, so they are all that their call
     // pushes (a part of them is no `OwnItems`), and the call is rejected with them.
     const around = roomOf(items, frontBytes(items.length, bodyBytes))
@@ -61,7 +61,7 @@ export class BatchBuilder {
    * Encodes a batch while the one before is written: in the other memory.
    * @returns undefined if it is larger than the memory for batches, or there is none
    */
-  encodeAhead(batch: Batch, start: BatchStart): EncodedBatch | undefined {
+  encodeAhead(batch: BatchContent, start: BatchStart): EncodedBatch | undefined {
     if (batch.bodyBytes > MAX_BATCH_BYTES) return undefined
     try {
       ;[this.#memory, this.#otherMemory] = [this.#otherMemory, this.#memory]

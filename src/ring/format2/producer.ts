@@ -10,7 +10,12 @@ import type { Claimed } from '../shared/claim-role.ts'
 import { pushOne } from '../shared/single-item.ts'
 import { isTraced, trace } from '../trace.ts'
 import type { AttachOptions, PushManyResult, PushResult, RingState } from '../types.ts'
-import { type Batch, BatchBuilder, type BatchStart, type EncodedBatch } from './batch-builder.ts'
+import {
+  BatchBuilder,
+  type BatchContent,
+  type BatchStart,
+  type EncodedBatch,
+} from './batch-builder.ts'
 import { BatchCutter, type Part } from './batch-cutter.ts'
 import { batchBlocks, batchEnd } from './disk/batch.ts'
 import { isBad } from './disk/block.ts'
@@ -21,7 +26,7 @@ import type { ConsumerSlot, ProducerSlot, Read, Which } from './disk/slots.ts'
 import { FreeSpace } from './log/free-space.ts'
 import { isInReach, reachOf } from './log/reach.ts'
 import { fromPosition, pushedFrom, toPosition, toText } from './position.ts'
-import type { Found } from './recover.ts'
+import type { RecoveredLog } from './recover.ts'
 import { Format2Role, newestConsumer, newestProducer } from './role.ts'
 import { SlotPair } from './slot-pair.ts'
 import { takeRole } from './take-role.ts'
@@ -64,14 +69,14 @@ export async function attachProducer(
 }
 
 /** How often a producer without room records how many pushes were refused. */
-const TELL_FULL_MS = 1000
+const NOTE_FULL_MS = 1000
 
 function isSound(slot: Read<ConsumerSlot>): slot is ConsumerSlot {
   return !isBad(slot)
 }
 
 /** A batch that is encoded while the one before is written. */
-interface Ahead extends Batch {
+interface Ahead extends BatchContent {
   readonly part: Part
   readonly encoded: EncodedBatch
 }
@@ -104,10 +109,10 @@ export class Format2Producer extends Format2Role implements QueueProducer {
   #suspendAck = false
   #commits: number
   #fullPushes: number
-  #toldFullAt = Number.NEGATIVE_INFINITY
+  #notedFullAt = Number.NEGATIVE_INFINITY
   readonly #builder: BatchBuilder
 
-  constructor(claimed: Claimed, disk: Disk, found: Found) {
+  constructor(claimed: Claimed, disk: Disk, found: RecoveredLog) {
     super(claimed, disk)
     const before = newestProducer(found.slots.producer, this.device.name).slot
     this.#slots = new SlotPair(before, before)
@@ -133,7 +138,7 @@ export class Format2Producer extends Format2Role implements QueueProducer {
   }
 
   /** Begins an epoch: it is in both slots, and was read back, before any item is accepted. */
-  async begin(found: Found): Promise<void> {
+  async begin(found: RecoveredLog): Promise<void> {
     this.#space.beginEpoch(this.#tail)
     const newestBefore = newestProducer(found.slots.producer, this.device.name)
     const first = newestBefore.which === 0 ? 1 : 0
@@ -145,7 +150,7 @@ export class Format2Producer extends Format2Role implements QueueProducer {
   state(): Promise<RingState> {
     return this.run(async () => {
       await this.refresh()
-      return this.#acknowledge()
+      return this.#answerSuspendRequest()
     })
   }
 
@@ -202,7 +207,7 @@ export class Format2Producer extends Format2Role implements QueueProducer {
       if (exhausted !== undefined) throw await exhausted
       // It awaits only what there is to wait for: each async function takes as long as a checksum.
       if (this.mustRefreshBeforeWrite) await this.refresh()
-      if (this.#isPaused && (await this.#acknowledge()) === 'suspended') {
+      if (this.#isPaused && (await this.#answerSuspendRequest()) === 'suspended') {
         return { status: 'suspended' }
       }
       const first = this.#tail.seq
@@ -247,8 +252,8 @@ export class Format2Producer extends Format2Role implements QueueProducer {
   /** Counts a refusal, and records it now and then: operators want to see that a ring is full. */
   async #refuse(): Promise<{ readonly status: 'retry' }> {
     this.#fullPushes++
-    if (this.clock.now() - this.#toldFullAt >= TELL_FULL_MS) {
-      this.#toldFullAt = this.clock.now()
+    if (this.clock.now() - this.#notedFullAt >= NOTE_FULL_MS) {
+      this.#notedFullAt = this.clock.now()
       // Our slots were read just now, in the search for room.
       await this.#checkpoint()
     }
@@ -262,7 +267,7 @@ export class Format2Producer extends Format2Role implements QueueProducer {
     { end, bytes }: Part,
     tail: LogPosition,
     commit: boolean,
-  ): Batch {
+  ): BatchContent {
     const items = cutter.slice(start, end)
     const committedTo = commit ? tail.seq + items.length : this.#committedTo
     return { items, bodyBytes: bytes, committedTo }
@@ -312,7 +317,7 @@ export class Format2Producer extends Format2Role implements QueueProducer {
    * @returns what `meanwhile` returned
    */
   async #writeBatch<T>(
-    batch: Batch,
+    batch: BatchContent,
     meanwhile?: (tail: LogPosition, committedTo: number) => T | undefined,
   ): Promise<T | undefined> {
     const { items, bodyBytes, committedTo } = batch
@@ -425,7 +430,7 @@ export class Format2Producer extends Format2Role implements QueueProducer {
     return this.#suspendAck || this.#suspendRequested()
   }
 
-  async #acknowledge(): Promise<RingState> {
+  async #answerSuspendRequest(): Promise<RingState> {
     const suspend = this.#suspendRequested()
     if (suspend !== this.#suspendAck) {
       await this.refreshBeforeWrite()

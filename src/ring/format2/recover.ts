@@ -5,7 +5,7 @@ import { replay, type Tail } from './log/recovery.ts'
 import { MAX_PASSES, newestProducer } from './role.ts'
 
 /** What an attaching producer found. */
-export interface Found {
+export interface RecoveredLog {
   readonly slots: Slots
   readonly tail: Tail
 }
@@ -14,9 +14,9 @@ export interface Found {
  * Finds the end of the committed log. What is read may be only in a volatile cache, so it is flushed and read again
  * until two readings agree: then it is on the medium.
  */
-export async function recover(disk: Disk, signal: AbortSignal | undefined): Promise<Found> {
+export async function recover(disk: Disk, signal: AbortSignal | undefined): Promise<RecoveredLog> {
   const { name } = disk.device
-  let before: Found | undefined
+  let before: RecoveredLog | undefined
   for (let pass = 0; pass < MAX_PASSES; pass++) {
     const slots = await disk.readSlots()
     const { slot } = newestProducer(slots.producer, name)
@@ -33,8 +33,8 @@ export async function recover(disk: Disk, signal: AbortSignal | undefined): Prom
   throw unsettled(name)
 }
 
-function isSame(one: Found, other: Found): boolean {
-  const shown = ({ slots, tail }: Found): string =>
+function isSame(one: RecoveredLog, other: RecoveredLog): boolean {
+  const shown = ({ slots, tail }: RecoveredLog): string =>
     JSON.stringify([slots.producer.map((slot) => (isBad(slot) ? -1 : slot.generation)), tail])
   return shown(one) === shown(other)
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { BatchIndex } from '../../../src/ring/format2/log/batch-index.ts'
-import type { Batch } from '../../../src/ring/format2/log/log-reader.ts'
+import type { ReadBatch } from '../../../src/ring/format2/log/log-reader.ts'
 
 const BLOCK = 64 << 10
 const COUNT = 1000
@@ -11,7 +11,7 @@ test('batches keep memory by their blocks, however little is in them', () => {
   for (let lsn = 0; lsn < COUNT; lsn++) {
     const items = { release: () => undefined }
     const header = { start: at(lsn), bodyBytes: 1 }
-    const batch = { header, end: at(lsn + 1), items } as unknown as Batch
+    const batch = { header, end: at(lsn + 1), items } as unknown as ReadBatch
     steps.add({ kind: 'batch', start: at(lsn), end: at(lsn + 1), limit: Infinity, batch })
   }
   const kept = [...Array(COUNT).keys()].filter((seq) => steps.find(seq)?.kind === 'batch')

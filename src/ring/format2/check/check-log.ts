@@ -13,7 +13,7 @@ import type { ConsumerSlot, ProducerSlot, Slots } from '../disk/slots.ts'
 import type { DamagedSegment } from '../log/batch-index.ts'
 import { ConsumerLog } from '../log/consumer-log.ts'
 import { type BatchProblem, diagnoseBatch } from '../log/diagnose.ts'
-import type { Batch } from '../log/log-reader.ts'
+import type { ReadBatch } from '../log/log-reader.ts'
 import type { Loss } from '../log/next.ts'
 import { firstTorn, replay } from '../log/recovery.ts'
 import { MAX_PASSES, newestConsumer, newestProducer } from '../role.ts'
@@ -264,7 +264,7 @@ export class LogCheck {
     return logPosition.lsn >= this.#limit
   }
 
-  #count({ header, flipped, whole }: Batch): void {
+  #count({ header, flipped, whole }: ReadBatch): void {
     if (whole) this.#batches++
     if (flipped === undefined) return
     this.#findings.addFlipped(header, flipped)

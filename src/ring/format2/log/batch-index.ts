@@ -1,6 +1,6 @@
 import type { LogPosition } from '../disk/log-position.ts'
 import type { BatchProblem } from './diagnose.ts'
-import type { Batch } from './log-reader.ts'
+import type { ReadBatch } from './log-reader.ts'
 
 /** Bytes of batches that stay in memory, so that their items can be popped again. */
 const KEPT_BYTES = 8 << 20
@@ -17,7 +17,7 @@ interface Range {
 }
 
 /** A batch that was read. */
-export type BatchSegment = Range & { readonly kind: 'batch'; readonly batch: Batch }
+export type BatchSegment = Range & { readonly kind: 'batch'; readonly batch: ReadBatch }
 
 /** A piece of the log that was read: a batch in memory; a span of batches of which only the log position is kept; or a gap. */
 export type Segment =
@@ -102,7 +102,7 @@ export class BatchIndex {
   }
 
   /** Replaces a span by its first batch and a span of the rest. */
-  expand(span: Segment, batch: Batch): void {
+  expand(span: Segment, batch: ReadBatch): void {
     const end = batch.end.lsn > span.end.lsn ? span.end : batch.end
     const first: Segment = { ...span, kind: 'batch', batch, end }
     const rest: readonly Segment[] =
@@ -113,7 +113,7 @@ export class BatchIndex {
   }
 
   /** Bytes of memory that a batch takes: all of its blocks, however little they contain. */
-  #bytesOf({ header, end }: Batch): number {
+  #bytesOf({ header, end }: ReadBatch): number {
     return (end.lsn - header.start.lsn) * this.#blockSize
   }
 

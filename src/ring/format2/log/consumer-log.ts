@@ -10,8 +10,8 @@ import { fromPosition, positionsFrom, toPosition } from '../position.ts'
 import type { BatchSegment, DamagedSegment } from './batch-index.ts'
 import { contradiction } from './log-errors.ts'
 import { isSuspect, LogFront, type Losses, losses, type Suspect } from './log-front.ts'
-import type { Batch } from './log-reader.ts'
-import type { Found, Loss, Missed, Next, Nothing, Rest, Sound, TooLarge } from './next.ts'
+import type { ReadBatch } from './log-reader.ts'
+import type { FoundItem, Loss, Missed, Next, Nothing, Rest, Sound, TooLarge } from './next.ts'
 
 /**
  * The log as a consumer reads it, from its cursor to the end of what it has seen. `verify` reads through the same code, so both
@@ -107,7 +107,7 @@ export class ConsumerLog {
    */
   async next(position: Position): Promise<Next> {
     this.#forgetLent(position)
-    return await this.#at<Found | TooLarge>(position, ({ batch, start: logPosition }, seq) => {
+    return await this.#at<FoundItem | TooLarge>(position, ({ batch, start: logPosition }, seq) => {
       const { epoch, time } = batch.header
       const index = seq - logPosition.seq
       const item = batch.items.at(index)
@@ -120,7 +120,7 @@ export class ConsumerLog {
     })
   }
 
-  async #tooLarge(batch: Batch, after: Position): Promise<TooLarge> {
+  async #tooLarge(batch: ReadBatch, after: Position): Promise<TooLarge> {
     const { tooLargeAt } = losses.value ?? (await losses.load())
     return tooLargeAt(this.#disk, batch, after, this.#maxItemBytes)
   }

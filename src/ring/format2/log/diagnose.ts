@@ -4,7 +4,7 @@ import type { Disk } from '../disk/disk.ts'
 import { allowsEpoch, type Epochs } from '../disk/epochs.ts'
 import type { LogPosition } from '../disk/log-position.ts'
 import { offsetIn } from '../disk/offset-in.ts'
-import type { Batch } from './log-reader.ts'
+import type { ReadBatch } from './log-reader.ts'
 
 /** One thing that is wrong with a batch. */
 export interface BatchProblem {
@@ -35,7 +35,7 @@ export async function diagnoseHeader(
 }
 
 /** What is wrong with a batch: nothing if it is complete. Adjacent damaged items are one problem. */
-export function diagnoseBatch(disk: Disk, batch: Batch): readonly BatchProblem[] {
+export function diagnoseBatch(disk: Disk, batch: ReadBatch): readonly BatchProblem[] {
   const { header, items } = batch
   if (!items.hasTable) return [tableProblem(disk, header)]
   const problems: BatchProblem[] = []
@@ -49,7 +49,7 @@ export function diagnoseBatch(disk: Disk, batch: Batch): readonly BatchProblem[]
 }
 
 /** What is wrong at a damaged item, including the damaged items right after it. */
-export function damageAt(disk: Disk, batch: Batch, seq: number): BatchProblem {
+export function damageAt(disk: Disk, batch: ReadBatch, seq: number): BatchProblem {
   const { header, items } = batch
   if (!items.hasTable) return tableProblem(disk, header)
   const index = seq - header.start.seq
@@ -71,7 +71,7 @@ function tableProblem(disk: Disk, header: BatchHeader): BatchProblem {
 /** A run of damaged items. */
 function itemProblem(
   disk: Disk,
-  { header, items }: Batch,
+  { header, items }: ReadBatch,
   begin: number,
   end: number,
 ): BatchProblem {

@@ -12,7 +12,7 @@ import type { BatchProblem } from './diagnose.ts'
 import { KnownEpochs } from './known-epochs.ts'
 import { type Landmarks, landmarkAt, landmarksOf, nextLandmark } from './landmarks.ts'
 import { contradiction } from './log-errors.ts'
-import { type Batch, LogReader } from './log-reader.ts'
+import { LogReader, type ReadBatch } from './log-reader.ts'
 import type { Nothing } from './next.ts'
 
 /** What words losses: loaded when there are any. */
@@ -226,7 +226,7 @@ export class LogFront {
   }
 
   /** The batch at a log position, if there is one. It must not cross a landmark. */
-  async #batchAt(logPosition: LogPosition): Promise<Batch | undefined> {
+  async #batchAt(logPosition: LogPosition): Promise<ReadBatch | undefined> {
     const batch = await this.reader.batchAt(logPosition, this.#epochs)
     const next = nextLandmark(this.#landmarks, logPosition)
     if (batch === undefined || next === undefined || batch.end.lsn <= next.lsn) return batch
@@ -234,7 +234,7 @@ export class LogFront {
     return undefined
   }
 
-  #add(batch: Batch): void {
+  #add(batch: ReadBatch): void {
     const { header } = batch
     this.#addSegment({ kind: 'batch', start: header.start, end: batch.end, limit: Infinity, batch })
     this.#committedTo = Math.max(this.#committedTo, header.committedTo)

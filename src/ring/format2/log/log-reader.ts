@@ -28,7 +28,7 @@ const PIECE_BYTES = 1 << 20
 const NEAR_BLOCKS = 64
 
 /** A batch that was read, and continues the log. */
-export interface Batch {
+export interface ReadBatch {
   readonly header: BatchHeader
   readonly items: BatchItems
   /** Where the next batch begins. */
@@ -40,7 +40,7 @@ export interface Batch {
 }
 
 /** A header that continues the log. */
-interface Found {
+interface FoundHeader {
   readonly header: BatchHeader
   /** The bit that was corrected in it. The correction counts only if the table's checksum confirms it. */
   readonly flipped?: FlippedBit
@@ -117,7 +117,7 @@ export class LogReader {
    * The batch at a log position, if there is one that continues the chain, of the right epoch, with a valid header and
    * table.
    */
-  async batchAt(logPosition: LogPosition, epochs: Epochs): Promise<Batch | undefined> {
+  async batchAt(logPosition: LogPosition, epochs: Epochs): Promise<ReadBatch | undefined> {
     const mayBeOld = this.#ahead.mayBeOld(logPosition.lsn)
     const batch = await this.#batchAt(logPosition, epochs)
     if (batch?.whole === true || !mayBeOld) return batch
@@ -149,7 +149,7 @@ export class LogReader {
     return this.#vacantLsn === lsn && this.#vacant.every((byte, at) => byte === head?.[at])
   }
 
-  async #batchAt(logPosition: LogPosition, epochs: Epochs): Promise<Batch | undefined> {
+  async #batchAt(logPosition: LogPosition, epochs: Epochs): Promise<ReadBatch | undefined> {
     const found = await this.#headerAt(logPosition, epochs)
     if (found !== undefined && continues(logPosition, found.header)) {
       const batch = await this.#read(found)
@@ -242,7 +242,7 @@ export class LogReader {
   }
 
   /** The header that continues the log. One with a flipped bit counts if it continues the chain. */
-  async #headerAt(logPosition: LogPosition, epochs: Epochs): Promise<Found | undefined> {
+  async #headerAt(logPosition: LogPosition, epochs: Epochs): Promise<FoundHeader | undefined> {
     const { uuid, layout } = this.#disk
     const { lsn } = logPosition
     const { bytes } = await this.#blocks(lsn, 1)
@@ -273,7 +273,7 @@ export class LogReader {
   }
 
   /** Undefined if the header was corrected, and the table does not confirm that. */
-  async #read({ header, flipped }: Found): Promise<Batch | undefined> {
+  async #read({ header, flipped }: FoundHeader): Promise<ReadBatch | undefined> {
     const { blockSize } = this.#disk.layout
     const read = await this.#itemsOf(header, this.#blocksOf(header), flipped === undefined)
     if (flipped !== undefined && !read.items.hasTable) {

@@ -6,7 +6,7 @@ export interface Lost {
   readonly missed: number
 }
 
-interface Loss extends Lost {
+interface CountedLoss extends Lost {
   /** The number of items up to its beginning, and up to its end. */
   readonly begin: number
   readonly end: number
@@ -21,7 +21,7 @@ const MAX_LOSSES = 4096
  */
 export class LossCounter {
   /** Ascending, without overlaps. */
-  #losses: Loss[] = []
+  #losses: CountedLoss[] = []
 
   /** Records that `items` items, up to `end`, were damaged or overwritten. */
   add(kind: keyof Lost, items: number, end: number): void {
@@ -31,7 +31,7 @@ export class LossCounter {
     if (begin >= end) return
     this.#losses.splice(at, 0, { begin, end, damaged: 0, missed: 0, [kind]: end - begin })
     if (this.#losses.length <= MAX_LOSSES) return
-    const [one, two] = this.#losses.splice(-2) as [Loss, Loss]
+    const [one, two] = this.#losses.splice(-2) as [CountedLoss, CountedLoss]
     const damaged = one.damaged + two.damaged
     this.#losses.push({ begin: one.begin, end: two.end, damaged, missed: one.missed + two.missed })
   }

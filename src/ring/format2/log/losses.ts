@@ -11,7 +11,7 @@ import { toText } from '../position.ts'
 import type { DamagedSegment } from './batch-index.ts'
 import type { CorrectionEvent } from './correction.ts'
 import { type BatchProblem, damageAt, diagnoseHeader } from './diagnose.ts'
-import type { Batch } from './log-reader.ts'
+import type { ReadBatch } from './log-reader.ts'
 import type { Loss, TooLarge } from './next.ts'
 
 // What a reader says of damage; loaded when there is some.
@@ -88,7 +88,7 @@ export async function problemAt(
 }
 
 /** Publishes the bit that was corrected in a batch, if there was one. */
-export function publishCorrection(disk: Disk, { header, flipped }: Batch): void {
+export function publishCorrection(disk: Disk, { header, flipped }: ReadBatch): void {
   if (flipped === undefined || !corrections.hasSubscribers) return
   const offset = offsetIn(disk, header.start.lsn, flipped.at)
   const { name: device } = disk.device
@@ -98,7 +98,7 @@ export function publishCorrection(disk: Disk, { header, flipped }: Batch): void 
 /** A batch whose only item is sound, and larger than the reader accepts. */
 export function tooLargeAt(
   disk: Disk,
-  { header }: Batch,
+  { header }: ReadBatch,
   position: Position,
   maxItemBytes: number,
 ): TooLarge {

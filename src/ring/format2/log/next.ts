@@ -5,10 +5,10 @@ import type { LogPosition } from '../disk/log-position.ts'
 import type { BatchProblem } from './diagnose.ts'
 
 /** What is at a position. */
-export type Next = Nothing | Found | Missed | Loss | TooLarge
+export type Next = Nothing | FoundItem | Missed | Loss | TooLarge
 
 /** An item. */
-export interface Found {
+export interface FoundItem {
   readonly status: 'item'
   /** A view, good until the next call. */
   readonly item: Uint8Array
@@ -34,7 +34,7 @@ export interface Sound {
 }
 
 /** An item that follows another one: a copy, or a view. */
-export interface Rest extends Pick<Found, 'item' | 'position'> {
+export interface Rest extends Pick<FoundItem, 'item' | 'position'> {
   /** As `time` of `Found`. */
   readonly pushedAt: number
   /** What is pinned for the view. */

@@ -2,7 +2,7 @@ import type { Disk } from '../disk/disk.ts'
 import type { Epochs } from '../disk/epochs.ts'
 import { searchBlocks } from '../disk/layout.ts'
 import { addBytes, type LogPosition } from '../disk/log-position.ts'
-import { type Batch, LogReader } from './log-reader.ts'
+import { LogReader, type ReadBatch } from './log-reader.ts'
 import type { Checkpoint } from './reach.ts'
 
 /** The end of the committed log. */
@@ -133,7 +133,7 @@ class ByteCount {
    * Bytes of all items before `seq`, which `batch` commits. The bytes in a damaged batch are unknown: then it is the count at
    * `before`.
    */
-  async before(seq: number, { header, end }: Batch, before: LogPosition): Promise<number> {
+  async before(seq: number, { header, end }: ReadBatch, before: LogPosition): Promise<number> {
     // A batch mostly commits itself, or everything before it.
     for (const { seq: at, bytes } of [end, header.start]) if (at === seq) return bytes
     this.#at = this.#restarts.findLast((logPosition) => logPosition.seq <= seq) ?? this.#at
