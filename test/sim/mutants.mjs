@@ -598,7 +598,7 @@ export const MUTANTS = [
     'a pause is not granted',
     PRODUCER,
     "if ((await this.#answerSuspendRequest()) === 'suspended') return { status: 'suspended' }",
-    'await this.#acknowledge()',
+    'await this.#answerSuspendRequest()',
   ),
   format1('the claim is not released', BASE_ROLE, 'await this.#release()', ''),
   ...FORMAT2,
