@@ -40,7 +40,7 @@ const SHARED = [
   // What a page needs that has a worker with the ring.
   [
     'devices',
-    /^(codec\/(codec|bytes)|ring\/(queue\/queue-limits|format1\/magic|format2\/position|shared\/(single-item|own-items|item-limits|position-text)))$/,
+    /^(codec\/(codec|bytes)|ring\/(new-ring-kinds|queue\/queue-limits|format1\/magic|format2\/position|shared\/(single-item|own-items|item-limits|position-text)))$/,
   ],
   ['format1', /^ring\/format1\/(?!magic$|layout$|pointer$)/],
   [

@@ -18,6 +18,7 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
   NBD: ['block/nbd/'],
   'words of a ring': [
     'ring/types',
+    'ring/new-ring-kinds',
     'ring/inspection',
     'ring/names',
     'ring/roles',

@@ -5,7 +5,7 @@ import { PartitionBlockDevice } from '../block/wrap/partition.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { isBlockError, RingError } from '../errors.ts'
 import { checkLease, Producer } from '../ring/access/attach.ts'
-import { checkSize, NEW_RING_KINDS } from '../ring/access/create.ts'
+import { checkSize } from '../ring/access/create.ts'
 import { formatUuid } from '../ring/format2/disk/block.ts'
 import {
   type Directory,
@@ -16,6 +16,7 @@ import {
 } from '../ring/format2/disk/directory.ts'
 import type { LeaseState } from '../ring/lease-types.ts'
 import { UNNAMED } from '../ring/names.ts'
+import { NEW_RING_KINDS } from '../ring/new-ring-kinds.ts'
 import { Lazy } from '../util/lazy.ts'
 import { checkWhole } from '../util/numbers.ts'
 import { checkOptions, type OptionKinds, shown } from '../util/options.ts'

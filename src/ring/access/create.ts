@@ -3,20 +3,11 @@ import type { BlockDevice } from '../../block/device.ts'
 import type { Clock } from '../../clock.ts'
 import type { OptionKinds } from '../../util/options.ts'
 import type { Creation, DeviceSize } from '../format.ts'
+import { NEW_RING_KINDS } from '../new-ring-kinds.ts'
 import { refusePool } from '../shared/detect.ts'
 import { keyOf } from '../shared/key.ts'
-import type { CreateOptions, NewRingOptions } from '../types.ts'
+import type { CreateOptions } from '../types.ts'
 import { formatNumbered } from './formats.ts'
-
-/** Types of the options of a new ring. */
-export const NEW_RING_KINDS: OptionKinds<NewRingOptions> = {
-  format: { oneOf: [1, 2] },
-  onFull: { oneOf: ['wait', 'overwrite'] },
-  blockSize: 'number',
-  name: 'string',
-  uuid: 'object',
-  clock: 'object',
-}
 
 /** Types of the options of `Producer.create`. */
 export const CREATE_KINDS: OptionKinds<CreateOptions> = {

@@ -1,8 +1,9 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { RingError } from '../../errors.ts'
 import { checkOptions } from '../../util/options.ts'
-import { createRing, NEW_RING_KINDS } from '../access/create.ts'
+import { createRing } from '../access/create.ts'
 import { inspectRing } from '../access/inspect.ts'
+import { NEW_RING_KINDS } from '../new-ring-kinds.ts'
 import type { NewRingOptions } from '../types.ts'
 
 /** What a ring is created with, and keeps. */
