@@ -233,6 +233,20 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
   }
 
   /**
+   * Has the worker's reader continue after damage at which `receive` stopped: at the `parsePosition(details.position)` of the error, as
+   * `RingReader.seek`. What is damaged counts as acknowledged. It only goes forward: if another page did so before, nothing changes.
+   * @throws {TypeError} it is the text of a position
+   * @throws {RangeError} nothing was read up to there
+   * @throws as `receive`
+   */
+  async seek(position: Position, options: WaitingOptions = {}): Promise<void> {
+    const signal = signalOf('RingConnection.seek', options)
+    if (positionOf(position) === undefined)
+      throw new TypeError('a position is a bigint, as parsePosition answers')
+    await this.#call({ call: 'seek', position }, signal)
+  }
+
+  /**
    * How full the ring is, and how much waits in it.
    * @throws as `push`
    */
@@ -389,7 +403,7 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
   }
 
   #misheard(): never {
-    this.#end(workerLost(MISHEARD, 'a message with something else'))
+    this.#end(workerLost(MISHEARD, 'an answer in another form'))
     throw this.#ended
   }
 

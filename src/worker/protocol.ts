@@ -49,6 +49,7 @@ export type Request =
       readonly maxBytes: number
     }
   | { readonly id: number; readonly call: 'ack'; readonly entry: number }
+  | { readonly id: number; readonly call: 'seek'; readonly position: Position }
   | { readonly id: number; readonly call: 'open' | 'stats' | 'close' | 'stop' }
 
 /** An entry on its way to a page. */
@@ -123,7 +124,7 @@ export function helloOf(data: unknown): Hello | undefined {
 
 /** A request; undefined for what is none. */
 export function requestOf(data: unknown): Request | undefined {
-  const { id, call, items, maxItems, maxBytes, entry } = fieldsOf(data)
+  const { id, call, items, maxItems, maxBytes, entry, position: at } = fieldsOf(data)
   if (!isCount(id)) return undefined
   switch (call) {
     case 'push':
@@ -134,6 +135,10 @@ export function requestOf(data: unknown): Request | undefined {
     }
     case 'ack':
       return isCount(entry) ? { id, call, entry } : undefined
+    case 'seek': {
+      const position = positionOf(at)
+      return position === undefined ? undefined : { id, call, position }
+    }
     case 'open':
     case 'stats':
     case 'close':
@@ -160,7 +165,7 @@ export function workerMessageOf(data: unknown): WorkerMessage | undefined {
   return why && { id, error: why }
 }
 
-/** The position that a push is answered with; undefined for anything else. */
+/** A position; undefined for anything else. */
 export function positionOf(value: unknown): Position | undefined {
   return typeof value === 'bigint' && value >= 0n ? (value as Position) : undefined
 }
@@ -218,7 +223,8 @@ export function errorOf({ kind, code, message, details, cause: of }: ErrorMessag
 
 /** The worker is gone, or is none that serves rings. */
 export function workerLost(reason: string, found?: string): RingError {
-  const message = `${reason}; connect again. A push without an answer may be in the ring`
+  const why = found === undefined ? reason : `${reason}: ${found}`
+  const message = `${why}; connect again. A push without an answer may be in the ring`
   const details = found === undefined ? {} : { expected: 'an answer of the worker', found }
   return new RingError('RING_WORKER_LOST', message, details)
 }

@@ -1,4 +1,5 @@
 import { RingError } from '../errors.ts'
+import { NEW_RING_KINDS } from '../ring/new-ring-kinds.ts'
 import { checkReaderOptions } from '../ring/queue/reader.ts'
 import { checkWriterOptions } from '../ring/queue/writer.ts'
 import { checkRange } from '../util/numbers.ts'
@@ -90,6 +91,8 @@ export function serveRing(scope: ServeScope, options: ServeRingOptions): RingSer
   checkRange({ maxUnacked }, 1)
   checkWriterOptions('serveRing: writer', options.writer ?? {})
   checkReaderOptions('serveRing: reader', options.reader ?? {})
+  if (typeof options.createIfMissing === 'object')
+    checkOptions('serveRing: createIfMissing', options.createIfMissing, NEW_RING_KINDS)
   if (sharedAs !== undefined && locks === undefined) {
     throw new TypeError('serveRing: sharedAs needs Web Locks (navigator.locks)')
   }
@@ -111,7 +114,7 @@ export function serveRing(scope: ServeScope, options: ServeRingOptions): RingSer
     const session = new Session(port, host, maxUnacked, () => sessions.delete(session))
     sessions.set(session, whenClosed)
     if (version !== VERSION) {
-      session.refuse(`a page of another version (${version})`)
+      session.refuse(`the page speaks version ${version}, the worker ${VERSION}; load both anew`)
       return
     }
     onEnd(hello, session.ending, () => session.end())

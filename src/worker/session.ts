@@ -129,6 +129,8 @@ export class Session {
         return this.#receive(request, signal, transfer)
       case 'ack':
         return this.#acknowledge(request.entry)
+      case 'seek':
+        return this.#host.withSupply(signal, (supply) => supply.seek(request.position))
       case 'stats':
         return this.#host.stats(signal)
       case 'close':

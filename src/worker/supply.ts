@@ -1,7 +1,9 @@
 import { RingError } from '../errors.ts'
+import type { Position } from '../position.ts'
 import type { RingEntry } from '../ring/queue/entry.ts'
 import { insideOf, type RingReader } from '../ring/queue/reader.ts'
 import { onAbort } from '../util/abort.ts'
+import { Serial } from '../util/serial.ts'
 
 /** An entry that is in a page's hands, or on its way there. */
 export interface Delivery {
@@ -37,6 +39,7 @@ export class Supply {
   /** In the order of the ring. */
   #ready: Delivery[] = []
   readonly #waiting = new Set<Waiter>()
+  readonly #seeking = new Serial()
   #isReading = false
   #isServing = false
   #closed: RingError | undefined
@@ -63,6 +66,17 @@ export class Supply {
     } finally {
       listening()
     }
+  }
+
+  /**
+   * Continues after a position; nothing changes if another page had the reader continue there before.
+   * @throws {RangeError} nothing was delivered up to there
+   */
+  async seek(position: Position): Promise<void> {
+    await this.#seeking.run(async () => {
+      if (position > this.reader.position) await this.reader.seek(position)
+    })
+    this.serve()
   }
 
   /** Whether a write of acknowledgements failed for good: only another reader can continue. */

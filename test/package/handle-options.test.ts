@@ -13,6 +13,7 @@ import {
 import { type Job, RingReader, RingWriter } from '../../src/index.ts'
 import { Journal } from '../../src/journal/index.ts'
 import { createPool, openPool, type Pool } from '../../src/pool/index.ts'
+import { parsePosition } from '../../src/ring/shared/position-text.ts'
 import { inspectRing } from '../../src/tools.ts'
 import type { RingConnection } from '../../src/worker/index.ts'
 import { TestWorker } from '../worker/worker.ts'
@@ -133,6 +134,8 @@ const METHODS: Readonly<Record<string, (options: never) => Promise<unknown>>> = 
   'RingConnection.pushMany': (options) => withConnection((ring) => ring.pushMany([], options)),
   'RingConnection.receive': (options) => withConnection((ring) => ring.receive(options)),
   'RingConnection.receiveMany': (options) => withConnection((ring) => ring.receiveMany(options)),
+  'RingConnection.seek': (options) =>
+    withConnection((ring) => ring.seek(parsePosition('1:1'), options)),
   'RingConnection.status': (options) => withConnection((ring) => ring.status(options)),
   'RingFollower.read': (options) =>
     withReader(async ({ consumer: { device } }) => {

@@ -13,13 +13,14 @@ const request = fc.record(
   {
     id,
     call: fc.oneof(
-      fc.constantFrom('open', 'push', 'receive', 'ack', 'stats', 'stop', 'close'),
+      fc.constantFrom('open', 'push', 'receive', 'ack', 'seek', 'stats', 'stop', 'close'),
       anything,
     ),
     items: fc.oneof(fc.array(fc.uint8Array({ maxLength: 9 })), fc.array(anything), anything),
     maxItems: id,
     maxBytes: id,
     entry: id,
+    position: fc.oneof(fc.bigInt(), fc.constantFrom(1n, 2n ** 48n + 1n), anything),
   },
   { requiredKeys: [] },
 )

@@ -2,11 +2,13 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { MessagePort } from 'node:worker_threads'
 import { expect, test } from 'vitest'
 import { json } from '../../src/codec/index.ts'
-import { BlockError, isCodecError, RingError } from '../../src/errors.ts'
+import { BlockError, isCodecError, isRingError, RingError } from '../../src/errors.ts'
 import type { WriterEvent } from '../../src/index.ts'
+import { parsePosition } from '../../src/ring/shared/position-text.ts'
 import { connectRing, serveRing } from '../../src/worker/index.ts'
 import type { WorkerLocks } from '../../src/worker/locks.ts'
 import { MAX_CALLS } from '../../src/worker/protocol.ts'
+import { deviceBytes } from '../helpers/golden.ts'
 import { ClaimedDevice, FakeLocks, item, LastingDevice, TestWorker, texts } from './worker.ts'
 
 /** Whether a promise has settled, once all that is under way had its turn. */
@@ -44,6 +46,39 @@ test('a page pushes, receives, and acknowledges in any order', async () => {
   // Only what was not acknowledged comes again.
   const next = await worker.page()
   expect(texts([await next.receive()])).toEqual(['b'])
+})
+
+test('pages go on after damage, each as it learns of it', async () => {
+  await using worker = new TestWorker()
+  const [page, other] = [await worker.page(), await worker.page()]
+  for (const text of ['a', 'spoilt', 'spoilt too', 'b']) await page.push(item(text))
+  await page.close()
+  const image = await deviceBytes(worker.device)
+  for (const text of ['spoilt', 'spoilt too']) image[Buffer.from(image).indexOf(text)] = 0
+  await worker.device.write(0, [image])
+
+  const next = await worker.page()
+  await expect(next.seek(parsePosition('9:9'))).rejects.toThrow(RangeError)
+  await expect(next.seek('1:2' as never)).rejects.toThrow(TypeError)
+  const a = await next.receive()
+  for (const damaged of ['first', 'second']) {
+    const failed = [next, other].map((each) => each.receive())
+    for (const each of failed) await expect(each).rejects.toMatchObject({ code: 'RING_DAMAGED' })
+    const damage = await other.receive().catch((error: unknown) => error)
+    if (!isRingError(damage)) throw damage
+    const behind = parsePosition(damage.details.position ?? '')
+    await Promise.all([next.seek(behind), other.seek(behind)])
+    expect((await next.status()).waitingItems).toBe(4)
+    if (damaged === 'first') continue
+    const b = await other.receive()
+    expect(texts([a, b])).toEqual(['a', 'b'])
+    // Where another page had it go on, it does not go back.
+    await next.seek(behind)
+    expect(await isSettled(next.receive({ signal: AbortSignal.timeout(1000) }))).toBe(false)
+    await b.ack()
+    await a.ack()
+    expect((await next.status()).waitingItems).toBe(0)
+  }
 })
 
 test('a loop receives what is pushed while it waits', async () => {
@@ -459,6 +494,11 @@ test('options are checked before anything happens', async () => {
   expect(() => serveRing(port2, { open, writer: { maxPollMs: 0 } })).toThrow(RangeError)
   expect(() => serveRing(port2, { open, reader: { maxUnacked: Number.NaN } })).toThrow(RangeError)
   expect(() => serveRing(port2, { open, reader: { onDamge: 'skip' } as never })).toThrow('onDamge')
+  const misspelt = { open, createIfMissing: { onFul: 'wait' } as never }
+  expect(() => serveRing(port2, misspelt)).toThrow('serveRing: createIfMissing has no option onFul')
+  expect(() => serveRing(port2, { open, createIfMissing: { format: 3 as never } })).toThrow(
+    'format',
+  )
   await expect(connectRing(undefined as never)).rejects.toThrow(TypeError)
   await expect(connectRing(target, { maxQueuedItems: 0 })).rejects.toThrow(RangeError)
   await expect(connectRing(target, { maxQueuedItems: 65_537 })).rejects.toThrow(RangeError)
