@@ -59,6 +59,21 @@ const calls = {
     return [...bytes]
   },
 
+  /** Damages an item with this text. */
+  async spoil(path, text) {
+    const device = await OpfsBlockDevice.open(path)
+    const { sizeSectors, sectorSize } = await device.getInfo()
+    const sector = new Uint8Array(sectorSize)
+    for (let at = 0; at < sizeSectors; at++) {
+      await device.read(at, [sector])
+      const found = new TextDecoder('latin1').decode(sector).indexOf(text)
+      if (found < 0) continue
+      sector[found] = 0
+      await device.write(at, [sector], { durable: true })
+    }
+    await device.disconnect()
+  },
+
   async openWriter(path, sizeBytes) {
     held.device = await OpfsBlockDevice.openOrCreate(path, { sizeBytes })
     held.writer = await RingWriter.open(held.device, { createIfMissing: true, codec: json() })

@@ -35,6 +35,31 @@ test('a page pushes, receives and acknowledges, and the next one gets what it di
   await next.page.close()
 })
 
+test('a page goes on after damage', async () => {
+  const tab = await connected('damaged')
+  await run(tab, 'for (const item of ["one", "spoilt", "three"]) await ring.push(item)')
+  await tab.page.close()
+  const spoiler = await chromium.tab()
+  await spoiler.call('spoil', 'damaged', 'spoilt')
+  await spoiler.page.close()
+  const next = await connected('damaged')
+  // The next producer finds what the one before had committed, damaged or not.
+  const push = (): Promise<unknown> =>
+    run(next, 'await ring.push("four"); return "done"').catch(({ code }) => code)
+  await expect.poll(push, SOON).toBe('done')
+  const found = await run(
+    next,
+    `
+    const { parsePosition } = await import('/dist/index.js')
+    const before = await take()
+    const damage = await take().catch((error) => error)
+    await ring.seek(parsePosition(damage.details.position))
+    return [before, damage.code, await take()]`,
+  )
+  expect(found).toEqual([['one'], 'RING_DAMAGED', ['three', 'four']])
+  await next.page.close()
+})
+
 test('what a page has pushed outlives its process, which is killed in the middle of pushes', async () => {
   const tab = await connected('killed', 4 << 20)
   const pushed = await pushOn(tab)
