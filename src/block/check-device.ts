@@ -10,7 +10,12 @@ export function checkDevice(call: string, device: BlockDevice): void {
   const given: unknown = device
   if (typeof given === 'object' && given !== null && 'read' in given && 'capabilities' in given)
     return
-  const found = typeof given === 'string' ? `the text ${JSON.stringify(given)}` : typeof given
+  const isPromise = given instanceof Promise
+  const found = isPromise
+    ? 'a promise of one: await it'
+    : typeof given === 'string'
+      ? `the text ${JSON.stringify(given)}`
+      : typeof given
   throw new TypeError(
     `${call} takes a block device, not ${found}; open one first, as with FileBlockDevice.open(path) of shared-block-ring/block/file`,
   )

@@ -17,7 +17,8 @@ export type OptionKinds<Options> = { readonly [Name in keyof Options]-?: OptionK
 /**
  * Checks the options of a call, for programs without type checking: a misspelt option would be ignored silently.
  * @param call what was called, for the message
- * @throws {TypeError} there is no such option, or it is something else; `undefined` counts as absent
+ * @throws {TypeError} there is no such option, or it is something else; `undefined` counts as absent. A signal in place of the options is
+ *   refused too, because it has none of its own and would be ignored
  */
 export function checkOptions(
   call: string,
@@ -26,6 +27,9 @@ export function checkOptions(
 ): void {
   if (typeof options !== 'object' || options === null) {
     throw new TypeError(`${call} takes an object with options, not ${String(options)}`)
+  }
+  if ('aborted' in options || 'abort' in options) {
+    throw new TypeError(`${call} takes { signal }, not a signal or its controller`)
   }
   // Makes nothing for options that are right: calls on the way of every item check theirs.
   for (const name of Object.keys(options)) {
@@ -65,5 +69,6 @@ function wordsOf(kind: OptionKind): string {
 /** What was found in place of something else, for a message: any value at all, also one that JSON has no word for. */
 export function shown(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value)
+  if (typeof value === 'function') return 'a function'
   return typeof value === 'object' && value !== null ? 'an object' : String(value)
 }

@@ -215,6 +215,16 @@ describe.each(Object.entries(METHODS))('%s', (name, method) => {
   })
 })
 
+test.each([
+  ['a signal', AbortSignal.abort()],
+  ['a controller', new AbortController()],
+])('refuses %s in place of the options', async (_, given) => {
+  const refusal = 'RingReader.receive takes { signal }, not a signal or its controller'
+  await withReader(async (reader) => {
+    await expect(reader.receive(given as never)).rejects.toThrow(new TypeError(refusal))
+  })
+})
+
 test('refuses a controller in place of its signal, and says so', async () => {
   const given = { signal: new AbortController() } as never
   await withReader(async (reader) => {
