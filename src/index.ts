@@ -62,13 +62,13 @@ export {
   type WorkErrorCode,
   type WorkErrorDetails,
 } from './ring/queue/process/work-error.ts'
-export {
-  type FlushOptions,
-  type ReaderOptions,
-  type ReceiveManyOptions,
-  RingReader,
-  type SeekOptions,
-} from './ring/queue/reader.ts'
+export { RingReader } from './ring/queue/reader.ts'
+export type {
+  FlushOptions,
+  ReaderOptions,
+  ReceiveManyOptions,
+  SeekOptions,
+} from './ring/queue/reader-options.ts'
 export {
   RingWriter,
   type TryPushManyResult,

@@ -1,6 +1,6 @@
 import { RingError } from '../errors.ts'
 import { NEW_RING_KINDS } from '../ring/new-ring-kinds.ts'
-import { checkReaderOptions } from '../ring/queue/reader.ts'
+import { checkReaderOptions } from '../ring/queue/reader-options.ts'
 import { checkWriterOptions } from '../ring/queue/writer.ts'
 import { checkRange } from '../util/numbers.ts'
 import { checkOptions, type OptionKinds } from '../util/options.ts'

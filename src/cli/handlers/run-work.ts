@@ -5,7 +5,8 @@ import type {
   TypedPositionalParameters,
 } from '@stricli/core'
 import type { BlockDevice } from '../../block/device.ts'
-import { type ReaderOptions, RingReader } from '../../ring/queue/reader.ts'
+import { RingReader } from '../../ring/queue/reader.ts'
+import type { ReaderOptions } from '../../ring/queue/reader-options.ts'
 import { counted } from '../../text/render.ts'
 import { checkLeasable } from '../device/leases.ts'
 import { emptyNow, usageError } from '../errors.ts'

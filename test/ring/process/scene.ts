@@ -12,7 +12,8 @@ import type {
   ProcessSummary,
   WorkEvent,
 } from '../../../src/ring/queue/process/types.ts'
-import { type ReaderOptions, RingReader } from '../../../src/ring/queue/reader.ts'
+import { RingReader } from '../../../src/ring/queue/reader.ts'
+import type { ReaderOptions } from '../../../src/ring/queue/reader-options.ts'
 import { RingWriter } from '../../../src/ring/queue/writer.ts'
 import { collect } from '../../helpers/collect.ts'
 import { HookedDevice } from '../../helpers/hooked.ts'
