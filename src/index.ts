@@ -69,12 +69,12 @@ export type {
   ReceiveManyOptions,
   SeekOptions,
 } from './ring/queue/reader-options.ts'
-export {
-  RingWriter,
-  type TryPushManyResult,
-  type TryPushResult,
-  type WriterOptions,
-} from './ring/queue/writer.ts'
+export { RingWriter } from './ring/queue/writer.ts'
+export type {
+  TryPushManyResult,
+  TryPushResult,
+  WriterOptions,
+} from './ring/queue/writer-options.ts'
 export type { Role } from './ring/roles.ts'
 export type { DamageEvent } from './ring/shared/damage.ts'
 export { formatPosition, parsePosition } from './ring/shared/position-text.ts'

@@ -4,7 +4,8 @@ import type { Codec } from '../codec/codec.ts'
 import { RingError } from '../errors.ts'
 import { attachConsumer, attachProducer, type Consumer } from '../ring/access/attach.ts'
 import { createMissing } from '../ring/queue/create-missing.ts'
-import { RingWriter, type WriterOptions } from '../ring/queue/writer.ts'
+import { RingWriter } from '../ring/queue/writer.ts'
+import type { WriterOptions } from '../ring/queue/writer-options.ts'
 import type { AttachOptions, NewRingOptions } from '../ring/types.ts'
 
 /** Both ends of a journal's ring. */

@@ -1,7 +1,7 @@
 import { RingError } from '../errors.ts'
 import { NEW_RING_KINDS } from '../ring/new-ring-kinds.ts'
 import { checkReaderOptions } from '../ring/queue/reader-options.ts'
-import { checkWriterOptions } from '../ring/queue/writer.ts'
+import { checkWriterOptions } from '../ring/queue/writer-options.ts'
 import { checkRange } from '../util/numbers.ts'
 import { checkOptions, type OptionKinds } from '../util/options.ts'
 import { Host, type HostedRing } from './host.ts'

@@ -5,22 +5,24 @@ import { bytes } from '../../codec/bytes.ts'
 import { type Codec, encodeItem, encodeItems } from '../../codec/codec.ts'
 import { isRingError, RingError } from '../../errors.ts'
 import type { Position } from '../../position.ts'
-import { checkRange } from '../../util/numbers.ts'
-import { checkOptions, type OptionKinds } from '../../util/options.ts'
 import { NO_OPTIONS, signalOf, type WaitingOptions } from '../../util/waiting.ts'
 import { attachProducer, checkLease, type Producer } from '../access/attach.ts'
 import type { QueueProducer } from '../format.ts'
 import { UNNAMED } from '../names.ts'
-import { ATTACH_KINDS } from '../shared/attach-options.ts'
 import { totalBytes } from '../shared/item-limits.ts'
 import { allOwn, ItemMemory, type OwnItems, ownItems } from '../shared/own-items.ts'
-import type { AttachOptions, NewRingOptions, PushManyResult } from '../types.ts'
+import type { PushManyResult } from '../types.ts'
 import { createMissing } from './create-missing.ts'
 import { EncodingPushes } from './encoding-pushes.ts'
 import { publishWriterEvent, type WriterEvent, writerEvents } from './events.ts'
-import { checkWaitOptions, Waiter, type WaitOptions } from './poll.ts'
+import { Waiter } from './poll.ts'
 import { type CommitDone, PushQueue } from './push-queue.ts'
-import { checkQueueLimits, QUEUE_KINDS } from './queue-limits.ts'
+import {
+  checkWriterOptions,
+  type TryPushManyResult,
+  type TryPushResult,
+  type WriterOptions,
+} from './writer-options.ts'
 
 /** Default of `idleRefreshIntervalMs`. */
 const IDLE_REFRESH_MS = 200
@@ -29,78 +31,9 @@ const MAX_QUEUED_ITEMS = 65_536
 /** Default of `maxQueuedBytes`. */
 const MAX_QUEUED_BYTES = 256 << 20
 
-/** How a {@link RingWriter} is opened. */
-export interface WriterOptions<In> extends AttachOptions, WaitOptions {
-  /** Turns items into bytes. Default: items are bytes. */
-  readonly codec?: Codec<unknown, In>
-  /** Create the ring if the device is blank, as the options say. Default false. */
-  readonly createIfMissing?: boolean | NewRingOptions
-  /** Pushes are refused while this many items wait in memory. Default 65,536. */
-  readonly maxQueuedItems?: number
-  /** Pushes are refused while this many bytes wait in memory. Default 256 MiB. */
-  readonly maxQueuedBytes?: number
-  /**
-   * How often the writer checks for a suspend request while nothing is pushed, in milliseconds. Default 200; `Infinity`: never.
-   */
-  readonly idleRefreshIntervalMs?: number
-  /**
-   * Called each time the writer finds the ring full or suspended, also while it is opened. If it throws, all waiting pushes reject
-   * with its error.
-   */
-  readonly onBlocked?: () => void
-}
-
-/** What `tryPush` returns. */
-export type TryPushResult =
-  /** The item is durable and visible. */
-  | {
-      readonly status: 'ok'
-      /** The position after the item. */
-      readonly position: Position
-    }
-  /** There is no room now, or other pushes are waiting. */
-  | { readonly status: 'full' }
-  /** The consumer requests a pause. */
-  | { readonly status: 'suspended' }
-
-/** What `tryPushMany` answers. */
-export type TryPushManyResult =
-  /** Items from the front are durable and visible. */
-  | {
-      readonly status: 'ok'
-      /** How many. */
-      readonly pushed: number
-      /** The position after the last of them. */
-      readonly position: Position
-    }
-  | Exclude<TryPushResult, { readonly status: 'ok' }>
-
 /** No caller waits for the commit any longer. */
 interface Abandoned {
   readonly status: 'abandoned'
-}
-
-/** Types of the options of a writer. */
-export const WRITER_KINDS: OptionKinds<WriterOptions<never>> = {
-  ...ATTACH_KINDS,
-  maxPollMs: 'number',
-  codec: 'object',
-  createIfMissing: ['boolean', 'object'],
-  ...QUEUE_KINDS,
-  idleRefreshIntervalMs: 'number',
-  onBlocked: 'function',
-}
-
-/**
- * Checks a writer's options, but for its lease, so that nothing is sent to the device for options that are refused.
- * @throws {TypeError | RangeError} an option is out of range
- */
-export function checkWriterOptions<In>(call: string, options: WriterOptions<In>): void {
-  checkOptions(call, options, WRITER_KINDS)
-  const { idleRefreshIntervalMs = 1 } = options
-  checkRange({ idleRefreshIntervalMs }, 1)
-  checkQueueLimits(options)
-  checkWaitOptions(options)
 }
 
 /**
