@@ -261,7 +261,7 @@ const FORMAT2 = [
     [
       LOG_READER,
       `if (batch?.whole === true || !mayBeOld) return batch
-    // It may have been written since it was prefetched.
+    // The batch may have been written since the block was prefetched.
     this.forget()
     return this.#batchAt(logPosition, epochs)`,
       'return batch',

@@ -8,58 +8,58 @@ import type { LogPosition } from './disk/log-position.ts'
 /** A batch to write. */
 export interface BatchContent {
   readonly items: readonly Uint8Array[]
-  /** Bytes of all items together. */
+  /** Total bytes of all items. */
   readonly bodyBytes: number
-  /** Items before this sequence number are committed by it. */
+  /** The batch commits all items before this sequence number. */
   readonly committedTo: number
-  /** It, if it was encoded ahead. */
+  /** The encoded form, if it was built ahead. */
   readonly encoded?: EncodedBatch
 }
 
-/** Where a batch begins, and what its header says besides. */
+/** The position of a batch, and the rest of what its header needs. */
 export interface BatchStart {
   readonly start: LogPosition
   readonly epoch: number
   readonly time: number
 }
 
-/** A batch as it is written. */
+/** A batch, ready to write. */
 export interface EncodedBatch {
   readonly header: BatchHeader
   readonly bytes: Uint8Array
 }
 
 /**
- * Encodes the batches of a producer, in memory that is used again each time, because allocating is slow. There are two pieces of it: while
- * one batch is written, the next is encoded in the other. Batches are written one after the other, so that is always enough.
+ * Encodes a producer's batches into two buffers that are reused, because allocation is slow. While one batch is being
+ * written, the next is encoded into the other buffer. Batches are written one at a time, so two buffers are enough.
  */
 export class BatchBuilder {
   readonly #disk: Disk
   #memory: Uint8Array = new Uint8Array(0)
-  /** Memory of the batch that is written while another one is encoded. */
+  /** The buffer of the batch being written. */
   #otherMemory: Uint8Array = new Uint8Array(0)
 
   constructor(disk: Disk) {
     this.#disk = disk
   }
 
-  /** The room for a batch, and what precedes its items. */
+  /** Reserves room for a batch, and returns what precedes its items. */
   readonly roomFor: RoomFor = (bytes, items) => ({
     bytes: this.#bytesOf(items, bytes),
     front: frontBytes(items, bytes),
   })
 
   encode({ items, bodyBytes, committedTo }: BatchContent, start: BatchStart): EncodedBatch {
-    // Items that stand where their batch is built are masked in place. They must not be pushed again then, so they are all that their call
-    // pushes (a part of them is no `OwnItems`), and the call is rejected with them.
+    // Items that were copied straight into their batch are masked in place. They must not be pushed again, so they have
+    // to be all the items of their call (a slice of them is no `OwnItems`), and the call is rejected along with them.
     const around = roomOf(items, frontBytes(items.length, bodyBytes))
     const bytes = this.#memoryOf(this.#bytesOf(items.length, bodyBytes), around)
     return { header: encodeBatch(bytes, items, { ...start, committedTo }, this.#disk.uuid), bytes }
   }
 
   /**
-   * Encodes a batch while the one before is written: in the other memory.
-   * @returns undefined if it is larger than the memory for batches, or there is none
+   * Encodes a batch into the other buffer while the one before is being written.
+   * @returns undefined if it is larger than the buffer may be, or memory is short
    */
   encodeAhead(batch: BatchContent, start: BatchStart): EncodedBatch | undefined {
     if (batch.bodyBytes > MAX_BATCH_BYTES) return undefined
@@ -67,7 +67,7 @@ export class BatchBuilder {
       ;[this.#memory, this.#otherMemory] = [this.#otherMemory, this.#memory]
       return this.encode(batch, start)
     } catch {
-      // There is no memory: the write that is under way does not fail for it. It is encoded again when its turn comes.
+      // Out of memory. The write in progress must not fail for it; this batch is encoded again in its turn.
       return undefined
     }
   }

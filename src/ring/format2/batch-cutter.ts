@@ -1,31 +1,31 @@
 import { batchBlocks } from './disk/batch.ts'
 import { type Layout, maxBatchBlocks } from './disk/layout.ts'
 
-/** Batches that may be this long are cut evenly: encoding them takes long enough. */
+/** Batches of this length or more are cut evenly, because encoding them takes noticeable time. */
 const EVEN_BYTES = 1 << 20
 
-/** What the next batch takes of the items of a call. */
+/** The items of a call that go into the next batch. */
 export interface Part {
-  /** Index after the last of its items. */
+  /** Index after its last item. */
   readonly end: number
-  /** Bytes of its items together. */
+  /** Their total bytes. */
   readonly bytes: number
-  /** The room that one more item needs, in blocks; 0 if it lacks something else. */
+  /** Blocks that one more item would need; 0 if room is not what stopped it. */
   readonly needed: number
 }
 
 /**
- * Cuts the items of one call into batches. Where they need several long ones, those are about equally long, so that each can be
- * encoded in the time that the one before takes to be written.
+ * Cuts the items of one call into batches. If several long batches are needed, they are about equally long, so that
+ * each can be encoded while the one before is written.
  */
 export class BatchCutter {
   readonly #items: readonly Uint8Array[]
   readonly #layout: Layout
   readonly #commit: boolean
-  /** Blocks at which a batch ends, once it is known that one does not take all. */
+  /** Blocks at which a batch ends, set once the items are known not to fit into one. */
   #evenBlocks: number | undefined
 
-  /** @param commit whether each batch commits its items */
+  /** @param commit true if each batch commits its items */
   constructor(items: readonly Uint8Array[], layout: Layout, commit: boolean) {
     this.#items = items
     this.#layout = layout
@@ -36,14 +36,14 @@ export class BatchCutter {
     return this.#items.length
   }
 
-  /** Some of the items, as an array. */
+  /** A range of the items, as an array. */
   slice(start: number, end: number): readonly Uint8Array[] {
     return start === 0 && end === this.#items.length ? this.#items : this.#items.slice(start, end)
   }
 
   /**
-   * The items from `start` on that go into one batch and have room. For each uncommitted item one block is kept free: it may be
-   * committed alone, with a marker of its own, and that must not fail for lack of room.
+   * Takes the items from `start` that fit into one batch and have room. One block stays free for each uncommitted item:
+   * its commit may need a marker of its own, which must not fail for lack of room.
    * @param uncommitted items before `start` that are not committed
    * @param room blocks that can be written
    */
@@ -55,7 +55,7 @@ export class BatchCutter {
     return this.#fill(start, uncommitted, room)
   }
 
-  /** All of the items from `start` on, if one batch takes them: mostly it does, and then no single item need be looked at. */
+  /** All items from `start`, if they fit into one batch. This is the usual case, and needs no look at single items. */
   #all(start: number, uncommitted: number, room: number): Part | undefined {
     if (this.#evenBlocks !== undefined) return undefined
     const end = this.#items.length
@@ -95,7 +95,7 @@ export class BatchCutter {
     return { end, bytes, needed: 0 }
   }
 
-  /** Blocks of each batch, if all of the items from `start` on go into as few as possible. */
+  /** Blocks of each batch, if the items from `start` are spread evenly over as few batches as possible. */
   #evenly(start: number): number {
     const { blockSize } = this.#layout
     const most = maxBatchBlocks(this.#layout)

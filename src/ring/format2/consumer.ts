@@ -32,7 +32,10 @@ import { Format2Role, newestConsumer, newestProducer } from './role.ts'
 import { SlotPair } from './slot-pair.ts'
 import { takeRole } from './take-role.ts'
 
-/** If the older slot lags by more than this part of the ring, it is written immediately instead of when the consumer is idle. */
+/**
+ * If the older slot lags by more than this part of the ring, it is written at once instead of when the consumer is
+ * idle.
+ */
 const SLOT_LAG_PART = 1 / 4
 
 /**
@@ -57,16 +60,16 @@ export async function attachConsumer(
   }
 }
 
-/** The consumer's state as a slot has it, without time and text. */
+/** The part of a consumer slot that this handle decides; time and text are added as it is written. */
 type Saved = Pick<ConsumerSlot, 'cursor' | 'seen' | 'suspend' | 'damagedItems' | 'missedItems'>
 
-/** The most memory that views may pin; beyond it, items are copied. */
+/** The most memory that views may pin. Beyond it, items are copied. */
 const MAX_PINNED_BYTES = 64 << 20
 
 /** Items that were pushed at the same time. */
 export interface PushedTogether {
   readonly items: readonly PoppedItem[]
-  /** When, in milliseconds since 1970, by the producer's clock. */
+  /** Push time, in milliseconds since 1970, by the producer's clock. */
   readonly time: number
 }
 
@@ -80,29 +83,32 @@ export interface PushedTogether {
  * - Damage is reported once for each run of items, and counted when the cursor passes it.
  */
 export class Format2Consumer extends Format2Role implements QueueConsumer {
-  /** What our slots contain. */
+  /** The contents of our slots. */
   readonly #slots: SlotPair<ConsumerSlot>
   readonly #skip: boolean
   #producer: ProducerSlot
   #log: ConsumerLog
   /**
-   * The state that counts. What a caller asks for (advancing, suspending) is taken in once it is in a slot, and not before: the
-   * device may refuse the write, and then the handle continues from here.
+   * The state on the device. A caller's request (to advance, to suspend) changes it only once a slot has it: the device
+   * may refuse the write, and then the handle continues from here.
    */
   #saved: Saved
   /** The position of the last `advance`, if there was one. */
   #advancedTo: Position | undefined
   readonly #lossCounter = new LossCounter()
-  /** What the slots looked like at the last refresh. */
+  /** The slots' headers at the last refresh. */
   readonly #seenSlots = new SeenSlots()
-  /** Since when nothing has come: when the last pop began, if it found nothing, or when the slots were last seen to be as it found them. */
+  /**
+   * The time since which nothing has come: when the last pop that found nothing began, or when the slots were last seen
+   * unchanged since then.
+   */
   #emptyAt = Number.NEGATIVE_INFINITY
 
   constructor(claimed: Claimed, disk: Disk, slots: Slots, options: ConsumerOptions) {
     super(claimed, disk)
     const own = newestConsumer(slots.consumer, this.device.name).slot
     const [first, second] = slots.consumer
-    // A damaged slot is the older one, and not idle: it is written before the other one, and when idle.
+    // A damaged slot counts as the older one, and as lagging: it is written first, at the latest when idle.
     const lost = { ...own, generation: own.generation - 1, seen: -1 }
     this.#slots = new SlotPair(isBad(first) ? lost : first, isBad(second) ? lost : second)
     this.#producer = newestProducer(slots.producer, this.device.name).slot
@@ -116,13 +122,13 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
       this.maxItemBytes,
     )
     this.#learn(this.#producer)
-    // A consumer that was killed has left a lagging older slot.
+    // A consumer that was killed leaves a lagging older slot.
     if (!this.#isCheckpointed) this.checkpointWhenIdle()
   }
 
   get position(): Position {
     const position = this.#log.positionOf(this.#cursor)
-    // Where epochs were merged, the cursor may be in any of them; it is in none older than the one we advanced past.
+    // After a merge of epochs the cursor may belong to any of them, but to none older than the one last advanced past.
     return this.#advancedTo !== undefined && this.#advancedTo > position
       ? this.#advancedTo
       : position
@@ -137,7 +143,7 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
   }
 
   /**
-   * Where it reads the next batch. What it had read ahead is forgotten: from there on it sees what the device has now.
+   * The log position of the next batch to read. Drops what was prefetched: later reads see the device as it is now.
    * @throws as `popMany`
    */
   frontier(): Promise<LogPosition> {
@@ -175,7 +181,7 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
     return this.#popMany(options, () => undefined, true)
   }
 
-  /** As `popMany`, with the times of the pushes. */
+  /** As `popMany`, with push times. */
   async popByTime(options: PopManyOptions): Promise<readonly PushedTogether[]> {
     const times: { readonly start: number; readonly time: number }[] = []
     const popped = await this.#popMany(options, (start, time) => times.push({ start, time }), false)
@@ -185,7 +191,7 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
     }))
   }
 
-  /** @param onTime called with the index of each item that was pushed at another time than the one before */
+  /** @param onTime called with the index of each item whose push time differs from the one before */
   #popMany(
     options: PopManyOptions,
     onTime: (start: number, time: number) => void,
@@ -270,7 +276,7 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
       await this.refreshBeforeWrite()
       let cursor = await this.#log.cursorOf(position)
       if (cursor !== undefined && cursor.logPosition.lsn < this.#producer.truncatedTo.lsn) {
-        // Overwritten, says a slot that may be only in a volatile cache: a cursor must not outlive that slot.
+        // The slot that shows it overwritten may be only in a volatile cache, and a cursor must not outlive that slot.
         await this.guard(this.device.flush())
         await this.refresh()
         cursor = await this.#log.cursorOf(position)
@@ -290,7 +296,7 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
     return this.#log.seqOf(one) < this.#log.seqOf(other)
   }
 
-  /** Fewer items are up to it than it says, where a newer epoch counts again. */
+  /** True if fewer items precede the position than it counts: a newer epoch has reused its numbers. */
   isLost(position: Position): boolean {
     return this.#log.seqOf(position) < fromPosition(position).seq
   }
@@ -299,7 +305,7 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
     return startOf(position)
   }
 
-  /** The state once the cursor is at a position. */
+  /** The state with the cursor moved. */
   #savedAt(cursor: Cursor): Saved {
     const { damaged, missed } = this.#lossCounter.before(itemsBefore(cursor))
     const saved = this.#saved
@@ -311,13 +317,15 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
     }
   }
 
-  /** Moves the cursor. */
+  /** Records that the cursor has moved. */
   #cursorMoved(position: Position): void {
     this.#lossCounter.forgetBefore(itemsBefore(this.#cursor))
     this.#advancedTo = position
   }
 
-  /** Acknowledges damage at our own position that nothing follows: no item will bring a position to advance to. */
+  /**
+   * Acknowledges damage at our own position if nothing follows it: no later item will bring a position to advance to.
+   */
   async #advancePastDamage(from: Position, to: Position): Promise<void> {
     if (to === from || this.#log.seqOf(from) > itemsBefore(this.#cursor)) return
     const cursor = await this.#log.cursorOf(to)
@@ -328,7 +336,7 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
   }
 
   /**
-   * Checks that the device takes writes now, before it is read for one.
+   * Checks that the device accepts writes before it is read for one.
    * @throws {BlockError} `BLOCK_READ_ONLY`
    */
   async #checkWritable(): Promise<void> {
@@ -349,7 +357,10 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
     throw new RangeError(`position ${toText(position)} was not returned by a pop`)
   }
 
-  /** The next sound item: a copy, or a view. Damage before it is thrown, unless it is to be skipped or something was popped already. */
+  /**
+   * The next sound item, as a copy or a view. Damage before it is thrown, unless it is to be skipped, or items were
+   * already popped.
+   */
   async #next(
     from: Position,
     some: boolean,
@@ -362,7 +373,7 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
         if (some) return undefined
         const { generation } = this.#producer
         await this.refresh()
-        // Only if the producer says something new can the same blocks mean something else.
+        // The same blocks can mean something else only if the producer's slot has changed.
         if (this.#producer.generation !== generation) step = await this.#log.next(at)
       }
       if (step.status === 'nothing') {
@@ -410,21 +421,21 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
       await this.#checkWritable()
       await this.refresh()
       if (this.#saved.suspend !== this.#producer.suspendAck) return { status: 'retry' }
-      // In both slots, or the loss of one would withdraw the request.
+      // In both slots: otherwise the loss of one would withdraw the request.
       await this.#checkpoint({ ...this.#saved, suspend })
       await this.#checkpointAgain()
       return { status: 'ok' }
     })
   }
 
-  /** Whether the older slot keeps much space from the producer that was acknowledged. */
+  /** True if the older slot keeps a lot of acknowledged space from the producer. */
   get #slotLagsFar(): boolean {
     const blocks = this.disk.layout.dataBlocks * SLOT_LAG_PART
     const { lsn } = this.#cursor.logPosition
     return !this.#slots.every(({ cursor }) => lsn - cursor.logPosition.lsn <= blocks)
   }
 
-  /** Writes a state into the older slot; then it counts. */
+  /** Writes a state into the older slot, and makes it the current one. */
   async #checkpoint(saved: Saved = this.#saved, which: Which = this.#slots.older): Promise<void> {
     const slot: ConsumerSlot = {
       ...saved,
@@ -438,7 +449,7 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
     this.#saved = saved
   }
 
-  /** Brings the older slot up to date. If the device refuses, that is done once it takes writes again. */
+  /** Brings the older slot up to date. If the device refuses, it is retried once the device accepts writes. */
   async #checkpointAgain(): Promise<void> {
     try {
       await this.#checkpoint()
@@ -448,7 +459,7 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
     }
   }
 
-  /** Whether both slots have the cursor, and the suspend request. */
+  /** True if both slots have the cursor and the suspend request. */
   get #isCheckpointed(): boolean {
     const { cursor, seen, suspend } = this.#saved
     return this.#slots.every(
@@ -459,7 +470,7 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
     )
   }
 
-  /** Brings both slots up to date: the producer goes by the lower cursor. */
+  /** Brings both slots up to date: the producer frees space by the lower cursor. */
   protected override async checkpointIfBehind(): Promise<void> {
     for (let writes = 0; writes < 2 && !this.#isCheckpointed; writes++) {
       await this.#checkWritable()
@@ -469,7 +480,7 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
   }
 
   protected override async doRefresh(): Promise<void> {
-    // A waiting reader must pop again after this, even if it fails.
+    // After this a waiting reader must pop again, even if it fails.
     this.#emptyAt = Number.NEGATIVE_INFINITY
     const slots = await this.disk.readSlots(this.#seenSlots)
     const lost = await this.checkOwn('consumer', this.#slots, slots.consumer)
@@ -481,11 +492,11 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
     if (slot.generation >= this.#producer.generation) this.#learn(slot)
   }
 
-  /** Takes in a producer slot. Where an epoch began before our cursor, the log continues from there. */
+  /** Applies a producer slot. If an unseen epoch began before our cursor, the log continues from there. */
   #learn(producer: ProducerSlot): void {
     this.#producer = producer
     const cursor = this.#log.learn(producer, this.#saved.seen, this.#cursor)
-    // An epoch that we saw may have been lost with a cache; no later one has its number, and our slots never go back.
+    // An epoch that we saw may be lost with a cache. No later one reuses its number, and our slots never go back.
     const seen = Math.max(this.#saved.seen, this.#log.epoch)
     const isNew = cursor !== this.#cursor || seen !== this.#saved.seen
     this.#saved = { ...this.#saved, cursor, seen }

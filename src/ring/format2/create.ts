@@ -23,10 +23,10 @@ import { isSound } from './disk/superblock-copy.ts'
 const UUID_BYTES = 16
 
 /**
- * Creates a ring of format 2 where there is no ring. An existing ring, of either format, is not changed.
+ * Creates a ring of format 2 on a device without a ring. An existing ring, of either format, is never changed.
  *
- * What earlier rings left in the data area is told from this ring's batches by the UUID alone. So it stays where it is if the UUID is a
- * new one, and is overwritten with zeroes if the options name one, which such a ring may have had.
+ * Only the UUID distinguishes batches of earlier rings in the data area from batches of this ring. With a new UUID they
+ * can remain; if the options name a UUID, an earlier ring may have had it, and they are overwritten with zeroes.
  * @param options checked already: see `checkOptions`
  * @param newUuid an identity that no other ring has
  * @returns whether a ring was created
@@ -125,8 +125,8 @@ function randomUuid(): Uint8Array {
 }
 
 /**
- * The guard is written first, so that older code never sees a blank device, and its magic last: a device with the magic and
- * nothing else would be a ring of format 1. The slots are written before the superblocks: a ring with a superblock is
+ * Writes the guard first, so that older code never sees a blank device, and its magic last, because a device with
+ * nothing but the magic would be a ring of format 1. The slots precede the superblocks, so a ring with a superblock is
  * complete.
  */
 async function writeRing(
@@ -199,7 +199,7 @@ async function writeRing(
   await device.flush()
 }
 
-/** Whether there is a ring, of either format and in any state: it must not be touched. */
+/** True if there is a ring, of either format and in any state. It must not be touched. */
 async function isRing(
   device: BlockDevice,
   content: DeviceContent,
@@ -207,12 +207,12 @@ async function isRing(
 ): Promise<boolean> {
   if (!isGuarded(content.start)) return hasMagic(content.start)
   if ((await readSuperblocks(device, await device.getInfo())).some(isSound)) return true
-  // Without a superblock, a creation may have been interrupted: then only its own blocks were written.
+  // A creation without a superblock was interrupted. It can have written only its own blocks.
   const rest = content.start.subarray(dataOffset(blockSize))
   return rest.some((byte) => byte !== 0)
 }
 
-/** Whether nothing would be lost. */
+/** True if nothing would be lost. */
 function isFree({ firstNonZero, unfinished, start }: DeviceContent): boolean {
   return firstNonZero < 0 || unfinished === 2 || isGuarded(start)
 }

@@ -1,13 +1,13 @@
 import { asPosition, type Position } from '../../position.ts'
 import type { Pushed } from '../types.ts'
 
-/** Where the epoch is in a position. */
+/** The lowest bit of the epoch in a position. */
 const EPOCH = 2n ** 53n
 
 /**
- * Positions of format 2: the epoch in which an item was pushed, and the number of items up to it. An item that was visible
- * and never acknowledged can be lost with a volatile cache; the next epoch then counts from there again, but its positions are
- * still larger.
+ * Positions of format 2 combine the epoch in which an item was pushed with the number of items up to it. A volatile
+ * cache can lose an item that was visible but never acknowledged. The next epoch then reuses its number, but its
+ * positions are still larger.
  */
 export function toPosition(epoch: number, seq: number): Position {
   return asPosition(BigInt(epoch) * EPOCH + BigInt(seq))
@@ -21,7 +21,10 @@ export function positionsFrom(epoch: number, seq: number, count: number): readon
   return positions
 }
 
-/** The positions of `count` items pushed in one epoch after the first `seq`. Computed on demand: most callers want only the last. */
+/**
+ * The positions of `count` items pushed in one epoch after `seq` others. Computed on demand: most callers need only the
+ * last.
+ */
 export function pushedFrom(epoch: number, seq: number, count: number): Pushed {
   const position = toPosition(epoch, seq + count)
   if (count === 1) return { status: 'ok', pushed: count, position, positions: [position] }
@@ -42,17 +45,17 @@ export function fromPosition(position: bigint): { readonly epoch: number; readon
   return { epoch: Number(position / EPOCH), seq: Number(position % EPOCH) }
 }
 
-/** Where the item begins that ends at a position. */
+/** The beginning of the item that ends at a position. */
 export function startOf(position: Position): Position {
   return asPosition(position - 1n)
 }
 
-/** A position for people: `epoch:item`. */
+/** A position as text: `epoch:item`. */
 export function toText(position: bigint): string {
   return `${position / EPOCH}:${position % EPOCH}`
 }
 
-/** The position that a text shows; undefined if it shows none. */
+/** Parses the text of a position; undefined if it is not one. */
 export function fromText(text: string): Position | undefined {
   const [, epochText, seqText] = /^(\d+):(\d+)$/.exec(text) ?? []
   const [epoch, seq] = [Number(epochText), Number(seqText)]

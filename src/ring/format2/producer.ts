@@ -31,7 +31,7 @@ import { Format2Role, newestConsumer, newestProducer } from './role.ts'
 import { SlotPair } from './slot-pair.ts'
 import { takeRole } from './take-role.ts'
 
-/** Loaded on demand: a program that only consumes needs none. */
+/** Loaded on demand: a program that only consumes never needs it. */
 const recovery = new Lazy(() => import('./recover.ts'))
 
 /**
@@ -68,7 +68,7 @@ export async function attachProducer(
   return { status: 'suspended' }
 }
 
-/** How often a producer without room records how many pushes were refused. */
+/** The interval at which a producer without room records how many pushes were refused. */
 const NOTE_FULL_MS = 1000
 
 function isSound(slot: Read<ConsumerSlot>): slot is ConsumerSlot {
@@ -84,26 +84,27 @@ interface Ahead extends BatchContent {
 /**
  * The producer of format 2. It appends batches at the tail, and keeps its state in two slots.
  *
- *     FreeSpace limit   uncommitted[0]         tail (next batch)
- *           |                |                  |
- *     ------|=== committed ==|-- uncommitted ---|--- free ---> LSN, one lap around the data area
+ *    FreeSpace limit   uncommitted[0]         tail (next batch)
+ *          |                |                  |
+ *    ------|=== committed ==|-- uncommitted ---|--- free ---> LSN, one lap around the data area
  *
- * - A commit is one durable write: the batch says in its header up to which item everything is committed. Slots are only
- *   checkpoints, written every few MiB, and before blocks are reused that recovery from the last checkpoint would read.
- * - Both slots have what recovery needs before a block is overwritten, because a torn write can leave either.
- * - For each uncommitted item one block stays free, so that a marker can commit it even in a full ring.
- * - Attaching begins an epoch: what earlier producers left uncommitted, or write late, no longer counts.
- * - After a failed write the handle is poisoned; after a refusal it continues as if the call had not been made.
+ * - A commit is one durable write: the header of the batch names the item up to which everything is committed. Slots
+ *   are only checkpoints, written every few MiB, and before blocks are reused that recovery from the last checkpoint
+ *   would read.
+ * - Both slots have what recovery needs before a block is overwritten, because a torn write can leave either one.
+ * - One block stays free for each uncommitted item, so that a marker can commit it even in a full ring.
+ * - Attaching begins an epoch, which voids what earlier producers left uncommitted, or write late.
+ * - After a failed write the handle is poisoned. After a refusal it continues as if the call had not been made.
  */
 export class Format2Producer extends Format2Role implements QueueProducer {
-  /** The time of the next pushes, if it is not now: for items that are moved from another ring. */
+  /** The push time of the next items, if it is not now: for items moved from another ring. */
   pushedAt: number | undefined
-  /** What our slots contain. */
+  /** The contents of our slots. */
   readonly #slots: SlotPair<ProducerSlot>
   readonly #space: FreeSpace
-  /** Where the next batch goes: the tail of the log. */
+  /** The log position of the next batch. */
   #tail: LogPosition
-  /** Log positions of batches that are not committed yet; everything before the first is. */
+  /** Log positions of the uncommitted batches. Everything before the first is committed. */
   #uncommitted: LogPosition[] = []
   #committedTo: number
   #suspendAck = false
@@ -137,7 +138,7 @@ export class Format2Producer extends Format2Role implements QueueProducer {
     return this.logOffsetOf(this.#tail)
   }
 
-  /** Begins an epoch: it is in both slots, and was read back, before any item is accepted. */
+  /** Begins an epoch. Before any item is accepted, both slots have it, and it was read back. */
   async begin(found: RecoveredLog): Promise<void> {
     this.#space.beginEpoch(this.#tail)
     const newestBefore = newestProducer(found.slots.producer, this.device.name)
@@ -205,7 +206,7 @@ export class Format2Producer extends Format2Role implements QueueProducer {
       const signal = signalOf(call, options)
       const exhausted = this.#exhausted(items.length)
       if (exhausted !== undefined) throw await exhausted
-      // It awaits only what there is to wait for: each async function takes as long as a checksum.
+      // Awaits only if it has to: each async function takes as long as a checksum.
       if (this.mustRefreshBeforeWrite) await this.refresh()
       if (this.#isPaused && (await this.#answerSuspendRequest()) === 'suspended') {
         return { status: 'suspended' }
@@ -231,7 +232,8 @@ export class Format2Producer extends Format2Role implements QueueProducer {
           room = this.#room
         }
       } catch (error) {
-        // What is written may have been read already, so it is not taken back: it is returned, and the next call throws.
+        // A consumer may have read the written batches, so they are not reverted: they are returned, and the next call
+        // throws.
         if (done === 0 || this.poisoned) throw error
       }
       if (this.#tail.seq === first && items.length > 0) return this.#refuse()
@@ -240,7 +242,7 @@ export class Format2Producer extends Format2Role implements QueueProducer {
     })
   }
 
-  /** Why readers would not accept the batches that are about to be written, or the marker that commits them. */
+  /** The reason why readers would refuse the next batches, or the marker that commits them. */
   #exhausted(items: number): Promise<RingError> | undefined {
     const seq = this.#tail.seq + items
     const lsn = this.#tail.lsn + this.disk.layout.dataBlocks
@@ -254,7 +256,7 @@ export class Format2Producer extends Format2Role implements QueueProducer {
     this.#fullPushes++
     if (this.clock.now() - this.#notedFullAt >= NOTE_FULL_MS) {
       this.#notedFullAt = this.clock.now()
-      // Our slots were read just now, in the search for room.
+      // The search for room has just read our slots.
       await this.#checkpoint()
     }
     return { status: 'retry' }
@@ -274,10 +276,10 @@ export class Format2Producer extends Format2Role implements QueueProducer {
   }
 
   /**
-   * Encodes the part of a call's items that follows the one being written. Nothing else of this handle changes the log in between,
-   * except a failed write, after which it is dropped with the rest of the call.
-   * @param tail where the log will end
-   * @param committedTo what will be committed
+   * Encodes the part of a call's items that follows the one being written. Nothing else changes the log of this handle
+   * in between, except a failed write, which drops the rest of the call and this part with it.
+   * @param tail the end of the log after the write
+   * @param committedTo the number of committed items after the write
    * @returns undefined if there is no such part, or it lacks room
    */
   #encodeAhead(
@@ -304,7 +306,10 @@ export class Format2Producer extends Format2Role implements QueueProducer {
     return this.#space.freeTo + this.disk.layout.dataBlocks - lsn
   }
 
-  /** Whether `blocks` blocks can be written, after a refresh, and after giving up the oldest items if the ring overwrites. */
+  /**
+   * True if `blocks` blocks can be written, after a refresh if necessary, and after giving up the oldest items if the
+   * ring overwrites.
+   */
   async #makeRoom(blocks: number, signal?: AbortSignal): Promise<boolean> {
     if (blocks > this.#room) await this.refresh()
     if (blocks <= this.#room) return true
@@ -313,8 +318,8 @@ export class Format2Producer extends Format2Role implements QueueProducer {
   }
 
   /**
-   * @param meanwhile called while the batch is written, with the end of the log and of what is committed once it is
-   * @returns what `meanwhile` returned
+   * @param meanwhile called during the write, with the ends of the log and of the committed items after it
+   * @returns the result of `meanwhile`
    */
   async #writeBatch<T>(
     batch: BatchContent,
@@ -350,7 +355,7 @@ export class Format2Producer extends Format2Role implements QueueProducer {
     return result
   }
 
-  /** What a batch says that begins at `tail`. */
+  /** The start of a batch at `tail`. */
   #startAt(tail: LogPosition): BatchStart {
     const { epoch } = this.#space.currentEpoch
     return { start: tail, epoch, time: this.pushedAt ?? this.clock.time() }
@@ -360,28 +365,29 @@ export class Format2Producer extends Format2Role implements QueueProducer {
     return this.#builder.roomFor
   }
 
-  /** The log position up to which everything is committed. */
+  /** The log position before which everything is committed. */
   get #committed(): LogPosition {
     return this.#uncommitted[0] ?? this.#tail
   }
 
   /**
-   * Checkpoints before blocks up to `overwritten` are reused, and before a batch is out of reach of the last checkpoint, in both
-   * slots, because either may be the one that survives; and often enough to keep recovery short.
+   * Checkpoints before blocks up to `overwritten` are reused, and before a batch is out of reach of the last
+   * checkpoint. Both slots are written, because either may be the one that survives. Also checkpoints often enough to
+   * keep recovery short.
    */
   async #checkpointBefore(overwritten: number): Promise<void> {
     await this.#checkpoint()
     if (!this.#isPermitted(overwritten)) await this.#checkpoint()
   }
 
-  /** Whether recovery would take long. */
+  /** True if recovery would take long. */
   get #isBehind(): boolean {
     const blocks = CHECKPOINT_BYTES / this.disk.layout.blockSize
     const { lsn } = this.#committed
     return this.#slots.every(({ committed }) => lsn - committed.lsn >= blocks)
   }
 
-  /** Whether both slots have all that is needed before the next batch is written, over blocks up to `overwritten`. */
+  /** True if both slots have all that is needed before the next batch is written, over blocks up to `overwritten`. */
   #isPermitted(overwritten: number): boolean {
     const { lsn } = this.#tail
     return this.#slots.every(
@@ -389,7 +395,7 @@ export class Format2Producer extends Format2Role implements QueueProducer {
     )
   }
 
-  /** Writes a slot. If it grants a suspend request, the ring is suspended from then on. */
+  /** Writes a slot. If the slot grants a suspend request, the ring is suspended from then on. */
   async #checkpoint(
     which: Which = this.#slots.older,
     suspendAck: boolean = this.#suspendAck,
@@ -409,7 +415,7 @@ export class Format2Producer extends Format2Role implements QueueProducer {
     try {
       await this.guard(this.disk.writeProducerSlot(which, slot))
     } catch (error) {
-      // The truncation is taken back, or some later write of a slot would give up items for no batch.
+      // Reverts the truncation; otherwise a later slot would give up items for no batch.
       this.#space.takeBack(this.#slots.newest.truncatedTo)
       throw error
     }
@@ -425,7 +431,7 @@ export class Format2Producer extends Format2Role implements QueueProducer {
     }
   }
 
-  /** Whether the consumer requests a pause, or was granted one. */
+  /** True if the consumer has requested a pause, or was granted one. */
   get #isPaused(): boolean {
     return this.#suspendAck || this.#suspendRequested()
   }
@@ -450,7 +456,7 @@ export class Format2Producer extends Format2Role implements QueueProducer {
     const lost = await this.checkOwn('producer', this.#slots, slots.producer)
     for (const which of lost) await this.#checkpoint(which)
     if (slots.consumer.some(isBad)) {
-      // Only one is left, which may be only in a volatile cache.
+      // Only one slot is valid, and it may be only in a volatile cache.
       await this.guard(this.device.flush())
       slots = await this.disk.readSlots()
     }

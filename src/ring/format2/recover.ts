@@ -20,10 +20,10 @@ export async function recover(disk: Disk, signal: AbortSignal | undefined): Prom
   for (let pass = 0; pass < MAX_PASSES; pass++) {
     const slots = await disk.readSlots()
     const { slot } = newestProducer(slots.producer, name)
-    // One reading is not enough: if it ends at damage, the second differs, and there is a third.
+    // One reading is not enough: if it ends at damage, the second one differs, and a third follows.
     const tail = await replay(disk, slot, { searchesBehind: pass > 0, signal })
     if (before !== undefined && isSame(before, { slots, tail })) {
-      // A running consumer keeps writing its slots: what it said before the flush is on the medium.
+      // A running consumer keeps writing its slots. Those read before the flush are on the medium.
       return { slots: { ...slots, consumer: before.slots.consumer }, tail }
     }
     before = { slots, tail }

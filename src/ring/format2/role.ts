@@ -20,11 +20,11 @@ import {
 } from './disk/slots.ts'
 import type { SlotPair } from './slot-pair.ts'
 
-/** How long a role is idle before it checkpoints. */
+/** A role that is idle for this long checkpoints. */
 export const IDLE_MS = 50
-/** How long it waits before it tries again, if the device took no writes. */
+/** The pause before the next attempt after the device refused a write. */
 const REFUSED_MS = 1000
-/** How many times the device is read until two readings agree. */
+/** The most readings until two agree. */
 export const MAX_PASSES = 16
 
 /** The largest item: a batch of its own, with one block left for the marker that commits it. */
@@ -66,7 +66,7 @@ function newest<Slot extends Generation>(
   return { slot: pair[which] as Slot, which }
 }
 
-/** Why a role's slots are of no use: neither is valid, or they contradict each other. */
+/** The reason why a role's slots are unusable: neither is valid, or they contradict each other. */
 export function slotsMisfit(slots: Slots, role: Role): BadBlock | undefined {
   return role === 'producer'
     ? pairMisfit(slots.producer, producerSlotsMisfit)
@@ -97,7 +97,7 @@ function damagedSlots(role: string, device: string, bad: BadBlock): RingError {
   )
 }
 
-/** What both roles of format 2 have in common. */
+/** The common part of both roles of format 2. */
 export abstract class Format2Role extends BaseRole {
   override readonly format = 2
   override readonly capacityBytes: number
@@ -130,10 +130,10 @@ export abstract class Format2Role extends BaseRole {
     return BigInt(lsn) * BigInt(this.disk.layout.blockSize)
   }
 
-  /** Brings the slots up to date, if they are not. */
+  /** Brings the slots up to date if necessary. */
   protected abstract checkpointIfBehind(): Promise<void>
 
-  /** Has the role checkpoint once nothing has happened for a while. */
+  /** Checkpoints once the role has been idle for a while. */
   protected checkpointWhenIdle(): void {
     this.#activity++
     this.#idling ??= this.#waitIdle(IDLE_MS)
@@ -154,14 +154,14 @@ export abstract class Format2Role extends BaseRole {
       this.#idling = undefined
       await this.run(() => this.checkpointIfBehind())
     } catch (error) {
-      // Closed meanwhile, or the handle ended: its next call throws.
+      // The role was closed meanwhile, or the handle ended, and its next call throws.
       if (isRefusal(error)) this.#idling ??= this.#waitIdle(REFUSED_MS)
     }
   }
 
   /**
    * Compares our own slots with what we wrote into them.
-   * @returns which of them to write again, because they are damaged or their write was lost: with the current state, because the
+   * @returns the slots to write again with the current state, because they are damaged or their write was lost; the
    *   other one may have acknowledged more already
    * @throws {RingError} `RING_ROLE_CONFLICT`; as `Disk.open`, if the ring is gone
    */
@@ -178,7 +178,7 @@ export abstract class Format2Role extends BaseRole {
       const expected = `generation ${own.newest.generation} at most, as this handle left it`
       throw await this.conflict(role, sector, expected, `generation ${foreign.generation}`)
     }
-    // Damage of both is rare: another ring, or none, may have taken the place of this one.
+    // Damage of both is rare. More likely another ring, or none, has replaced this one.
     if (lost.length === 2) await this.#checkRing(role)
     return lost
   }

@@ -1,17 +1,17 @@
 import { isBad } from './disk/block.ts'
 import type { Read, Which } from './disk/slots.ts'
 
-/** What the device holds where our own slots were written. */
+/** The result of comparing our own slots on the device with what we wrote. */
 interface Comparison {
   /** Slots that are damaged, or whose write was lost. */
   readonly lost: readonly Which[]
-  /** A slot with a generation that we did not write: another handle did. */
+  /** A slot with a generation that another handle wrote. */
   readonly foreign: { readonly which: Which; readonly generation: number } | undefined
 }
 
 /**
- * What a role wrote into its two slots. The older one is always written next: the newer one counts, and must survive a torn
- * write.
+ * The two slots of a role, as it wrote them. The older one is always written next: the newer one counts, and must
+ * survive a torn write.
  */
 export class SlotPair<Slot extends { readonly generation: number }> {
   #slots: readonly [Slot, Slot]
@@ -28,7 +28,7 @@ export class SlotPair<Slot extends { readonly generation: number }> {
     return this.#slots[this.older === 0 ? 1 : 0]
   }
 
-  /** Of the slot that is written next. */
+  /** The generation of the next write. */
   get nextGeneration(): number {
     return this.newest.generation + 1
   }
@@ -37,12 +37,12 @@ export class SlotPair<Slot extends { readonly generation: number }> {
     return holds(this.#slots[0]) && holds(this.#slots[1])
   }
 
-  /** A slot was written. */
+  /** Records that a slot was written. */
   set(which: Which, slot: Slot): void {
     this.#slots = which === 0 ? [slot, this.#slots[1]] : [this.#slots[0], slot]
   }
 
-  /** Compares what was read with what was written. */
+  /** Compares slots that were read with those written. */
   compare(found: readonly [Read<Slot>, Read<Slot>]): Comparison {
     const lost: Which[] = []
     for (const which of [0, 1] as const) {

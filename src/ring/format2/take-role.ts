@@ -14,8 +14,8 @@ import type { TakenRole } from './lease/leased-role.ts'
 const leases = new Lazy(() => import('./lease/leased-role.ts'))
 
 /**
- * Claims a role on this machine, and leases it if the options ask for that.
- * @param options checked already: see `checkAttachOptions`
+ * Claims a role on this machine, and leases it if the options ask for a lease.
+ * @param options validated already: see `checkAttachOptions`
  * @throws {BlockError} `BLOCK_CLAIMED`
  * @throws {RingError} `RING_LEASED`, `RING_NOT_INITIALISED`, `RING_CORRUPT`, `RING_UNSUPPORTED`
  */
@@ -46,7 +46,7 @@ export async function takeRole(
   }
 }
 
-/** Sends nothing more to the device once the role is closed, prefetching included. */
+/** Sends nothing to the device after the role is closed, prefetches included. */
 function untilReleased(claimed: Claimed): Claimed {
   const { name } = claimed.device
   let released = false

@@ -13,11 +13,11 @@ import { breakCommand } from '../lease/errors.ts'
 import { LeaseStore, leaseOfRing } from '../lease/store.ts'
 import { slotsMisfit } from '../role.ts'
 
-/** How to restore what has a second copy. */
+/** The advice for a structure that has a second copy. */
 export const REPAIR = 'sbr repair --write writes it again'
 const REBUILD =
   'the role cannot attach; sbr repair --rebuild --write makes slots from what is in the log'
-/** What to do if copies of the superblock are valid, but differ. */
+/** The advice if copies of the superblock are valid but differ. */
 export const DISAGREE =
   'sbr dump shows them; overwrite the block of the wrong one with zeroes, then sbr repair --write writes it again'
 
@@ -26,24 +26,24 @@ export interface WrongCopy {
   readonly offset: number
   readonly structure: string
   readonly problem: BadBlock
-  /** It is valid, but says something else: which of them is right is unknown. */
+  /** The copy is valid but different; nothing shows which one is right. */
   readonly disagrees: boolean
 }
 
-/** The bytes of a block. */
+/** Reads one block. */
 export async function readBlock(disk: Disk, offset: number): Promise<Uint8Array> {
   const { blockSize } = disk.layout
   return (await readRange(disk.device, offset, blockSize)).bytes.subarray(0, blockSize)
 }
 
-/** Where the guard differs from what it should be; undefined if it does not. */
+/** The offset at which the guard is damaged; undefined if it is intact. */
 export async function guardDamage(disk: Disk): Promise<number | undefined> {
   const { bytes } = await readRange(disk.device, 0, GUARD_BYTES)
   const at = encodeGuard().findIndex((byte, index) => bytes[index] !== byte)
   return at < 0 ? undefined : at
 }
 
-/** The copies of the superblock that are damaged, or differ from the one that the ring was opened by. */
+/** Copies of the superblock that are damaged, or differ from the one by which the ring was opened. */
 export async function wrongSuperblocks(disk: Disk): Promise<readonly WrongCopy[]> {
   const wrong: WrongCopy[] = []
   for (const [index, offset] of disk.layout.superblocks.entries()) {
@@ -59,7 +59,7 @@ export async function wrongSuperblocks(disk: Disk): Promise<readonly WrongCopy[]
   return wrong
 }
 
-/** Checks what is outside the log and written once, and the leases. */
+/** Checks the structures outside the log that are written once, and the leases. */
 export async function checkFixed(disk: Disk, findings: Findings, clock: Clock): Promise<void> {
   const at = await guardDamage(disk)
   if (at !== undefined) {
@@ -78,7 +78,10 @@ export async function checkFixed(disk: Disk, findings: Findings, clock: Clock): 
   await checkLeases(disk, findings, clock)
 }
 
-/** A damaged lease counts as held. A record may be half written: it is read again, and is damaged only if it does not change. */
+/**
+ * Checks the leases. A damaged one counts as held. A record may be half written, so it is damaged only if it stays the
+ * same when it is read again.
+ */
 export async function checkLeases(disk: Disk, findings: Findings, clock: Clock): Promise<void> {
   for (const role of ['producer', 'consumer'] as const) {
     const store = await LeaseStore.open(leaseOfRing(disk, role), clock)
@@ -135,5 +138,5 @@ export function checkRole(disk: Disk, role: Role, slots: Slots, findings: Findin
   }
 }
 
-/** A slot, as far as this check uses it. */
+/** The part of a slot that this check needs. */
 type Generation = Read<{ readonly generation: number }>

@@ -21,7 +21,7 @@ import { type ItemRange, LogFindings } from './log-findings.ts'
 import { generationsOf, logStart, readSteadySlots } from './state.ts'
 import type { Unreadable } from './unreadable.ts'
 
-/** A flipped bit in a batch, corrected while reading. */
+/** A flipped bit that was corrected while its batch was read. */
 export interface Correction {
   readonly header: BatchHeader
   readonly flipped: FlippedBit
@@ -30,7 +30,7 @@ export interface Correction {
 /** Corrections kept for a repair; if there are more, it is run again. */
 const MAX_CORRECTIONS = 1000
 
-/** Damage in a segment of the log, and the unacknowledged items lost with it so far. */
+/** Apparent damage in a segment, and the unacknowledged items that it has cost so far. */
 interface Suspicion {
   readonly problem: BatchProblem
   readonly start: LogPosition
@@ -41,14 +41,14 @@ interface Suspicion {
 const NO_ITEMS: ItemRange = { from: 0, to: 0 }
 
 /**
- * Checks all unacknowledged items, by reading the log as a consumer does, so that both report the same. Both roles may be running
- * meanwhile.
+ * Checks all unacknowledged items through the consumer's own code, so that both report the same. Both roles may be
+ * running.
  *
- * - What looks damaged stays a suspicion until the log has been read past it: if it was acknowledged or overwritten meanwhile, it was
- *   no damage.
- * - Damage after the producer's checkpoint is found by the producer that attaches next, and only then does a consumer hear of it. So
- *   the check first finds the end of the log as recovery does, and reads as if that producer had attached.
- * - A batch that was written during the check does not count as damaged.
+ * - Apparent damage remains a suspicion until the log has been read past it: if it has been acknowledged or overwritten
+ *   by then, it was no damage.
+ * - Damage after the producer's checkpoint becomes visible to a consumer only when the next producer attaches. So the
+ *   check first finds the end of the log as recovery does, and reads as if that producer had attached.
+ * - A batch written during the check does not count as damaged.
  */
 export class LogCheck {
   /** The flipped bits that were corrected, 1,000 at most. */
@@ -60,18 +60,18 @@ export class LogCheck {
   readonly #unreadable: Unreadable
   #producer: ProducerSlot
   #consumer: ConsumerSlot
-  /** The end of the committed log, and whether it is read as if a producer had attached there. */
+  /** The end of the committed log, where the check assumes that a producer has attached. */
   #tail: LogPosition
   #isAssumed = false
-  /** From here on, blocks were written during the check. */
+  /** Blocks from this LSN on were written during the check. */
   #limit = 0
   #log: ConsumerLog
-  /** Where the check began to read, and the newest epoch that this takes into account. */
+  /** The cursor at which the check began, and the newest epoch that it takes into account. */
   #from: Cursor
   #seen = 0
-  /** Whether the slots were refreshed since the last search. */
+  /** True if the slots were refreshed after the last search. */
   #refreshed = false
-  /** Suspicions that are not reported yet, in the order of the log. */
+  /** Suspicions not reported yet, in the order of the log. */
   #suspicions: Suspicion[] = []
   #batches = 0
   #items = 0
@@ -79,7 +79,7 @@ export class LogCheck {
 
   /**
    * @param slots at least one of each role is valid
-   * @param unreadable is given what is lost with each unreadable sector
+   * @param unreadable receives what each unreadable sector costs
    */
   constructor(
     disk: Disk,
@@ -101,7 +101,7 @@ export class LogCheck {
   }
 
   /**
-   * @returns undefined if slots and log contradict each other, so that no consumer reads on: a finding says so
+   * @returns undefined, with a finding, if slots and log contradict each other, so that no consumer can read on
    * @throws {RingError} `RING_UNSTABLE`
    * @throws the signal's reason
    */
@@ -159,8 +159,8 @@ export class LogCheck {
   }
 
   /**
-   * Finds both ends of the log. What the slots say of each other counts only if neither role wrote while the end was searched.
-   * @returns where it begins
+   * Finds both ends of the log. The slots of the two roles are compared only if neither role wrote during the search.
+   * @returns the beginning of the log
    */
   async #begin(): Promise<LogPosition> {
     for (let pass = 0; ; pass++) {
@@ -204,7 +204,7 @@ export class LogCheck {
     )
   }
 
-  /** Reads from where a consumer would be. */
+  /** Starts to read at a consumer's cursor. */
   #goTo(cursor: Cursor): Position {
     this.#log = this.#readFrom(cursor)
     this.#log.begin(this.#options.signal)
@@ -219,7 +219,9 @@ export class LogCheck {
     this.#seen = this.#log.epoch
   }
 
-  /** Refreshes the slots where something looks damaged: if they still count it as unacknowledged, it was there when it was read. */
+  /**
+   * Refreshes the slots at apparent damage: if they still count it as unacknowledged, it was there when it was read.
+   */
   async #refresh(): Promise<void> {
     const { epoch } = currentEpoch(this.#producer.epochs)
     await this.#readSlots()
@@ -230,7 +232,7 @@ export class LogCheck {
     this.#learn(this.#from)
   }
 
-  /** Where to continue if what is at a position was acknowledged meanwhile: it may be overwritten. */
+  /** The cursor at which to continue if a position was acknowledged meanwhile, and may be overwritten. */
   #overrunAt(position: Position): Cursor | undefined {
     const start = logStart(this.#disk, this.#producer, this.#consumer)
     return itemsBefore(start) > this.#log.seqOf(position) ? start : undefined
@@ -244,10 +246,10 @@ export class LogCheck {
     return slots
   }
 
-  /** Takes a segment that was read. */
+  /** Adds a segment that was read. */
   #examine(step: DamagedSegment): void {
     const { start, end } = step
-    // Here the log meets its end as the slots lead to it.
+    // The log ends here, as the slots say.
     if (start.lsn === this.#tail.lsn && start.crc === this.#tail.crc && end.lsn > start.lsn) {
       this.#limit = start.lsn
     }
@@ -259,7 +261,7 @@ export class LogCheck {
     }
   }
 
-  /** Whether a segment lies behind the part that is checked. */
+  /** True if a segment lies after the part that is checked. */
   #isBeyond({ start: logPosition }: Pick<DamagedSegment, 'start'>): boolean {
     return logPosition.lsn >= this.#limit
   }
@@ -271,9 +273,9 @@ export class LogCheck {
     if (this.corrections.length < MAX_CORRECTIONS) this.corrections.push({ header, flipped })
   }
 
-  /** Unacknowledged items are lost. The suspicions before them are settled, and become findings. */
+  /** Adds a loss of unacknowledged items. The suspicions before it become findings. */
   #lose({ problem: { offset }, start: logPosition, seq, items }: Loss): void {
-    // Items without a byte share their offset.
+    // Empty items share an offset.
     const index = this.#suspicions.findIndex(
       ({ problem, start }) =>
         problem.offset === offset && start.lsn === logPosition.lsn && mayHold(problem, seq),
@@ -297,9 +299,9 @@ export class LogCheck {
   }
 
   /**
-   * Behind what is committed, the log ends at the first incomplete batch. If that is unreadable, it may have been complete, and have
-   * committed more.
-   * @param lap where the log meets its own beginning
+   * After the committed items, the log ends at the first incomplete batch. If that batch is unreadable, it may have
+   * been complete, and have committed more.
+   * @param lap the LSN at which the log would meet its own beginning
    */
   async #checkEnd(lap: number): Promise<void> {
     const torn = await firstTorn(
@@ -313,7 +315,7 @@ export class LogCheck {
   }
 }
 
-/** Whether a log position is not behind the committed end, neither in blocks nor in items. */
+/** True if a log position is at or before the committed end, in blocks and in items. */
 function isWithin(cursor: Cursor, { lsn, seq }: LogPosition): boolean {
   return cursor.logPosition.lsn <= lsn && itemsBefore(cursor) <= seq
 }

@@ -31,13 +31,13 @@ import { logStart, readSteadySlots } from './state.ts'
 /** Bytes per read. */
 const WINDOW_BYTES = 1 << 20
 
-/** The LSNs from the first unacknowledged batch to the end of the committed log. */
+/** The LSNs of the unacknowledged batches. */
 interface Live {
   readonly from: number
   readonly to: number
 }
 
-/** What is at a byte of the data area. */
+/** The structure at a byte of the data area. */
 export async function structureInData(
   disk: Disk,
   offset: number,
@@ -62,7 +62,7 @@ export async function structureInData(
   return damagedBatch(disk, lsn, start)
 }
 
-/** The unacknowledged batches; none if they are unknown. */
+/** Finds the unacknowledged batches; none if they are unknown. */
 async function findLive(disk: Disk, clock: Clock, signal: AbortSignal | undefined): Promise<Live> {
   try {
     const slots = await readSteadySlots(disk, clock)
@@ -76,7 +76,7 @@ async function findLive(disk: Disk, clock: Clock, signal: AbortSignal | undefine
   }
 }
 
-/** The batch that a block of the data area belongs to, searched `back` blocks back. */
+/** The batch that contains a block of the data area, searched up to `back` blocks back. */
 async function batchAround(
   disk: Disk,
   index: number,
@@ -87,7 +87,7 @@ async function batchAround(
   const window = WINDOW_BYTES / blockSize
   for (let done = 0; done < most; ) {
     signal?.throwIfAborted()
-    // The last block of this window, and as many before it as there are before the data area wraps.
+    // The last block of this window, limited to the blocks before the data area wraps.
     const last = (index - done + dataBlocks) % dataBlocks
     const blocks = Math.min(window, most - done, last + 1)
     const bytes = await disk.readBlocks(last + 1 - blocks, blocks)
@@ -101,7 +101,7 @@ async function batchAround(
   return undefined
 }
 
-/** A block that should belong to a batch, and does not. */
+/** Describes a block that should belong to a batch and does not. */
 async function damagedBatch(disk: Disk, lsn: number, start: number): Promise<RingStructure> {
   const { blockSize } = disk.layout
   const block = await disk.readBlocks(lsn, 1)
@@ -117,7 +117,7 @@ async function damagedBatch(disk: Disk, lsn: number, start: number): Promise<Rin
   }
 }
 
-/** What is at an offset in a batch. Fields are shown unmasked, though the bytes are shown as they are stored. */
+/** The structure at an offset of a batch. Its fields are unmasked; the raw bytes of the dump are not. */
 async function inBatch(
   disk: Disk,
   header: BatchHeader,

@@ -22,7 +22,7 @@ import { parseSuperblock, superblockFields } from '../disk/superblock.ts'
 import { readBlock } from './check-blocks.ts'
 import { structureInData } from './dump-data.ts'
 
-/** A metadata block: where it is, its fields, and what is wrong with it. */
+/** A metadata block with its offset, its fields and its damage. */
 interface MetadataBlock {
   readonly structure: string
   readonly offset: number
@@ -30,7 +30,7 @@ interface MetadataBlock {
   check(block: Uint8Array): object
 }
 
-/** What is at an offset of a device; see `dumpAt`. */
+/** The structure at an offset of a device; see `dumpAt`. */
 export async function structureAt(
   device: BlockDevice,
   offset: number,
@@ -67,7 +67,10 @@ export async function structureAt(
   return { structure: 'padding', start, length: end - start, fields: [] }
 }
 
-/** The superblock at an offset of a device whose superblocks describe different rings: each has to be seen to find out which counts. */
+/**
+ * The superblock at an offset, on a device whose superblocks describe different rings: seeing each one is how a person
+ * finds out which is right.
+ */
 async function oneOfSeveral(
   device: BlockDevice,
   offset: number,

@@ -9,7 +9,7 @@ import { toPosition } from '../position.ts'
 import { MAX_PASSES } from '../role.ts'
 import { readRoles } from './state.ts'
 
-/** How far a ring was written; see `ringExtent`. */
+/** Finds the end of what was written; see `ringExtent`. */
 export async function extent(
   device: BlockDevice,
   from: LogPosition | undefined,
@@ -20,11 +20,12 @@ export async function extent(
     const { producer } = await readRoles(disk)
     let end = await headersEnd(disk, producer, signal)
     if (from !== undefined && from.lsn > end.lsn) {
-      // A header was lost that the consumer has read: it continues after it, and does not jump.
+      // The consumer has read past a header that is lost. It continues after it and never jumps back.
       end = await headersEnd(disk, { ...producer, committed: from }, signal)
     }
     const { committed } = (await readRoles(disk)).producer
-    // Before blocks are reused, the producer's slot is written: if it is past this end, the blocks read may have been overwritten.
+    // The producer checkpoints before it reuses blocks. A checkpoint past this end means that the blocks may have been
+    // overwritten while they were read.
     if (end.lsn < committed.lsn && pass < MAX_PASSES) continue
     const { epoch } = currentEpoch(producer.epochs)
     const writtenTo = toPosition(epoch, Math.max(end.seq, committed.seq))

@@ -10,8 +10,8 @@ import { parseSuperblock, type Superblock } from '../disk/superblock.ts'
 const CHUNK_BYTES = 1 << 20
 
 /**
- * Finds the last copy of the superblock where the device ended before it grew. Its offset is unknown, so all of the device is
- * read. It may be a leftover of another ring, so it counts only if there is a slot of the same ring.
+ * Finds the last copy of the superblock on a device that has grown. The offset is unknown, so the whole device is read.
+ * The copy may be left over from another ring, so it counts only if a slot of the same ring exists.
  * @returns the ring; undefined if there is none
  * @throws the signal's reason
  */
@@ -35,7 +35,7 @@ export async function findRing(
   return undefined
 }
 
-/** The last copy of a superblock, if these bytes begin with one that was written at that offset. */
+/** Parses the last copy of a superblock, if these bytes begin with one that was written at that offset. */
 function lastCopyAt(bytes: Uint8Array, offset: number): Superblock | undefined {
   const size = BLOCK_SIZES.find((each) => each === saidSize(bytes))
   if (size === undefined || size > bytes.length) return undefined

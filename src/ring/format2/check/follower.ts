@@ -10,19 +10,19 @@ import { ConsumerLog } from '../log/consumer-log.ts'
 import { LookBack, type LookBackOptions, type PastBatch } from './look-back.ts'
 import { firstCursor, type Roles, readRoles } from './state.ts'
 
-/** Where a follower is in the log. */
+/** A follower's position in the log. */
 interface Reading {
   readonly log: ConsumerLog
   readonly cursor: Cursor
   /** The newest epoch that the cursor takes into account. */
   readonly seen: number
-  /** Behind the last item that was read. */
+  /** The position after the last item read. */
   readonly position: Position
 }
 
 /**
- * Reads the log as a consumer does, from the end of what was committed on, without a role. A consumer keeps what it has not acknowledged
- * from being overwritten; nothing keeps what a follower has not read.
+ * Reads newly committed items as a consumer does, but without a role, starting at the end of the committed log. Unlike
+ * a consumer's cursor, a follower's does not protect unread items from being overwritten.
  */
 export class Follower implements RingFollower {
   readonly #disk: Disk
@@ -99,7 +99,7 @@ export class Follower implements RingFollower {
     return this.#at
   }
 
-  /** Reads what both roles say. */
+  /** Reads the slots of both roles. */
   async #refresh(): Promise<void> {
     const roles = await readRoles(this.#disk)
     // An older slot is a stale read.
@@ -110,7 +110,7 @@ export class Follower implements RingFollower {
     this.#move({ cursor: next, seen: Math.max(seen, log.epoch) })
   }
 
-  /** What was read is not asked for again. */
+  /** Drops what was read: a follower never reads an item twice. */
   async #forget(): Promise<void> {
     const { log, position } = this.#reading
     const cursor = await log.cursorOf(position)
@@ -120,8 +120,9 @@ export class Follower implements RingFollower {
   }
 
   /**
-   * What seems damaged may be overwritten, if the consumer has acknowledged it: then this continues where the consumer is.
-   * @returns how many items are passed over
+   * Apparent damage may be blocks that the consumer has acknowledged and the producer reused. Continues at the
+   * consumer's cursor then.
+   * @returns the number of items skipped
    */
   async #catchUp(): Promise<number> {
     this.#roles = await readRoles(this.#disk)
@@ -134,7 +135,7 @@ export class Follower implements RingFollower {
   }
 
   /**
-   * The batch of the next item: at the end of the committed log, or before it, if items were pushed and not committed when a later
+   * Where the next item will be: the end of the committed log, or earlier, if items were still uncommitted when a later
    * batch committed those before them.
    */
   async #startCursor(): Promise<Cursor> {

@@ -66,7 +66,9 @@ export async function inspect(
   }
 }
 
-/** The consumer's position: not beyond the unacknowledged items, though the consumer may know a newer epoch than theirs. */
+/**
+ * The consumer's position, limited to the unacknowledged items: the consumer may have seen a newer epoch than theirs.
+ */
 function consumerPosition(disk: Disk, producer: ProducerSlot, consumer: ConsumerSlot): Position {
   const { cursor, seen } = consumer
   const log = new ConsumerLog(disk, cursor, producer, async () => {})
@@ -74,15 +76,15 @@ function consumerPosition(disk: Disk, producer: ProducerSlot, consumer: Consumer
   return toPosition(Math.min(epoch, seen), seq)
 }
 
-/** Both roles, and what lies between them. */
+/** Both roles, and the log between them. */
 interface State extends Roles {
   /** The end of the committed log. */
   readonly tail: Tail
-  /** When the oldest unacknowledged item was pushed; undefined if there is none, or damage hides it. */
+  /** Push time of the oldest unacknowledged item; undefined if there is none, or damage hides it. */
   readonly oldestAt: number | undefined
 }
 
-/** If the producer laps a read, the blocks are overwritten, and everything is read again. */
+/** Reads both roles and the log between them, again if the producer laps the read. */
 async function readState(disk: Disk, signal: AbortSignal | undefined): Promise<State> {
   for (let pass = 1; ; pass++) {
     const roles = await readRoles(disk)
@@ -105,10 +107,10 @@ async function readOldest(
   return 'time' in next ? next.time : undefined
 }
 
-/** Whether blocks that were to be read may have been reused meanwhile, as the roles say now. */
+/** True if blocks may have been reused while they were read, judged by the slots afterwards. */
 function isLapped(state: State, now: Roles): boolean {
   const { logPosition } = state.tail
-  // Before blocks are reused, the producer's slot is written.
+  // The producer checkpoints before it reuses blocks.
   if (logPosition.lsn < now.producer.committed.lsn) return true
   const first = firstCursor(state)
   const waiting = logPosition.seq - itemsBefore(first)
@@ -117,7 +119,7 @@ function isLapped(state: State, now: Roles): boolean {
   return waiting > 0 && state.oldestAt === undefined && hasMoved
 }
 
-/** The unacknowledged items, except those that the consumer acknowledges meanwhile. */
+/** The unacknowledged items, except those acknowledged meanwhile. */
 async function* items(
   disk: Disk,
   signal: AbortSignal | undefined,
@@ -127,7 +129,7 @@ async function* items(
   let { seen, cursor: next } = consumer
   const refresh = async (): Promise<void> => learn((await readRoles(disk)).producer)
   const log = new ConsumerLog(disk, next, producer, refresh, maxItemBytes)
-  /** An epoch sends the reader back to its beginning once. */
+  /** A new epoch takes the reader back to its beginning, once. */
   const learn = (now: ProducerSlot): void => {
     next = log.learn(now, seen, next)
     seen = log.epoch
@@ -140,7 +142,7 @@ async function* items(
     const next = await log.next(position)
     if (next.status === 'nothing') return
     if (next.status === 'damage') {
-      // What was acknowledged meanwhile may be overwritten: that is no damage.
+      // Items acknowledged meanwhile may be overwritten, which is no damage.
       const now = (await readRoles(disk)).consumer
       const isBeyond = itemsBefore(now.cursor) > log.seqOf(position)
       if (!isBeyond || now.generation === consumer.generation) throw next.error

@@ -10,7 +10,7 @@ import type { BatchProblem } from '../log/diagnose.ts'
 import { REPAIR } from './check-blocks.ts'
 import type { Unreadable } from './unreadable.ts'
 
-/** What to do about lost items. */
+/** The advice for lost items. */
 export const SKIP =
   'nothing repairs it; a consumer that skips damage (sbr consume --skip-damage, onDamage: skip) continues after it, and counts it'
 const ZERO =
@@ -25,19 +25,19 @@ export function structureOf({ at }: FlippedBit): 'batch header' | 'table' {
   return at < BATCH_HEADER_BYTES ? 'batch header' : 'table'
 }
 
-/** Items by their sequence numbers, the last one excluded. */
+/** Sequence numbers of items, from the first to the one after the last. */
 export interface ItemRange {
   readonly from: number
   readonly to: number
 }
 
-/** Turns problems of the log into findings: what is lost, and what to do about it. */
+/** Turns problems of the log into findings, with the loss and the advice. */
 export class LogFindings {
   readonly #disk: Disk
   readonly #findings: FindingSink
   readonly #unreadable: Unreadable
 
-  /** @param unreadable is given what is lost with each unreadable sector */
+  /** @param unreadable receives what each unreadable sector costs */
   constructor(disk: Disk, findings: FindingSink, unreadable: Unreadable) {
     this.#disk = disk
     this.#findings = findings
@@ -45,10 +45,10 @@ export class LogFindings {
   }
 
   /**
-   * Adds what is wrong with a batch, or with what is there instead of batches.
-   * @param start where that begins
+   * Adds a problem of a batch, or of the blocks where a batch should be.
+   * @param start where it begins
    * @param end where the log continues
-   * @param lost the unacknowledged items that are lost with it
+   * @param lost the unacknowledged items that it costs
    */
   add(found: BatchProblem, start: LogPosition, end: LogPosition, lost: ItemRange): void {
     const { structure, offset, problem, items } = found
@@ -71,7 +71,7 @@ export class LogFindings {
     }
   }
 
-  /** Adds that a flipped bit of a batch was corrected. */
+  /** Adds a flipped bit that was corrected. */
   addFlipped(header: BatchHeader, flipped: FlippedBit): void {
     this.#findings.add({
       severity: 'warning',
@@ -82,7 +82,7 @@ export class LogFindings {
     })
   }
 
-  /** Adds that the log may not end where it seems to, because blocks from there on are unreadable. */
+  /** Adds that the log may go on after its apparent end, where blocks are unreadable. */
   addEnd(lsn: number, blocks: number): void {
     const bytes = blocks * this.#disk.layout.blockSize
     const problem = this.#unreadable.reasonInLog(lsn, 0, bytes)
@@ -92,7 +92,7 @@ export class LogFindings {
     this.#findings.add({ ...finding, severity: 'damage', advice: LAST_COMMIT })
   }
 
-  /** Adds that slots and log contradict each other, so that no role reads on. */
+  /** Adds that slots and log contradict each other, so that no role can read on. */
   addUnreadable({ message }: RingError): void {
     this.#findings.add({
       severity: 'damage',

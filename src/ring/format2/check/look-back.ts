@@ -6,7 +6,7 @@ import { maxBatchBlocks } from '../disk/layout.ts'
 import type { LogPosition } from '../disk/log-position.ts'
 import { BatchItems } from '../log/batch-items.ts'
 
-/** Bytes per read: few at first, because callers usually want only the last few items. */
+/** Bytes of the first read: few, because callers usually want only the last items. */
 const FIRST_BYTES = 64 << 10
 const MOST_BYTES = 1 << 20
 
@@ -14,38 +14,39 @@ const MOST_BYTES = 1 << 20
 export interface PastBatch {
   readonly header: BatchHeader
   readonly items: BatchItems
-  /** Items of it before this sequence number are in the log; those from there on were dropped by a later epoch. */
+  /** Items of the batch before this sequence number are in the log. A later epoch dropped the others. */
   readonly limit: number
 }
 
-/** How the log is read backward. */
+/** Options of `LookBack`. */
 export interface LookBackOptions {
-  /** Batches that are longer than an item of this length needs are not looked for, unless they have several items. Default 16 MiB. */
+  /** Limits the search to batches that an item of this length can need, or that have several items. Default 16 MiB. */
   readonly maxItemBytes?: number | undefined
-  /** Ends it between two reads, with the signal's reason. */
+  /** Ends the search between two reads, with the signal's reason. */
   readonly signal?: AbortSignal | undefined
 }
 
 /**
- * Reads the log backward from a log position that a slot or a replay states, batch by batch, as far as it verifies.
+ * Reads the log backward from a known log position, batch by batch, as far as it verifies.
  *
- * A log position has the CRC of the batch before it, and that batch has the CRC of the one before: so each batch is exactly the one
- * from which the log was continued, or there is none. Nothing else counts, wherever it lies: neither what an item looks like (masks
- * keep structures out of items where one is looked for), nor what is left of earlier laps (LSN), rings (UUID) or dropped tails (chain). All
- * of a batch has to be as it was written: header, table and items; nothing is corrected.
+ * A log position has the CRC of the batch before it, and that batch has the CRC of the one before. So each batch found
+ * is exactly the one from which the log was continued. Nothing else can match, wherever it lies: not the content of an
+ * item (masks keep structures out of items at every offset that is searched), nor remains of earlier laps (LSN), of
+ * other rings (UUID) or of dropped tails (chain). The whole batch has to verify, header, table and items; nothing is
+ * corrected.
  *
- * A batch does not say how long the one before it is, so its header is looked for block by block: no further than the largest batch
- * reaches, and no further than once around.
+ * The length of the previous batch is unknown, so its header is searched block by block: at most the length of the
+ * largest batch, and at most one lap.
  */
 export class LookBack {
   readonly #disk: Disk
   readonly #epochs: Epochs
   readonly #signal: AbortSignal | undefined
   readonly #mostBlocks: number
-  /** Everything before this LSN has been overwritten. */
+  /** Blocks before this LSN have been overwritten. */
   readonly #floor: number
   #at: LogPosition
-  /** The epoch of the batch after, if one was read. */
+  /** The epoch of the following batch, if one was read. */
   #epoch: number | undefined
   /** Items from this sequence number on are not in the log. */
   #limit: number
@@ -68,14 +69,14 @@ export class LookBack {
     this.#limit = from.seq
   }
 
-  /** What is read next ends here. */
+  /** The log position at which the next batch read ends. */
   get at(): LogPosition {
     return this.#at
   }
 
   /**
-   * The batch that leads to where this is.
-   * @returns undefined if none verifies: it is overwritten or damaged, or larger than what is looked for
+   * The batch that ends at the current log position.
+   * @returns undefined if none verifies: it is overwritten, damaged, or larger than the limit
    * @throws the signal's reason
    */
   async before(): Promise<PastBatch | undefined> {
@@ -111,11 +112,12 @@ export class LookBack {
     if (!allowsEpoch(this.#epochs, header.start.lsn, epoch)) return false
     if (this.#epoch !== undefined && epoch > this.#epoch) return false
     if (end.seq === seq && end.bytes === bytes) return true
-    // Where an epoch begins, or the committed log ends, items that were not committed are dropped, and their numbers used again.
+    // At an epoch's beginning, and at the end of the committed log, uncommitted items are dropped and their numbers
+    // reused.
     return end.seq > seq && (this.#epoch === undefined || epoch < this.#epoch)
   }
 
-  /** Blocks of the log; the memory is used until the next call only. */
+  /** Blocks of the log, in memory that the next call reuses. */
   async #blocks(lsn: number, blocks: number): Promise<Uint8Array> {
     const { blockSize } = this.#disk.layout
     const { lsn: from, bytes: held } = this.#window

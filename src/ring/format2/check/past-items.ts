@@ -11,9 +11,9 @@ import { LookBack, type LookBackOptions, type PastBatch } from './look-back.ts'
 import { firstCursor, type Roles, readRoles } from './state.ts'
 
 /**
- * The items that wait, newest first.
- * @param roles what the slots say
- * @param committed the end of the committed log, as it was found then
+ * The unacknowledged items, newest first.
+ * @param roles both roles' slots
+ * @param committed the end of the committed log, at the time of those slots
  */
 export async function* newestItems(
   disk: Disk,
@@ -26,7 +26,7 @@ export async function* newestItems(
   while (back.at.lsn > first.logPosition.lsn) {
     const batch = await back.before()
     if (batch === undefined) {
-      // What was acknowledged or given up meanwhile may be overwritten: it does not wait any more.
+      // Blocks acknowledged or given up meanwhile may be overwritten.
       const now = firstCursor(await readRoles(disk))
       if (now.logPosition.lsn >= back.at.lsn) return
       throw brokenBefore(disk, back.at)
@@ -36,8 +36,9 @@ export async function* newestItems(
 }
 
 /**
- * The items before the consumer's cursor that are still on the device, newest first. The cursor states the CRC of the batch before
- * it, so that what is shown led to the cursor; it ends at the first batch that does not verify, which is mostly overwritten.
+ * The items before the consumer's cursor that are still on the device, newest first. The cursor has the CRC of the
+ * batch before it, so these items are the ones that led to it. The search ends at the first batch that does not verify,
+ * which usually has been overwritten.
  */
 export async function* consumedItems(
   disk: Disk,
@@ -48,7 +49,7 @@ export async function* consumedItems(
   const cursor = cursorAfter(consumer.cursor, consumer.seen, epochs)
   const { logPosition } = cursor
   if (cursor.index > 0) {
-    // The consumer is within a batch, which is in use.
+    // The cursor is inside a batch, whose blocks are still in use.
     const batch = await new LogReader(disk, readerOptions(options)).batchAt(logPosition, epochs)
     if (batch?.whole === true && batch.items.length >= cursor.index) {
       yield* itemsOf(disk, { ...batch, limit: itemsBefore(cursor) }, 0, options.maxItemBytes)
@@ -58,7 +59,7 @@ export async function* consumedItems(
       if (now.consumer.cursor.logPosition.lsn > logPosition.lsn) {
         return yield* consumedItems(disk, options)
       }
-      // A ring that overwrites has given the batch up: then what is there is no damage, and what was before it is overwritten too.
+      // An overwriting ring has given the batch up, so this is no damage, and earlier items are overwritten too.
       if (now.producer.truncatedTo.lsn > logPosition.lsn) return
       throw brokenAt(disk, logPosition)
     }
@@ -73,7 +74,7 @@ function readerOptions({ maxItemBytes, signal }: LookBackOptions): LogReaderOpti
   return { signal, ...(maxItemBytes !== undefined && { maxItemBytes }) }
 }
 
-/** The items of a batch from a sequence number on, newest first, as copies. */
+/** A batch's items from a sequence number on, newest first, as copies. */
 function* itemsOf(
   disk: Disk,
   { header, items, limit }: PastBatch,
@@ -102,7 +103,7 @@ function lengthOf(items: BatchItems, index: number): number {
   return items.bytesBefore(index + 1) - items.bytesBefore(index)
 }
 
-/** The log before a log position cannot be read backward. */
+/** The log cannot be read backward from a log position. */
 function brokenBefore(disk: Disk, { lsn, seq }: LogPosition): RingError {
   const { name: device } = disk.device
   const offset = disk.offsetOf(lsn)
@@ -114,7 +115,7 @@ function brokenBefore(disk: Disk, { lsn, seq }: LogPosition): RingError {
   )
 }
 
-/** The batch of the cursor. */
+/** The batch that contains the cursor is damaged. */
 function brokenAt(disk: Disk, { lsn }: LogPosition): RingError {
   const { name: device } = disk.device
   const offset = disk.offsetOf(lsn)

@@ -11,16 +11,16 @@ import { isBoundary, oldestBatch, scanHeaders } from '../log/scan.ts'
 
 const TEXT = 'made anew by a repair'
 
-/** A producer slot, as far as the log shows what it said. */
+/** A producer slot, as far as the log determines it. */
 export interface RebuiltProducer {
   readonly slot: ProducerSlot
-  /** The last batch, if it is incomplete; the log ends before it. */
+  /** The last batch, if it is incomplete. The log ends before it. */
   readonly torn?: BatchHeader
 }
 
 /**
- * Makes a producer slot from the batches in the data area.
- * @param consumer what the consumer says, as far as that is known
+ * Rebuilds a producer slot from the batches in the data area.
+ * @param consumer the consumer's slots, as far as they are readable
  */
 export async function rebuildProducer(
   disk: Disk,
@@ -31,7 +31,7 @@ export async function rebuildProducer(
   const rest = { generation: 1, reach: 0, suspendAck, commits: 0, fullPushes: 0, text: TEXT }
   const end = await findEnd(disk, options)
   if (end === undefined) {
-    // Nothing was ever pushed, or all of it is gone.
+    // Either nothing was ever pushed, or no batch is left.
     const { cursor, seen: epoch = 1 } = newestOf(consumer) ?? {}
     const committed = cursor?.logPosition ?? ORIGIN
     const epochs = [{ epoch: Math.max(1, epoch), start: committed, span: 0 }]
@@ -50,7 +50,7 @@ export async function rebuildProducer(
   return isTorn ? { slot, torn: last } : { slot }
 }
 
-/** Makes a consumer slot: it begins at the oldest batch. */
+/** Rebuilds a consumer slot, with its cursor at the oldest batch. */
 export async function rebuildConsumer(
   disk: Disk,
   producer: ProducerSlot,
@@ -75,10 +75,10 @@ function newestOf(slots: readonly ConsumerSlot[]): ConsumerSlot | undefined {
   return slots.toSorted((one, other) => one.generation - other.generation).at(-1)
 }
 
-/** The newest epoch of which there is a batch. */
+/** The newest epoch that has a batch, and its end. */
 interface End {
   readonly last: BatchHeader
-  /** Items before this one are committed, by the word of complete batches; undefined if none says so. */
+  /** Items before this one are committed, according to complete batches; undefined if none shows it. */
   readonly committedTo: number | undefined
 }
 
@@ -92,7 +92,7 @@ async function findEnd(disk: Disk, options: VerifyOptions): Promise<End | undefi
     } else if (header.epoch === last.epoch) {
       const [before, after] = header.start.lsn > last.start.lsn ? [last, header] : [header, last]
       last = after
-      // A batch that another one of its epoch follows was complete.
+      // A batch is complete if another batch of its epoch follows.
       committedTo = Math.max(committedTo ?? 0, before.committedTo)
     }
   }
@@ -102,7 +102,7 @@ async function findEnd(disk: Disk, options: VerifyOptions): Promise<End | undefi
   return { last, committedTo }
 }
 
-/** The epochs of the batches before the end, and a log position near the end before which everything is committed. */
+/** Finds the epochs of the batches before the end, and a log position near it before which everything is committed. */
 async function findEpochs(
   disk: Disk,
   { last, committedTo = last.start.seq }: End,
@@ -142,7 +142,7 @@ async function findEpochs(
   return { epochs, from: near !== undefined && near.lsn > current.lsn ? near : current }
 }
 
-/** Epochs from the oldest to the newest. Each lasts until the next begins: its batches after that were dropped. */
+/** Epochs from oldest to newest. Each ends where the next begins; its later batches were dropped. */
 function inOrder(
   starts: ReadonlyMap<number, LogPosition>,
 ): readonly (readonly [number, LogPosition])[] {

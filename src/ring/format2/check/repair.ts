@@ -53,7 +53,7 @@ const PRODUCER_COST =
 const CONSUMER_COST =
   'acknowledged items may be delivered again; counts of damaged and missed items restart at 0'
 
-/** A slot, as far as a repair uses it. */
+/** The part of a slot that a repair needs. */
 interface Slot {
   readonly generation: number
 }
@@ -74,7 +74,7 @@ export async function repair(
 
 async function carryOut(device: SalvageBlockDevice, steps: readonly Step[]): Promise<void> {
   const { sectorSize } = await device.getInfo()
-  // What is copied may be only in a volatile cache: no copy may reach the medium before its source.
+  // The sources may be only in a volatile cache. No copy may reach the medium before its source.
   await device.flush()
   const readable = await device.firstReadable()
   if (readable !== undefined) throw readableNow(device.name, readable)
@@ -83,7 +83,7 @@ async function carryOut(device: SalvageBlockDevice, steps: readonly Step[]): Pro
   }
 }
 
-/** What has become readable must be neither overwritten, nor left out of what is made from the rest. */
+/** A sector that has become readable must be neither overwritten nor left out of the rebuild. */
 function readableNow(device: string, sector: number): RingError {
   return new RingError(
     'RING_UNSTABLE',
@@ -107,12 +107,12 @@ async function plan(
   for (const finding of damaged.list) left.add(unreadable.explained(finding))
   for (const { offset, bytes } of steps) unreadable.cover(offset, bytes.length)
   await reportLeases(disk, unreadable, left, options)
-  // Unacknowledged items are reported as they are once the slots are written: without those, nothing says where the log is.
+  // Findings about unacknowledged items assume that the slots are written: without them the log cannot be found.
   const after = await Disk.of(new OverlaidBlockDevice(device, steps), disk.ring)
   return [...steps, ...(await planZeroes(device, after, unreadable, left, options))]
 }
 
-/** Damaged leases stay: only people know whether a host is running. */
+/** Reports damaged leases without repairing them: only a person can know if a host is running. */
 async function reportLeases(
   disk: Disk,
   unreadable: Unreadable,
@@ -121,7 +121,7 @@ async function reportLeases(
 ): Promise<void> {
   const damaged = new Findings()
   await checkLeases(disk, damaged, clock)
-  // Unreadable sectors were read as zeroes: what is damaged then is damaged once zeroes are written.
+  // Unreadable sectors were read as zeroes, so this shows what will be damaged once zeroes are written.
   for (const each of damaged.list) left.add(zeroUnreadable ? each : unreadable.explained(each))
 }
 
@@ -150,7 +150,7 @@ function guardStep(disk: Disk): Step {
   return { offset: 0, structure: 'guard', action: 'written again', bytes }
 }
 
-/** A copy of a block for another offset, with what this version does not know. */
+/** A copy of a block for another offset, unknown fields included. */
 async function copyBlock(
   disk: Disk,
   from: number,
@@ -179,7 +179,7 @@ async function planSlots(
   return rebuild ? [...steps, ...(await rebuildSlots(disk, slots, options))] : steps
 }
 
-/** Copies the valid slot of a role over a damaged one, as the role itself would. */
+/** Copies a role's valid slot over its damaged one, as the role itself would. */
 async function copySlots(disk: Disk, role: Role, slots: Slots): Promise<readonly Step[]> {
   const offsets = disk.layout[`${role}Slots`]
   const [first, second]: readonly [Read<Slot>, Read<Slot>] = slots[role]
@@ -188,14 +188,14 @@ async function copySlots(disk: Disk, role: Role, slots: Slots): Promise<readonly
   const slot = damaged === 0 ? second : first
   if (isBad(slot) || !(isBad(first) || isBad(second))) return []
   const offset = offsets[damaged]
-  // When the counts are exhausted, an older copy is all that can still be written.
+  // At the last generation, only a copy with an older one can be written.
   const generation = isCount(slot.generation + 1) ? slot.generation + 1 : slot.generation - 1
   const bytes = await copyBlock(disk, offsets[sound], offset, TYPES[role], generation)
   const structure = `${role} slot ${damaged + 1}`
   return [{ offset, structure, action: `copied from slot ${sound + 1}`, bytes }]
 }
 
-/** Makes both slots of a role from the log if both are damaged, the producer's first. */
+/** Rebuilds both slots of a role from the log if both are damaged; the producer's first. */
 async function rebuildSlots(
   disk: Disk,
   slots: Slots,
@@ -230,7 +230,7 @@ async function rebuildSlots(
   return steps
 }
 
-/** Only a person can know whether a last batch was ever complete. */
+/** Describes an incomplete last batch: only a person can know if it was ever complete. */
 function tornText(torn: BatchHeader | undefined): string {
   if (torn === undefined) return ''
   const { records, start } = torn

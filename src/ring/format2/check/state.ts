@@ -7,11 +7,11 @@ import type { ConsumerSlot, ProducerSlot, Slots } from '../disk/slots.ts'
 import { ConsumerLog } from '../log/consumer-log.ts'
 import { MAX_PASSES, newestConsumer, newestProducer, slotsMisfit } from '../role.ts'
 
-/** How long a half-written slot is given to become complete. */
+/** Time for a half-written slot to become complete. */
 const PAUSE_MS = 5
 
 /**
- * Reads the slots of a ring that may be running. A slot that is being written is read again, and is damaged only if it does not
+ * Reads the slots of a ring that may be running. A slot being written is read again; it is damaged only if it does not
  * change.
  * @throws {RingError} `RING_UNSTABLE`
  */
@@ -28,7 +28,7 @@ export async function readSteadySlots(disk: Disk, clock: Clock): Promise<Slots> 
   throw unstable(disk, disk.layout.slots.offset)
 }
 
-/** Whether each role has a usable slot: without, nothing says where the log is. */
+/** True if each role has a usable slot. Otherwise the log cannot be found. */
 export function isLogKnown(slots: Slots): boolean {
   return (
     slotsMisfit(slots, 'producer') === undefined && slotsMisfit(slots, 'consumer') === undefined
@@ -45,14 +45,14 @@ export function unstable({ device }: Disk, offset: number): RingError {
   )
 }
 
-/** The generations of all four slots; -1 for a damaged one. They grow with every write. */
+/** The generations of all four slots, -1 for a damaged one. Every write raises one. */
 export function generationsOf({ producer, consumer }: Slots): string {
   return [...producer, ...consumer].map((slot) => (isBad(slot) ? -1 : slot.generation)).join()
 }
 
 /**
- * Where the log begins: at the consumer's cursor, unless an epoch began before it that the consumer has not seen, or what is
- * there is given up.
+ * The beginning of the log: the consumer's cursor, or the beginning of an unseen epoch that lies before it, or the end
+ * of what was given up.
  */
 export function logStart(disk: Disk, producer: ProducerSlot, consumer: ConsumerSlot): Cursor {
   const { cursor, seen } = consumer
@@ -62,13 +62,13 @@ export function logStart(disk: Disk, producer: ProducerSlot, consumer: ConsumerS
   return next.logPosition.lsn < truncatedTo.lsn ? cursorAt(truncatedTo) : next
 }
 
-/** What counts of the slots of both roles. */
+/** The valid slots of both roles. */
 export interface Roles {
   readonly producer: ProducerSlot
   readonly consumer: ConsumerSlot
 }
 
-/** @throws {RingError} `RING_CORRUPT` if neither slot of a role can be believed */
+/** @throws {RingError} `RING_CORRUPT` if a role has no valid slot */
 export async function readRoles(disk: Disk): Promise<Roles> {
   const slots = await disk.readSlots()
   const { name } = disk.device
@@ -79,8 +79,8 @@ export async function readRoles(disk: Disk): Promise<Roles> {
 }
 
 /**
- * Where the oldest unacknowledged item is: at the consumer's cursor, unless it still has to go back to where an epoch began, or what
- * it points at is given up.
+ * The oldest unacknowledged item: at the consumer's cursor, or at the beginning of an unseen epoch before it, or after
+ * the items given up.
  */
 export function firstCursor({ producer, consumer }: Roles): Cursor {
   const { truncatedTo, epochs } = producer

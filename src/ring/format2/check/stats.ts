@@ -3,17 +3,17 @@ import { itemsBefore } from '../disk/cursor.ts'
 import type { LogPosition } from '../disk/log-position.ts'
 import { firstCursor, type Roles } from './state.ts'
 
-/** The end of the committed log, and what led to it from the producer's slot. */
+/** The end of the committed log, and what replay found on the way to it. */
 export interface LogEnd {
   readonly logPosition: LogPosition
   readonly commits: number
-  /** When the last batch was written; absent if none follows the slot. */
+  /** Write time of the last batch; absent if none follows the slot. */
   readonly time?: number | undefined
 }
 
 /**
- * Counts and times of a ring.
- * @param oldestAt when the oldest item in the ring was pushed; undefined if there is none, or damage hides it
+ * The counts and times of a ring.
+ * @param oldestAt push time of the oldest item in the ring; undefined if there is none, or damage hides it
  */
 export function statsOf(roles: Roles, end: LogEnd, oldestAt: number | undefined): RingStats {
   const { producer, consumer } = roles

@@ -4,10 +4,10 @@ import { cannotRead } from '../../report/unreadable.ts'
 import type { Disk } from '../disk/disk.ts'
 import { offsetIn } from '../disk/offset-in.ts'
 
-/** What an unreadable sector can be a part of. `log` is the data area; `outside` is after the ring. */
+/** The kinds of structures in which a sector can be unreadable. `log` is the data area; `outside` is after the ring. */
 type Kind = 'own' | 'lease' | 'log' | 'outside'
 
-/** A structure of a ring, from its first byte on the device to the one after its last. */
+/** A structure of a ring, as a range of bytes on the device. */
 interface Region {
   readonly structure: string
   readonly kind: Kind
@@ -19,14 +19,14 @@ interface Region {
 export interface UnreadablePart {
   readonly structure: string
   readonly kind: Kind
-  /** Where it begins, in bytes from the device's start. */
+  /** Offset of its first byte on the device. */
   readonly offset: number
   readonly bytes: number
-  /** What is lost with it, for people; absent if nothing is, or that is not known yet. */
+  /** Describes the loss; absent if there is none, or it is not known yet. */
   readonly loss?: string
 }
 
-/** Bytes that a finding covers already. */
+/** Bytes that a finding already covers. */
 interface Covered {
   readonly from: number
   readonly to: number
@@ -41,7 +41,7 @@ const ADVICE: Readonly<Record<Kind, string>> = {
   outside: 'nothing of the ring is there, but no role can attach; overwrite it by hand',
 }
 
-/** The unreadable sectors of a ring's device: which structures they are in, and which of them a finding covers already. */
+/** The unreadable sectors of a ring's device: the structures that contain them, and the findings that cover them. */
 export class Unreadable {
   readonly #device: SalvageBlockDevice
   readonly #disk: Disk
@@ -56,18 +56,18 @@ export class Unreadable {
     this.#regions = regionsOf(disk)
   }
 
-  /** @param device the one that the disk reads, so that each unreadable sector that it meets is known here */
+  /** @param device the device that the disk reads, so that every unreadable sector it meets is recorded here */
   static async of(device: SalvageBlockDevice, disk: Disk): Promise<Unreadable> {
     const { sectorSize } = await device.getInfo()
     return new Unreadable(device, disk, sectorSize)
   }
 
-  /** Whether there are any. */
+  /** True if there are unreadable sectors. */
   get some(): boolean {
     return this.#device.unreadable.length > 0
   }
 
-  /** Why some of these bytes are unreadable; undefined if none is. */
+  /** The reason why some of these bytes are unreadable; undefined if all are readable. */
   reason(offset: number, bytes: number): string | undefined {
     for (const range of this.#device.unreadable) {
       const from = Math.max(offset, range.sector * this.#sectorSize)
@@ -77,7 +77,7 @@ export class Unreadable {
     return undefined
   }
 
-  /** As `why`, for bytes of a batch, `at` from its beginning on. */
+  /** As `reason`, for bytes of a batch, from its byte `at` on. */
   reasonInLog(lsn: number, at: number, bytes: number): string | undefined {
     const { dataOffset } = this.#disk.layout
     const offset = offsetIn(this.#disk, lsn, at)
@@ -85,12 +85,12 @@ export class Unreadable {
     return this.reason(offset, bytes - past) ?? this.reason(dataOffset, past)
   }
 
-  /** Notes that a finding covers bytes, and what is lost with them. */
+  /** Records that a finding covers these bytes, with their loss. */
   cover(offset: number, bytes: number, loss: string | undefined = undefined): void {
     this.#covered.push({ from: offset, to: offset + bytes, loss })
   }
 
-  /** As `cover`, for bytes of a batch, with all of the blocks that they are in: a disk may be able to write only whole blocks. */
+  /** As `cover`, for bytes of a batch and all blocks that contain them: some disks can write only whole blocks. */
   coverInLog(lsn: number, at: number, bytes: number, loss: string | undefined): void {
     const { dataOffset, blockSize } = this.#disk.layout
     const first = Math.floor(at / blockSize)
@@ -101,7 +101,9 @@ export class Unreadable {
     this.cover(dataOffset, past, loss)
   }
 
-  /** Gives a finding about one of the ring's own records its true reason, if that is unreadable, and counts it as covered. */
+  /**
+   * Gives a finding about one of the ring's own records its true reason, if the record is unreadable, and covers it.
+   */
   explained(finding: Finding): Finding {
     const region = this.#regions.find(({ structure }) => structure === finding.structure)
     if (region === undefined) return finding
@@ -113,12 +115,12 @@ export class Unreadable {
     return { ...finding, severity: 'damage', problem, advice }
   }
 
-  /** Those that no finding covers. */
+  /** The parts that no finding covers. */
   rest(): readonly UnreadablePart[] {
     return this.#parts((covered) => covered.length === 0)
   }
 
-  /** Those of the data area. */
+  /** The parts in the data area. */
   log(): readonly UnreadablePart[] {
     return this.#parts(() => true).filter(({ kind }) => kind === 'log')
   }
@@ -139,7 +141,7 @@ export class Unreadable {
     return parts
   }
 
-  /** How many of these bytes are at the beginning of the data area, because they wrap around its end. */
+  /** The number of these bytes that wrap around to the beginning of the data area. */
   #pastEnd(offset: number, bytes: number): number {
     const { dataOffset, dataBlocks, blockSize } = this.#disk.layout
     return Math.max(0, offset + bytes - dataOffset - dataBlocks * blockSize)
@@ -151,7 +153,7 @@ export class Unreadable {
   }
 }
 
-/** Adds a sector, to the part before it if both are of one kind. */
+/** Adds a sector, merged with the part before it if both are in one structure. */
 function addPart(parts: UnreadablePart[], part: UnreadablePart): void {
   const before = parts.at(-1)
   const joins =

@@ -16,7 +16,7 @@ import { findRing } from './find-ring.ts'
 import { isLogKnown, readSteadySlots } from './state.ts'
 import { findingOf, Unreadable } from './unreadable.ts'
 
-/** Where the superblock of most rings is. */
+/** Offset of the superblock of most rings. */
 const USUAL_SUPERBLOCK = firstSuperblock(512)
 
 /** Checks a ring; see `verifyRing`. */
@@ -31,12 +31,12 @@ export async function verify(
 }
 
 const NO_SUPERBLOCK = 'nothing can be read without it; restore the device from a copy'
-/** By the damaged field. */
+/** Advice, by damaged field. */
 const ADVICE: Readonly<Record<string, string>> = { superblocks: DISAGREE }
 const SHRUNK =
   'restore the original size of the device; what lay past its end is lost, if that is gone'
 
-/** Opens the ring if it has a valid superblock; otherwise adds a finding. */
+/** Opens the ring. Adds a finding if it has no valid superblock. */
 export async function openDisk(
   device: SalvageBlockDevice,
   findings: Findings,

@@ -17,12 +17,12 @@ const CHUNK_BYTES = 1 << 20
 const LEASE_COST = 'the lease is free then: make sure that no host is running'
 const UNKNOWN_COST = 'whether unacknowledged items are there is unknown; if so, they are lost'
 
-/** Something to write. After any of them the ring is no worse than before, even if no other follows. */
+/** A write. After each one the ring is no worse than before, even if none of the others follows. */
 export interface Step extends RepairAction {
   readonly bytes: Uint8Array
 }
 
-/** Reads a device up to an offset, in bytes from its start, so that its unreadable sectors become known. */
+/** Reads a device up to an offset, so that its unreadable sectors become known. */
 export async function readUpTo(
   device: BlockDevice,
   end: number,
@@ -37,10 +37,10 @@ export async function readUpTo(
 }
 
 /**
- * Reads the log, and plans zeroes for unreadable sectors that no other step writes: in the ring's own records, where zeroes are
- * the content; and, with `zeroUnreadable`, in leases and batches.
- * @param unreadable knows what other steps write, or what stays damaged
- * @param left is given what stays damaged
+ * Reads the log, and plans zeroes for unreadable sectors that no other step writes: in the ring's own records, whose
+ * content is zeroes; and, with `zeroUnreadable`, in leases and batches.
+ * @param unreadable has what other steps write, and what remains damaged
+ * @param left receives what remains damaged
  */
 export async function planZeroes(
   device: SalvageBlockDevice,
@@ -69,9 +69,9 @@ export async function planZeroes(
 }
 
 /**
- * Finds damaged batches, if the slots say where the log is.
- * @param steps is given those that write flipped bits back
- * @returns whether they do
+ * Finds damaged batches, if the slots show where the log is.
+ * @param steps receives the steps that flip bits back
+ * @returns whether there are any
  */
 async function checkLog(
   disk: Disk,
@@ -92,7 +92,7 @@ async function checkLog(
   return counts !== undefined
 }
 
-/** Writes the block of a flipped bit back as it was. */
+/** Restores the block of a flipped bit. */
 async function corrected(disk: Disk, { header, flipped }: Correction): Promise<Step> {
   const { blockSize } = disk.layout
   const lsn = header.start.lsn + Math.floor(flipped.at / blockSize)
@@ -103,7 +103,7 @@ async function corrected(disk: Disk, { header, flipped }: Correction): Promise<S
   return { offset: disk.offsetOf(lsn), structure, action, bytes }
 }
 
-/** A finding of the log as it is after the repair. Zeroes are damage among unacknowledged items, and nothing elsewhere. */
+/** The finding that remains after the repair. Zeroes are damage among unacknowledged items, and nothing elsewhere. */
 function staying(finding: Finding, { zeroUnreadable = false }: RepairOptions): Finding | undefined {
   if (finding.severity !== 'damage') return undefined
   if (!zeroUnreadable || finding.advice === SKIP) return finding

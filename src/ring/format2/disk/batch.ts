@@ -7,15 +7,16 @@ import { addBytes, isCount, isLogPosition, type LogPosition } from './log-positi
 import { applyMasks, chooseMasks, hasSuspect, isMasked, maskWords, WORD_BYTES } from './mask.ts'
 import { field, shownAs, shownFields, shownIn, struct, timestamp, u32, u64 } from './struct.ts'
 
-// A batch is what one write appends to the log: whole blocks, of which the header is the commit record.
+// A batch is what one write appends to the log: whole blocks, with the header as the commit record.
 //
 //     | header 80 | table 8 * n | masks 4 * m | item 0 | item 1 | ... | zeroes |   whole blocks
 //
-// - A batch is complete if the checksums of header, table and each item hold: there is no other sign that the write has ended.
-// - The header repeats the CRC of the batch before it. This chain, with LSN, epoch and the ring's identity, keeps remains of earlier
-//   laps, of earlier rings and of items from passing for the next batch.
-// - `committedTo` says which items count from then on: those of this batch, of earlier ones, or (a marker) no new ones.
-// - Items are masked as stored, so that no bytes of a supplier look like a structure (`mask.ts`); checksums are of the bare items.
+// - A batch is complete if the checksums of header, table and each item hold. Nothing else marks the end of the write.
+// - The header repeats the CRC of the batch before. This chain, with the LSN, the epoch and the ring's identity,
+//   prevents remains of earlier laps, earlier rings and items from passing for the next batch.
+// - `committedTo` commits the items before it: those of this batch, of earlier ones, or (a marker) no new ones.
+// - Items are masked on the device, so that no bytes from a supplier look like a structure (`mask.ts`). Checksums are
+//   of the unmasked items.
 
 /** `SBRB`. */
 export const MAGIC = 0x42524253
@@ -36,14 +37,14 @@ const HEADER = struct({
   tableCrc: field('checksum of the table', 72, u32),
   mask: field('mask', 76, shownAs('hex', u32)),
 })
-/** The table's entry for each record. */
+/** A table entry, one for each record. */
 const RECORD = struct({
   length: field('length', 0, u32),
   crc: field('checksum', 4, u32),
 })
 
 // Batches are read and written by hand, which is faster.
-/** Where a header's checksum is, and where the bytes that it covers begin: the rest of the header. */
+/** Offset of the header's checksum, and of the bytes that it covers: the rest of the header. */
 export const CRC_AT: number = HEADER.fields.crc.at
 export const LSN_AT: number = HEADER.fields.lsn.at
 const EPOCH_AT = HEADER.fields.epoch.at
@@ -57,11 +58,11 @@ const RECORDS_AT = HEADER.fields.records.at
 const BODY_AT = HEADER.fields.bodyBytes.at
 const TABLE_CRC_AT = HEADER.fields.tableCrc.at
 const MASK_AT = HEADER.fields.mask.at
-/** Where the checksum is in a table entry; the length comes first. */
+/** Offset of the checksum in a table entry; the length precedes it. */
 const RECORD_CRC_AT = RECORD.fields.crc.at
-/** Bytes of each mask word. The words that mask the parts of a batch after the first follow its table. */
+/** Bytes of a mask word. The table is followed by the words for the parts of the batch after the first. */
 const MASK_BYTES = 4
-/** Length of a batch's header; the table of records follows, and after that the masks of further parts. */
+/** Length of a batch's header. The table of records follows, then the masks of further parts. */
 export const BATCH_HEADER_BYTES = 80
 /** Bytes of a table entry: an item's length and checksum. */
 export const RECORD_BYTES = 8
@@ -71,7 +72,7 @@ export function headerFields(): readonly FieldSpec[] {
   return shownFields(HEADER)
 }
 
-/** The fields of a batch's table, for a dump: those of some of its items. */
+/** The fields of a batch's table, for a dump of some of its items. */
 export function tableFields(from: number, to: number): readonly FieldSpec[] {
   return Array.from({ length: Math.max(0, to - from) }, (_, index): readonly FieldSpec[] => {
     const at = BATCH_HEADER_BYTES + (from + index) * RECORD_BYTES
@@ -87,22 +88,22 @@ export interface BatchHeader {
   /** The batch's log position. */
   readonly start: LogPosition
   readonly epoch: number
-  /** Items before this sequence number are committed once this batch is on the medium. */
+  /** This batch commits all items before this sequence number. */
   readonly committedTo: number
-  /** When it was written, in milliseconds since 1970, by the producer's clock. */
+  /** Write time, in milliseconds since 1970, by the producer's clock. */
   readonly time: number
   readonly records: number
   /** Bytes of all items. */
   readonly bodyBytes: number
   /** Checksum of the table, and of the masks after it. */
   readonly tableCrc: number
-  /** What the first part of the batch is masked with; 0 if it is not masked. */
+  /** The mask of the first part; 0 if it is not masked. */
   readonly mask: number
-  /** Checksum of the header, and so of the table's checksum: the next batch repeats it. */
+  /** Checksum of the header, which includes the table's checksum. The next batch repeats it. */
   readonly crc: number
 }
 
-/** Blocks that a batch takes. */
+/** Length of a batch in blocks. */
 export function batchBlocks(records: number, bodyBytes: number, blockSize: number): number {
   return Math.ceil((frontBytes(records, bodyBytes) + bodyBytes) / blockSize)
 }
@@ -124,11 +125,12 @@ export function batchEnd(header: BatchHeader, blockSize: number): LogPosition {
   }
 }
 
-/** Where header and table are built: allocating for each batch would take longer than the rest. */
+/** Header and table are built here: allocating for each batch would take longer than the rest. */
 let scratch = viewOf(new Uint8Array(4096))
 
 /**
- * Encodes a batch into `bytes`, which has exactly its blocks. Checksums are of the unmasked items; what is stored is masked.
+ * Encodes a batch into `bytes`, which is exactly as long as its blocks. Checksums are of the unmasked items; the bytes
+ * stored are masked.
  * @param uuid checksum of the ring's identity
  * @returns the batch's header
  */
@@ -154,7 +156,7 @@ export function encodeBatch(
   let put = 0
   let putTo = front
   let isSuspect = false
-  // Piece by piece, while it is in the processor's cache: copied, looked at and checksummed.
+  // Copies, scans and checksums each piece while it is in the processor's cache.
   const checksums = crc32cEach(bytes, front, lengths, (from, to) => {
     for (; put < records && putTo < to + WORD_BYTES; put++) {
       const item = items[put] as Uint8Array
@@ -168,7 +170,7 @@ export function encodeBatch(
     view.setUint32(entry, lengths[index] as number, true)
     view.setUint32(entry + RECORD_CRC_AT, checksums[index] as number, true)
   }
-  // The table is masked too: its lengths and checksums are as much a supplier's choice as the items.
+  // The table is masked too: suppliers choose its lengths and checksums as much as the items.
   bytes.set(made)
   isSuspect ||= hasSuspect(bytes, 0, front)
   const masks = chooseMasks(bytes, bodyBytes, isSuspect)
@@ -199,9 +201,9 @@ export function encodeBatch(
   return { start, epoch, committedTo, time, records, bodyBytes, tableCrc, mask, crc }
 }
 
-/** Copies an item into a batch, unless it was built there. */
+/** Copies an item into a batch, unless it was built in there. */
 function putItem(batch: Uint8Array, item: Uint8Array, at: number): void {
-  // The buffer is asked for last, because that takes as long as copying a small item.
+  // Reads `buffer` last, because that takes as long as copying a small item.
   const isThere = item.byteOffset === batch.byteOffset + at && item.buffer === batch.buffer
   if (!isThere) batch.set(item, at)
 }
@@ -220,7 +222,7 @@ export function parseHeader(
   return isBad(header) ? undefined : header
 }
 
-/** As `parseHeader`, if only the block of the data area is known, not the LSN. */
+/** As `parseHeader`, for a known block of the data area with an unknown LSN. */
 export function parseHeaderAt(
   block: Uint8Array,
   index: number,
@@ -231,7 +233,7 @@ export function parseHeaderAt(
   return lsn % layout.dataBlocks === index ? parseHeader(block, lsn, uuid, layout) : undefined
 }
 
-/** As `parseHeader`, but says why there is none. */
+/** As `parseHeader`, with the reason if there is none. */
 export function openHeader(
   block: Uint8Array,
   lsn: number,
@@ -267,7 +269,7 @@ export function openHeader(
   return misfitOf(header, layout) ?? header
 }
 
-/** What no producer writes, even under a valid checksum. */
+/** Refuses headers that no producer writes, even under a valid checksum. */
 function misfitOf(header: BatchHeader, layout: Layout): BadBlock | undefined {
   const { start, epoch, committedTo, time, records, bodyBytes } = header
   const end = start.seq + records
@@ -282,7 +284,10 @@ function misfitOf(header: BatchHeader, layout: Layout): BadBlock | undefined {
   return blocks <= most ? undefined : bad('length', `at most ${most} blocks`, String(blocks))
 }
 
-/** A single item may take the whole ring. Otherwise bounded, so that no table can size memory. */
+/**
+ * A single item may fill the whole ring. Other batches are bounded, so that no table can dictate how much memory is
+ * used.
+ */
 function mostBlocks(records: number, layout: Layout): number {
   return records > 1 ? maxBatchBlocks(layout) : layout.dataBlocks
 }
@@ -292,7 +297,7 @@ export function tableBytes({ records, bodyBytes }: BatchHeader): number {
   return frontBytes(records, bodyBytes)
 }
 
-/** The words that a batch is masked with, from its first block as stored. */
+/** A batch's mask words, from its first block as stored. */
 export function masksOf(block: Uint8Array, header: BatchHeader): readonly number[] {
   const view = viewOf(block)
   const from = BATCH_HEADER_BYTES + header.records * RECORD_BYTES
@@ -303,8 +308,8 @@ export function masksOf(block: Uint8Array, header: BatchHeader): readonly number
 }
 
 /**
- * A batch without its masks.
- * @param stored all of its blocks as they are on the device; not changed, because a search may read them as well
+ * Removes a batch's masks.
+ * @param stored all of its blocks as stored; not changed, because a search may read them as well
  * @param allocate memory for a copy
  * @returns the same memory if nothing is masked, else a copy
  */
@@ -322,8 +327,8 @@ export function unmasked(
 }
 
 /**
- * The table of an unmasked batch: a length and a checksum for each record. Undefined if its checksum fails, or it does not fit the
- * header.
+ * The table of an unmasked batch: a length and a checksum for each record. Undefined if its checksum fails, or it
+ * contradicts the header.
  */
 export function openTable(batch: Uint8Array, header: BatchHeader): DataView | undefined {
   const table = new Uint8Array(batch.subarray(BATCH_HEADER_BYTES, tableBytes(header)))

@@ -26,10 +26,10 @@ const HEADER = struct({
   size: field('block size', 48, u32),
 })
 const CRC_AT = HEADER.fields.crc.at
-/** With room for more fields. */
+/** Includes room for more fields. */
 const HEADER_BYTES = 64
 
-/** A metadata block's fields, for a dump: the header's, and its own. */
+/** A metadata block's fields, for a dump: those of the header and its own. */
 export function blockFields(...own: readonly Struct<Fields>[]): readonly FieldSpec[] {
   return shownFields(HEADER, ...own)
 }
@@ -47,29 +47,29 @@ export type BlockType =
   | typeof LEASE
   | typeof DIRECTORY
 
-/** What the header of a metadata block says. */
+/** The header of a metadata block. */
 export interface BlockHeader {
   readonly type: BlockType
-  /** The block's offset on the device: shows misdirected writes and reads. */
+  /** The block's own offset on the device, which reveals misdirected writes and reads. */
   readonly offset: number
   /** The ring's identity, 16 bytes. */
   readonly uuid: Uint8Array
-  /** Grows with each write of the role. */
+  /** Each write by the role raises it. */
   readonly generation: number
 }
 
 const MAGIC_BYTES = new TextEncoder().encode(MAGIC)
-// Made once: making it takes longer than using it.
+// Created once: creation takes longer than decoding.
 const latin1 = new TextDecoder('latin1')
 
-/** Why a block is invalid. */
+/** The reason why a block is invalid. */
 export interface BadBlock {
   readonly field: string
   readonly expected: string
   readonly found: string
 }
 
-/** Finishes a metadata block whose body is written: header and checksum. */
+/** Completes a metadata block whose body is written, with header and checksum. */
 export function sealBlock(block: Uint8Array, header: BlockHeader): void {
   const view = viewOf(block)
   const { type, offset, uuid, generation } = header
@@ -79,7 +79,7 @@ export function sealBlock(block: Uint8Array, header: BlockHeader): void {
 }
 
 /**
- * Checks a metadata block that was read at `offset`.
+ * Validates a metadata block that was read at `offset`.
  * @returns its generation and identity, or why it is invalid
  */
 export function openBlock(
@@ -107,17 +107,17 @@ export function openBlock(
   return { type, offset, uuid: found.uuid, generation }
 }
 
-/** The header of a metadata block, whatever is in it, for comparing. */
+/** The header of a metadata block as text, valid or not, for comparison. */
 export function headerText(block: Uint8Array): string {
   return latin1.decode(block.subarray(0, HEADER_BYTES))
 }
 
-/** The length that a metadata block states, in bytes. */
+/** The length that a metadata block claims, in bytes. */
 export function saidSize(block: Uint8Array): number {
   return HEADER.get(viewOf(block)).size
 }
 
-/** The length and the identity that a lease states, damaged or not; undefined if a block does not say that it is one. */
+/** The length and identity that a lease claims, damaged or not; undefined if the block does not claim to be a lease. */
 export function saidLease(
   block: Uint8Array,
 ): { readonly size: number; readonly uuid: Uint8Array } | undefined {
@@ -131,23 +131,23 @@ function crcOf(block: Uint8Array): number {
   return crc32c(block.subarray(CRC_AT + 4), front)
 }
 
-/** Whether `openBlock` or a parser refused a block. */
+/** True if `openBlock` or a parser refused a block. */
 export function isBad(result: object): result is BadBlock {
   return 'field' in result
 }
 
-/** Says why a block is refused. */
+/** The reason why a block is refused. */
 export function bad(field: string, expected: string, found: string): BadBlock {
   return { field, expected, found }
 }
 
-/** A UUID as people write it. */
+/** A UUID in its usual notation. */
 export function formatUuid(uuid: Uint8Array): string {
   const hex = Array.from(uuid, (byte) => byte.toString(16).padStart(2, '0')).join('')
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
 }
 
-/** Why something is invalid, for people. */
+/** The reason why something is invalid, as text. */
 export function textOf({ field, expected, found }: BadBlock): string {
   return `${field}: expected ${expected}, found ${found}`
 }

@@ -9,8 +9,8 @@ import {
 import { type FlippedBit, flip, locate } from './correct.ts'
 
 /**
- * The table of a batch if one of its bits was flipped.
- * @param stored the batch's blocks as they are on the device, or as many as contain the table
+ * Corrects a batch's table if exactly one of its bits is flipped.
+ * @param stored the batch's blocks as stored, at least those of the table
  * @returns the corrected bytes, and the item that has to confirm the correction
  */
 export function guessTable(
@@ -24,7 +24,7 @@ export function guessTable(
   if (flipped === undefined) return undefined
   const guess = new Uint8Array(stored)
   flip(guess, flipped)
-  // What follows the entries masks the only item.
+  // Bytes after the entries are the mask of the only item.
   const item = Math.floor((flipped.at - BATCH_HEADER_BYTES) / RECORD_BYTES)
   return { stored: guess, flipped, item: Math.min(item, header.records - 1) }
 }

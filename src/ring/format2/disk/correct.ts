@@ -4,11 +4,11 @@ import { isBad } from './block.ts'
 import { viewOf } from './bytes.ts'
 import type { Layout } from './layout.ts'
 
-// A checksum tells which single bit was flipped, but now and then it does so of random bytes too. So the result is a guess, which the
-// caller has to confirm by something independent: the chain, the table, or the items' own checksums. It is only made where the log
-// leads, never on what a search found.
+// A checksum identifies a single flipped bit, but now and then random bytes look like one too. So the result is a
+// guess, which the caller has to confirm independently: by the chain, the table or the items' own checksums. Only bytes
+// to which the log leads are corrected, never those that a search found.
 
-/** A flipped bit of a batch. */
+/** A flipped bit in a batch. */
 export interface FlippedBit {
   /** The byte, counted from the batch's start. */
   readonly at: number
@@ -16,7 +16,7 @@ export interface FlippedBit {
   readonly bit: number
 }
 
-/** The header of a batch if one of its bits was flipped. */
+/** Corrects a batch's header if exactly one of its bits is flipped. */
 export function guessHeader(
   block: Uint8Array,
   lsn: number,
@@ -42,13 +42,13 @@ function flippedInHeader(block: Uint8Array): FlippedBit | undefined {
   return inChecksum ?? locate(LSN_AT, BATCH_HEADER_BYTES - LSN_AT, difference)
 }
 
-/** The bit in which two words of four bytes differ, if it is only one. */
+/** The bit in which two four-byte words differ, if there is only one. */
 function onlyBit(at: number, difference: number): FlippedBit | undefined {
   const bit = 31 - Math.clz32(difference)
   return difference >>> 0 === 2 ** bit ? { at: at + (bit >> 3), bit: bit & 7 } : undefined
 }
 
-/** The bit that makes a checksum differ, in bytes that begin at `from`. */
+/** Locates the flipped bit by the difference of two checksums, in bytes that begin at `from`. */
 export function locate(from: number, length: number, difference: number): FlippedBit | undefined {
   const bit = locateFlippedBit(length, difference)
   return bit === undefined ? undefined : { at: from + Math.floor(bit / 8), bit: bit % 8 }

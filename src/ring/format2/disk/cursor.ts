@@ -1,14 +1,14 @@
 import type { Epochs } from './epochs.ts'
 import type { LogPosition } from './log-position.ts'
 
-/** Where the next item is: its batch, its index in that, and the byte count up to it. */
+/** The next item: its batch, its index in the batch, and the byte count before it. */
 export interface Cursor {
   readonly logPosition: LogPosition
   readonly index: number
   readonly bytes: number
 }
 
-/** Items before a cursor. */
+/** The number of items before a cursor. */
 export function itemsBefore({ logPosition, index }: Cursor): number {
   return logPosition.seq + index
 }
@@ -19,8 +19,9 @@ export function cursorAt(logPosition: LogPosition): Cursor {
 }
 
 /**
- * Where a cursor continues, given all epochs: at the beginning of one that it had not seen, if it lies beyond that; and after
- * uncommitted items that were dropped, if everything before them is acknowledged, or their space would never be freed.
+ * The cursor once all epochs are known. It goes back to the beginning of an unseen epoch that lies before it, and moves
+ * past uncommitted items that were dropped if everything before them is acknowledged, because their space would never
+ * be freed otherwise.
  */
 export function cursorAfter(cursor: Cursor, seen: number, epochs: Epochs): Cursor {
   const passed = epochs.find(({ epoch, start }) => epoch > seen && isBeyond(cursor, start))
@@ -32,8 +33,8 @@ export function cursorAfter(cursor: Cursor, seen: number, epochs: Epochs): Curso
 }
 
 /**
- * Whether a cursor lies beyond the beginning of an epoch: in blocks, or in items, because uncommitted items before it are
- * dropped, and counted again.
+ * True if a cursor lies beyond an epoch's beginning, in blocks or in items: uncommitted items before the beginning are
+ * dropped, and their numbers reused.
  */
 function isBeyond(cursor: Cursor, start: LogPosition): boolean {
   const { logPosition, index } = cursor

@@ -2,7 +2,7 @@ import { formatUuid } from './block.ts'
 import type { UnknownFeatures } from './superblock.ts'
 import { isUnknown, type SoundCopy } from './superblock-copy.ts'
 
-/** A superblock as text, for people. */
+/** A superblock as text. */
 export function describeRing(superblock: SoundCopy['superblock']): string {
   if (isUnknown(superblock)) return `features that are unknown (${featuresOf(superblock)})`
   const { uuid, blockSize, deviceBytes, dataOffset, dataBlocks, overwrites, name } = superblock
@@ -10,7 +10,7 @@ export function describeRing(superblock: SoundCopy['superblock']): string {
   return `${formatUuid(uuid)} ${JSON.stringify(rest)}`
 }
 
-/** Features that this version does not know, for people. */
+/** The features that this version does not know, as text. */
 export function featuresOf({ incompatible, readOnlyCompatible }: UnknownFeatures): string {
   return `incompatible ${incompatible}, read-only compatible ${readOnlyCompatible}`
 }

@@ -13,11 +13,11 @@ import {
 import type { UnknownFeatures } from './superblock.ts'
 import type { SoundCopy } from './superblock-copy.ts'
 
-/** A copy of a pool's directory, as it was read. */
+/** A copy of a pool's directory, as read. */
 export interface DirectoryCopy {
   readonly offset: number
   readonly directory: Directory | UnknownFeatures | BadBlock
-  /** All that was read of it. */
+  /** All bytes that were read of it. */
   readonly bytes: Uint8Array
 }
 
@@ -26,12 +26,12 @@ export interface SoundDirectory extends DirectoryCopy {
   readonly directory: Directory
 }
 
-/** Whether a copy can be used. */
+/** True if a copy can be used. */
 export function isSoundDirectory(copy: DirectoryCopy): copy is SoundDirectory {
   return 'rings' in copy.directory
 }
 
-/** Reads both copies; what is missing on a small device has no copy. */
+/** Reads both copies. A copy that would lie past the end of a small device is missing. */
 export function readDirectoryCopies(
   device: BlockDevice,
   info: BlockInfo,
@@ -41,7 +41,7 @@ export function readDirectoryCopies(
   return Promise.all(there.map((offset) => readCopy(device, info, offset)))
 }
 
-/** Reads where a copy begins: most end there. */
+/** Reads the beginning of a copy, which most copies fit into. */
 export async function readDirectoryStart(
   device: BlockDevice,
   info: BlockInfo,
@@ -66,8 +66,9 @@ async function readCopy(
 }
 
 /**
- * Whether there is a directory, also one of a newer version. The end of a pool belongs to one of its rings; its start has no superblock.
- * @param superblocks all that are sound on the device
+ * True if there is a directory, even one of a newer version. Only the directory identifies a pool: the end of the
+ * device belongs to one of its rings, and the start has no superblock.
+ * @param superblocks all sound superblocks on the device
  */
 export async function hasDirectory(
   device: BlockDevice,

@@ -4,23 +4,23 @@ import { isCount, MAX_COUNT } from './log-position.ts'
 import { field, raw, struct, u8, u32, u64 } from './struct.ts'
 import type { UnknownFeatures } from './superblock.ts'
 
-/** Rings of a pool begin at multiples of this, and take multiples of it. No sector of a device is larger. */
+/** Rings of a pool begin at multiples of this, and their sizes are multiples of it. No device has larger sectors. */
 export const POOL_UNIT = 65_536
-/** Where the two copies of the directory are. */
+/** Offsets of the two copies of the directory. */
 export const DIRECTORY_COPIES: readonly [number, number] = [POOL_UNIT, 16 * POOL_UNIT]
-/** Room for a copy. */
+/** Space reserved for a copy. */
 export const DIRECTORY_BYTES: number = 15 * POOL_UNIT
-/** Where the lease of the directory is: one unit. */
+/** Offset of the directory's lease, which takes one unit. */
 export const DIRECTORY_LEASE: number = 31 * POOL_UNIT
-/** Where the first ring can begin. */
+/** Offset of the first ring. */
 export const POOL_START: number = 32 * POOL_UNIT
-/** A copy takes a multiple of this. */
+/** The size of a copy is a multiple of this. */
 export const DIRECTORY_STEP = 4096
 /** Longest name of a ring in a pool, in bytes of UTF-8. */
 export const MAX_RING_NAME_BYTES = 64
 
 const FIELDS = struct({
-  // None are defined, and unknown ones do not matter.
+  // None are defined, and unknown ones can be ignored.
   compatible: field('compatible features', 64, u32),
   readOnlyCompatible: field('read-only compatible features', 68, u32),
   incompatible: field('incompatible features', 72, u32),
@@ -38,26 +38,26 @@ const ENTRY = struct({
   name: field('name', 32, raw(MAX_RING_NAME_BYTES, 'text')),
 })
 
-/** How many rings a directory has room for. */
+/** The most rings that fit into a directory. */
 export const MAX_RINGS: number = Math.floor((DIRECTORY_BYTES - ENTRIES_AT) / ENTRY_BYTES)
 
 /** A ring in a pool. */
 export interface DirectoryEntry {
   readonly name: string
-  /** Where it begins, in bytes from the device's start. */
+  /** Its beginning, in bytes from the device's start. */
   readonly offset: number
   readonly bytes: number
-  /** Never given twice: tells a ring from one that has taken its place or its name. */
+  /** Never reused: identifies a ring even if another one has taken its name or its space. */
   readonly id: number
 }
 
-/** What a pool holds. */
+/** The content of a pool's directory. */
 export interface Directory {
   /** The pool's identity, 16 bytes. */
   readonly uuid: Uint8Array
-  /** Grows with each change. */
+  /** Each change raises it. */
   readonly generation: number
-  /** Rings lie before this byte of the device. */
+  /** The end of the pool: rings lie before this byte of the device. */
   readonly poolBytes: number
   /** The id of the next ring. */
   readonly nextId: number
@@ -65,26 +65,26 @@ export interface Directory {
   readonly rings: readonly DirectoryEntry[]
 }
 
-// These rules are part of the format: what they say does not depend on a version of Unicode.
+// These rules are part of the format, so they must not depend on a version of Unicode.
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const encoder = new TextEncoder()
 // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what they refuse
 const CONTROLS = /[\u0000-\u001f\u007f-\u009f\u2028\u2029#]/
-/** The rule for names, for people. */
+/** The rule for names, as text. */
 export const RING_NAME_RULE: string = `1 to ${MAX_RING_NAME_BYTES} bytes of UTF-8 without control characters and without #`
 
-/** Whether a ring of a pool can have this name. */
+/** True if a ring of a pool can have this name. */
 export function isRingName(name: string): boolean {
   const { length } = encoder.encode(name)
   return length > 0 && length <= MAX_RING_NAME_BYTES && name.isWellFormed() && !CONTROLS.test(name)
 }
 
-/** Bytes of a copy of a directory. */
+/** Size of a copy in bytes. */
 function sizeOf(rings: number): number {
   return Math.ceil((ENTRIES_AT + rings * ENTRY_BYTES) / DIRECTORY_STEP) * DIRECTORY_STEP
 }
 
-/** The copy of a directory that is written at an offset. */
+/** Encodes the copy for an offset. */
 export function encodeDirectory(directory: Directory, offset: number): Uint8Array {
   const { uuid, generation, poolBytes, nextId, rings } = directory
   const block = new Uint8Array(sizeOf(rings.length))
@@ -100,8 +100,8 @@ export function encodeDirectory(directory: Directory, offset: number): Uint8Arra
 }
 
 /**
- * Parses the copy of a directory that was read at `offset`.
- * @returns it; or its features that are unknown here; or why it is invalid
+ * Parses the copy that was read at `offset`.
+ * @returns the directory; or its unknown features; or why it is invalid
  */
 export function parseDirectory(
   block: Uint8Array,
@@ -141,7 +141,7 @@ export function parseDirectory(
   return { uuid, generation, poolBytes, nextId, rings }
 }
 
-/** @param free where the ring before it ends */
+/** @param free the end of the ring before it */
 function entryAt(
   view: DataView,
   block: Uint8Array,

@@ -26,7 +26,7 @@ import { traceProducer, traceSlots } from './trace-slots.ts'
 
 export const misfits: Lazy<typeof import('./misfits.ts')> = new Lazy(() => import('./misfits.ts'))
 
-/** What is read before a call returns, and used before the next one. */
+/** Memory for synchronous reads, whose results are used before the next one. */
 let memory = new Uint8Array(0)
 
 /** Adjacent blocks on the device. */
@@ -42,7 +42,7 @@ export class Disk {
   readonly layout: Layout
   /** Checksum of the ring's identity, which every batch repeats. */
   readonly uuid: number
-  /** Names of the role that uses it. */
+  /** The names of the role that uses this disk. */
   readonly names: Names
   readonly #sectorSize: number
   #blockMemory: Uint8Array | undefined
@@ -69,13 +69,13 @@ export class Disk {
    *   `RING_DEVICE_TOO_SMALL` if the device shrank; `RING_SECTOR_SIZE` if its sectors are larger than the ring's blocks
    */
   static async open(device: BlockDevice, names: Names = NO_NAMES): Promise<Disk> {
-    // Asked once: a device may grow meanwhile.
+    // Read once: a device may grow meanwhile.
     const info = await device.getInfo()
     return Disk.#of(device, await identifyRing(device, info), info, names)
   }
 
   /**
-   * The ring with a given superblock.
+   * Opens the ring of a given superblock.
    * @throws {RingError} `RING_CORRUPT`, `RING_DEVICE_TOO_SMALL`, `RING_SECTOR_SIZE`
    */
   static async of(device: BlockDevice, ring: Superblock): Promise<Disk> {
@@ -104,7 +104,7 @@ export class Disk {
 
   /**
    * Reads all four slots in one request.
-   * @param seen is told what was read
+   * @param seen records the slots' headers
    */
   readSlots(seen?: SeenSlots): Promise<Slots> {
     return this.#withSlots((bytes) => {
@@ -113,12 +113,12 @@ export class Disk {
     })
   }
 
-  /** Whether the slots look as they did; damage within one may go unnoticed. */
+  /** True if the slots' headers are unchanged. Damage within a slot may go unnoticed. */
   hasSameSlots(seen: SeenSlots): Promise<boolean> {
     return this.#withSlots((bytes) => seen.isSame(bytes))
   }
 
-  /** As `hasSameSlots`, before it returns; false also if the device cannot be read so. */
+  /** As `hasSameSlots`, synchronously; false also if the device cannot be read that way. */
   hasSameSlotsNow(seen: SeenSlots): boolean {
     const { offset, bytes } = this.layout.slots
     const found = this.readNow(offset, bytes)
@@ -130,7 +130,7 @@ export class Disk {
     return readScratch(this.device, this.sectorOf(offset), bytes, use)
   }
 
-  /** The slots in what was read where they are. */
+  /** Parses the four slots, as read in one request. */
   slotsIn(bytes: Uint8Array): Slots {
     const { slots, producerSlots, consumerSlots, blockSize } = this.layout
     const at = (offset: number): Uint8Array =>
@@ -153,7 +153,7 @@ export class Disk {
   }
 
   /**
-   * Writes a slot; it is on stable storage when this resolves.
+   * Writes a slot. It is on stable storage when this resolves.
    * @throws {RingError} `RING_EXHAUSTED` if readers would refuse it; nothing was written
    */
   async writeProducerSlot(which: Which, slot: ProducerSlot): Promise<void> {
@@ -176,7 +176,7 @@ export class Disk {
     )
   }
 
-  /** Memory is reused as in `readSlots`, but not after a failure. */
+  /** Reuses memory as `readSlots` does, but not after a failure. */
   async #writeSlot(offset: number, encode: (block: Uint8Array) => void): Promise<void> {
     const block = this.#blockMemory ?? this.device.allocate(this.layout.blockSize)
     this.#blockMemory = undefined
@@ -198,7 +198,7 @@ export class Disk {
       await this.device.read(sector, [part])
   }
 
-  /** The first sector of a block of the log, in memory that the next call may use again. */
+  /** Reads the first sector of a block of the log, into memory that the next call may reuse. */
   async readHead(lsn: number): Promise<Uint8Array> {
     const bytes = this.#headMemory ?? this.device.allocate(this.#sectorSize)
     this.#headMemory = undefined
@@ -207,14 +207,14 @@ export class Disk {
     return bytes
   }
 
-  /** As `readHead`, before it returns; undefined if the device cannot be read so. */
+  /** As `readHead`, synchronously; undefined if the device cannot be read that way. */
   readHeadNow(lsn: number): Uint8Array | undefined {
     return this.readNow(this.offsetOf(lsn), this.#sectorSize)
   }
 
   /**
-   * Bytes from an offset on, before it returns, in memory that the next such call uses again, of whichever ring; undefined if the device
-   * cannot be read so.
+   * Reads bytes synchronously, into memory that the next such call reuses, for any ring; undefined if the device cannot
+   * be read that way.
    */
   readNow(offset: number, bytes: number): Uint8Array | undefined {
     if (memory.length < bytes) memory = new Uint8Array(bytes)
@@ -222,16 +222,16 @@ export class Disk {
     try {
       return this.device.readNow?.(this.sectorOf(offset), found) ? found : undefined
     } catch {
-      // Readers of other devices look in the same turn, and an error would end it. `read` is next, which rejects.
+      // An error would end the turn in which readers of other devices check too. The next `read` rejects with it.
       return undefined
     }
   }
 
-  /** Writes blocks of the log; they are on stable storage when this resolves. One write, unless the log wraps. */
+  /** Writes blocks of the log: one write, unless they wrap. They are on stable storage when this resolves. */
   writeBlocks(lsn: number, bytes: Uint8Array): Promise<void> {
     const [first, second] = this.#adjacent(lsn, bytes)
     const written = this.#write(first)
-    // Each write is durable by itself, because a flush cannot know what the storage lost before.
+    // Each write is durable by itself: a flush at the end would not reveal that storage had lost the first one.
     return second === undefined ? written : written.then(() => this.#write(second))
   }
 
@@ -245,7 +245,7 @@ export class Disk {
     return dataOffset + (lsn % dataBlocks) * blockSize
   }
 
-  /** One stretch, or two where the log wraps. */
+  /** One range, or two if the log wraps. */
   #adjacent(lsn: number, bytes: Uint8Array): readonly [AdjacentBlocks, ...AdjacentBlocks[]] {
     const { dataOffset, dataBlocks, blockSize } = this.layout
     const untilEnd = (dataBlocks - (lsn % dataBlocks)) * blockSize

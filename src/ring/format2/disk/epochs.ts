@@ -1,24 +1,23 @@
 import { type LogPosition, leadsTo } from './log-position.ts'
 
 /**
- * Each producer that attaches begins an epoch. Batches from its start on must be of that epoch, so that a late write of an
- * earlier producer does not count.
+ * Each producer that attaches begins an epoch. Batches after its start must be of that epoch, so that a late write of
+ * an earlier producer does not count.
  */
 export interface Epoch {
   readonly epoch: number
-  /** Where it begins: the end of the committed log at that time. */
+  /** Its start: the end of the committed log at that time. */
   readonly start: LogPosition
-  /**
-   * How many earlier epochs this entry also stands for: entries are merged when there are more than a
-   * slot has room for.
-   */
+  /** The number of earlier epochs merged into this entry, once a slot has no room for all of them. */
   readonly span: number
 }
 
-/** Ascending by epoch and start; the last is the current one. Never empty. */
+/** Ascending by epoch and start. The last is the current one. Never empty. */
 export type Epochs = readonly Epoch[]
 
-/** Whether a list is valid: each epoch is newer than the one before, and begins where the log can lead from that one's start. */
+/**
+ * True if a list is valid: each epoch is newer than the one before, and its start is reachable from that one's start.
+ */
 export function areAscending(epochs: Epochs, blockSize: number): boolean {
   return epochs.every(({ epoch, start, span }, index) => {
     const before = epochs[index - 1]
@@ -31,7 +30,7 @@ export function areAscending(epochs: Epochs, blockSize: number): boolean {
   })
 }
 
-/** Whether a batch at an LSN may be of an epoch. */
+/** True if the epochs allow a batch of `epoch` at an LSN. */
 export function allowsEpoch(epochs: Epochs, lsn: number, epoch: number): boolean {
   const entry = epochs.findLast(({ start }) => start.lsn <= lsn)
   const next = epochs.find(({ start }) => start.lsn > lsn)
@@ -40,7 +39,7 @@ export function allowsEpoch(epochs: Epochs, lsn: number, epoch: number): boolean
   return epoch >= least && epoch <= most
 }
 
-/** The epoch at an LSN, as positions show it: of merged ones the oldest. 0 if there is none. */
+/** The epoch at an LSN, as positions use it: of merged epochs the oldest; 0 if there is none. */
 export function epochAt(epochs: Epochs, lsn: number): number {
   const entry = epochs.findLast(({ start }) => start.lsn <= lsn)
   if (entry !== undefined) return entry.epoch - entry.span
@@ -61,10 +60,10 @@ export function firstUnseen(epochs: Epochs, seen: number): Epoch | undefined {
 }
 
 /**
- * Begins an epoch.
+ * Adds an epoch.
  * @param keepFrom batches from this log position on may still be read
- * @param seen the newest epoch that each consumer slot knows
- * @param limit how many entries a slot has room for: at least two more than there are consumer slots
+ * @param seen the newest epoch that each consumer slot has seen
+ * @param limit entries that fit into a slot: at least two more than there are consumer slots
  */
 export function beginEpoch(
   epochs: Epochs,

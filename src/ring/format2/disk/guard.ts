@@ -3,26 +3,28 @@ import type { FieldSpec } from '../../report/dump.ts'
 
 /** Bytes of the guard. */
 export const GUARD_BYTES = 12_288
-/** A value that is no bool of format 1. */
+/** A byte that is no valid bool in format 1. */
 const NO_BOOL = 0xff
-/** Where format 1 keeps the bools of its sectors 1 and 2, for sectors of 512 bytes to 8 KiB. */
+/** Offsets of format 1's bools in sectors 1 and 2, for sectors of 512 bytes to 8 KiB. */
 const BOOLS = [512, 1024, 2048, 4096, 8192].map((sector) => ({ sector, at: sector + 8 }))
 const TEXT_AT = 128
-/** Room for a text, which is shorter. */
+/** Space for the text, which is shorter. */
 const TEXT_BYTES = 80
 const TEXTS = {
   ring: 'This is a shared-block-ring of format 2. Older programs cannot use it.',
   pool: 'This is a pool of shared-block-rings. Older programs cannot use it.',
 } as const
-/** What a guard protects: a ring of format 2, or a pool of rings. */
+/** The kinds of content that a guard protects: a ring of format 2, or a pool of rings. */
 export type Guarded = keyof typeof TEXTS
 const GUARDED: readonly Guarded[] = ['ring', 'pool']
-/** Matches needed, of nine: each bool has one, the magic one, and the text three, because format 1 has zeroes there. */
+/**
+ * Matches required, of nine: one for each bool, one for the magic and three for the text, where format 1 has zeroes.
+ */
 const MOST_VOTES = 5
 
 /**
- * The start of a ring of format 2 or of a pool, made so that code that knows only format 1 leaves it alone: the magic, so that `create` does
- * nothing and a journal does not format the device; and invalid bools, so that `attach` fails.
+ * The start of a ring of format 2 or of a pool. It keeps code that knows only format 1 away: because of the magic,
+ * `create` does nothing and a journal does not format the device; because of the invalid bools, `attach` fails.
  */
 export function encodeGuard(what: Guarded = 'ring'): Uint8Array {
   return GUARDS[what].slice()
@@ -48,12 +50,12 @@ export function guardFields(): readonly FieldSpec[] {
   ]
 }
 
-/** Whether the guard is intact. */
+/** True if the guard is intact. */
 export function hasGuard(start: Uint8Array, what: Guarded = 'ring'): boolean {
   return GUARDS[what].every((byte, at) => start[at] === byte)
 }
 
-/** What a guard protects, according to its text; undefined if the text is damaged. */
+/** The content that a guard protects, according to its text; undefined if the text is damaged. */
 export function saidByGuard(start: Uint8Array): Guarded | undefined {
   return GUARDED.find((what) => holds(start, GUARDS[what], TEXT_AT, TEXTS[what].length))
 }
@@ -63,8 +65,9 @@ function holds(start: Uint8Array, guard: Uint8Array, from: number, length: numbe
 }
 
 /**
- * Whether most of a guard is there, so that the ring on the device, if any, is of format 2. A supplier of items to a ring of format 1
- * can forge at most the magic and three bools: format 1 cannot mask its items. After the loss of one 512-byte sector enough is left.
+ * True if most of a guard is present, so that a ring on the device is of format 2. A supplier of items to a ring of
+ * format 1, whose items cannot be masked, can forge at most the magic and three bools. The loss of one 512-byte sector
+ * leaves enough.
  */
 export function isGuarded(start: Uint8Array): boolean {
   const bools = BOOLS.filter(({ at }) => start[at] === NO_BOOL).length
@@ -73,7 +76,7 @@ export function isGuarded(start: Uint8Array): boolean {
   return bools + magic + text >= MOST_VOTES
 }
 
-/** Of what there is only a part of the guard: an interrupted creation leaves that. */
+/** The kind of a partial guard, which an interrupted creation leaves behind. */
 export function partOfGuard(start: Uint8Array): Guarded | undefined {
   return GUARDED.find((what) => start.every((byte, at) => byte === 0 || byte === GUARDS[what][at]))
 }

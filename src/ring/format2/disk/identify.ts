@@ -20,18 +20,18 @@ import {
   type SuperblockCopy,
 } from './superblock-copy.ts'
 
-// Finds out which ring a device holds. Superblocks of other rings can lie on it too: of an earlier ring, of one that was copied into
-// an item before items were masked, or of one in another partition. So a copy counts only where a ring of its layout keeps one; not
-// if it lies in the data area of another ring that counts; and its three copies must not contradict each other.
+// Finds out which ring a device holds. It can also hold superblocks of other rings: an earlier ring, a ring that was
+// copied into an item before items were masked, or one in another partition. So a copy counts only at an offset where
+// its own layout has one, and outside the data areas of other credible rings; and the three copies must agree.
 
 const refusals = new Lazy(() => import('./no-single-ring.ts'))
 
-/** Where superblocks at the front and at the end are, for every block size. */
+/** Superblocks at the front and at the end lie within this distance, for every block size. */
 const FRONT_BYTES = 256 * 1024
 const END_BYTES = 128 * 1024
 
 /**
- * The superblock of the ring on a device.
+ * Identifies the ring on a device by its superblock.
  * @throws {RingError} `RING_NOT_INITIALISED`, `RING_CORRUPT`, `RING_UNSUPPORTED`
  */
 export async function identifyRing(device: BlockDevice, info: BlockInfo): Promise<Superblock> {
@@ -55,8 +55,8 @@ export async function identifyRing(device: BlockDevice, info: BlockInfo): Promis
 }
 
 /**
- * The copies that do not lie in the data area of another ring, those at the front first. A copy of a ring that needs a larger device
- * counts only if there is no other: the device may have shrunk.
+ * The copies outside the data areas of other rings, those at the front first. A copy of a ring that needs a larger
+ * device counts only if there is no other: the device may have shrunk.
  */
 export function credible(sound: readonly SoundCopy[], deviceBytes: number): readonly SoundCopy[] {
   const own = sound.filter(({ offset, superblock }) => {
@@ -69,7 +69,7 @@ export function credible(sound: readonly SoundCopy[], deviceBytes: number): read
   return rings.filter((copy) => !rings.some((other) => isInDataOf(copy, other.superblock)))
 }
 
-/** Where a ring keeps its superblocks; nowhere, if its layout is impossible. */
+/** The offsets of a ring's superblocks; none if its layout is impossible. */
 function namedBy({ blockSize, deviceBytes, ...ring }: Superblock): readonly number[] {
   const matchesLayout =
     ring.dataOffset === dataOffset(blockSize) &&
@@ -83,7 +83,7 @@ function isInDataOf({ offset, superblock }: SoundCopy, ring: SoundCopy['superblo
   return offset >= ring.dataOffset && offset < end
 }
 
-/** The last copy on a device that has grown since: not at its end. */
+/** The last copy on a device that has grown, and is no longer at its end. */
 async function lastCopy(
   device: BlockDevice,
   info: BlockInfo,

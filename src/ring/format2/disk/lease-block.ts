@@ -25,11 +25,11 @@ export function leaseFields(): readonly FieldSpec[] {
 }
 
 /**
- * Names go to fences, which are often shell scripts: no word may look like an option, an absolute path or a shell command.
- * Addresses of IPv6 begin with a bracket.
+ * Names are passed to fences, which are often shell scripts: no word may look like an option, an absolute path or a
+ * shell command. IPv6 addresses begin with a bracket.
  */
 const OWNER = /^[0-9A-Za-z[][0-9A-Za-z._:/@[\]-]*(?: [0-9A-Za-z[][0-9A-Za-z._:/@[\]-]*)*$/
-/** The rule for owners, for people. */
+/** The rule for owners, as text. */
 export const OWNER_RULE: string =
   `1 to ${OWNER_BYTES} letters (A to Z), digits and . _ : / @ [ ] -, in words with one space between them that each begin ` +
   'with a letter, a digit or ['
@@ -43,17 +43,16 @@ const WANTED = 3
 export const TIMEOUT_MS = { least: 5000, most: 3_600_000, default: 30_000 } as const
 
 /**
- * More writes than any host makes: no record of ours has such a counter, and the next one might not be a number that a record can
- * store.
+ * More writes than any host makes. No record of ours has a higher counter, and beyond it the next value might not fit.
  */
 const MAX_LEASE_COUNT = 2 ** 48
 
-/** Whether an owner's name follows the rule. */
+/** True if an owner's name follows the rule. */
 export function isOwner(text: string): boolean {
   return text.length <= OWNER_BYTES && OWNER.test(text)
 }
 
-/** A nonce as a record stores it. */
+/** A nonce in the form in which a record stores it. */
 export function newNonce(): string {
   return hexOf(crypto.getRandomValues(new Uint8Array(NONCE_BYTES)))
 }
@@ -77,7 +76,7 @@ export function encodeLease(
   sealBlock(block, { type: LEASE, offset, uuid, generation: record.counter })
 }
 
-/** Parses what is where a lease can be. */
+/** Parses a block where a lease can be. */
 export function parseLease(block: Uint8Array, offset: number, uuid: Uint8Array): LeaseState {
   if (isBlank(block)) return { status: 'never' }
   const header = openBlock(block, LEASE, offset, uuid)
@@ -107,13 +106,13 @@ export function parseLease(block: Uint8Array, offset: number, uuid: Uint8Array):
   }
 }
 
-/** Why a number must not be in a record; undefined if it may. */
+/** The reason why a number is invalid in a record; undefined if it is valid. */
 function outside(field: string, found: number, least: number, most: number): BadBlock | undefined {
   if (found >= least && found <= most) return undefined
   return bad(field, `${least} to ${most}`, String(found))
 }
 
-/** Bytes from outside, as ASCII. */
+/** Untrusted bytes as ASCII. */
 function quoted(text: string): string {
   return JSON.stringify(text).replaceAll(/[^ -~]/g, escaped)
 }

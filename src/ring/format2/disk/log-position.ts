@@ -1,23 +1,23 @@
 import { field, type Kind, nested, struct, u32, u64 } from './struct.ts'
 
 /**
- * Where a batch begins in the log, with all that is needed to check that batch. Blocks and items are counted from the ring's
- * creation on, and only grow.
+ * Where a batch begins in the log, with all that is needed to verify it. Counts of blocks and items start at the ring's
+ * creation, and only grow.
  */
 export interface LogPosition {
-  /** Log sequence number: blocks before this. Its block on the device is this modulo the blocks of the data area. */
+  /** Log sequence number: the blocks before this. Modulo the blocks of the data area, it is the block on the device. */
   readonly lsn: number
   /** Items before this. */
   readonly seq: number
   /** Bytes of items before this, modulo 2^48. */
   readonly bytes: number
-  /** Checksum of the batch before, which the next one repeats: the chain. */
+  /** Checksum of the batch before. The next batch repeats it, which links them into a chain. */
   readonly crc: number
 }
 
 /** Bytes of a log position in a block. */
 const LOG_POSITION_BYTES = 28
-/** Byte counts are kept modulo this, so that they never lose precision; a ring never holds that much. */
+/** Byte counts wrap here, so that they remain exact. No ring holds that much. */
 const BYTES_MODULUS = 2 ** 48
 
 /** The beginning of every ring. */
@@ -44,38 +44,38 @@ export const logPosition: Kind<LogPosition> = nested(
   LOG_POSITION_BYTES,
 )
 
-/** Counts from here on are refused: half of what is exact, so that sums are exact too. */
+/** The limit of counts: half of what is exact, so that sums are exact too. */
 export const MAX_COUNT: number = 2 ** 52
 
-/** Whether a field is a valid number; NaN is not. */
+/** True if a field is a valid number. */
 export function isCount(value: number): boolean {
   return value < MAX_COUNT
 }
 
-/** The least that an item takes in the log: its table entry. */
+/** The least space that an item takes in the log: its table entry. */
 const MIN_ITEM_BYTES = 8
 
-/** Whether the fields are valid numbers, also together: the blocks before an LSN have room for the items before it. */
+/** True if the fields are valid, also in combination: the blocks before an LSN have room for the items before it. */
 export function isLogPosition({ lsn, seq, bytes }: LogPosition, blockSize: number): boolean {
   const most = (lsn + 1) * blockSize
   const fits = seq * MIN_ITEM_BYTES <= most && bytes <= most
   return isCount(lsn) && isCount(seq) && bytes < BYTES_MODULUS && fits
 }
 
-/** Whether two log positions are the same, the chain included. */
+/** True if two log positions are equal, chain included. */
 export function isSameLogPosition(one: LogPosition, other: LogPosition): boolean {
   const { lsn, seq, bytes, crc } = other
   return one.lsn === lsn && one.seq === seq && one.bytes === bytes && one.crc === crc
 }
 
-/** Whether a log position is at or before another one, in every count. */
+/** True if a log position is at or before another one, in every count. */
 export function isUpTo(logPosition: LogPosition, other: LogPosition): boolean {
   return logPosition.lsn <= other.lsn && logPosition.seq <= other.seq
 }
 
 /**
- * Whether the log can lead from one log position to another: they are the same, or the blocks between have room for the items and
- * bytes between.
+ * True if the log can lead from one log position to another: they are equal, or the blocks between them have room for
+ * the items and bytes between them.
  */
 export function leadsTo(logPosition: LogPosition, other: LogPosition, blockSize: number): boolean {
   if (logPosition.lsn === other.lsn) return isSameLogPosition(logPosition, other)

@@ -1,30 +1,31 @@
 /**
- * Keeps bytes that a supplier of items chooses from passing for a structure of a ring.
+ * Prevents bytes chosen by a supplier of items from passing for a structure of a ring.
  *
- * Structures begin at multiples of 512 bytes, whatever the block size, and a partition may begin at any sector. So the four
- * bytes at each such boundary inside a batch must not look like the start of one: of format 2, whose magics all begin with
- * `SBR`, or of format 1. Nor may they be one flipped bit away from it. The start of the batch is the only exception.
+ * Structures begin at multiples of 512 bytes, whatever the block size, and a partition may begin at any sector. So the
+ * four bytes at each such boundary inside a batch must not look like the magic of a structure: of format 2, whose
+ * magics all begin with `SBR`, or of format 1. Nor may they be one flipped bit away from it. Only the start of the
+ * batch is exempt.
  *
- * If a batch would have such bytes, all of its boundary words are XORed with one word that leaves none. Each boundary rules out at
- * most 58 words. A part of a batch has at most 131,073 boundaries, which rule out 7.6 million, so among the first
- * 7.6 million words one is always left, whatever the items are, and nothing has to be kept secret.
+ * If a batch would have such bytes, all of its boundary words are XORed with one word that leaves none. Each boundary
+ * rules out at most 58 words. A part of a batch has at most 131,073 boundaries, which rule out at most 7.6 million
+ * words, so one of the first 7.6 million is always left, whatever the items are, and no secret is needed.
  */
 
 /** Structures begin at multiples of this. */
 export const BOUNDARY_BYTES = 512
-/** What is masked at each of them. */
+/** Bytes masked at each boundary. */
 export const WORD_BYTES = 4
 /** A batch is masked in parts of this size, each with its own word. A remainder belongs to the last part. */
 export const MASK_PART_BYTES: number = 64 << 20
 
-/** `SBR`, with which every magic of format 2 begins. */
+/** `SBR`, the beginning of every magic of format 2. */
 const OWN = 0x524253
-/** `mira`, with which the magic of format 1 begins. */
+/** `mira`, the beginning of the magic of format 1. */
 const ORIGINAL = 0x6172696d
 const ONE_BIT_OFF = Array.from({ length: 32 }, (_, bit) => 1 << bit)
 const OWN_NEAR: readonly number[] = [0, ...ONE_BIT_OFF.slice(0, 24)].map((bit) => OWN ^ bit)
 const ORIGINAL_NEAR: readonly number[] = [0, ...ONE_BIT_OFF].map((bit) => ORIGINAL ^ bit)
-/** Whether a word with this second byte needs a closer look: few do, so most boundaries cost one load. */
+/** True if a word with this second byte needs a closer look. Few do, so most boundaries cost one load. */
 const SUSPECT = Uint8Array.from({ length: 256 }, (_, byte) =>
   isPowerOfTwo(byte ^ 0x42) || isPowerOfTwo(byte ^ 0x69) ? 1 : 0,
 )
@@ -44,24 +45,24 @@ function isNear(word: number): boolean {
   return isPowerOfTwo((word ^ OWN) & 0xffffff) || isPowerOfTwo(word ^ ORIGINAL)
 }
 
-/** The first boundary of a part, as an offset in the batch. The batch's own magic is at 0, and is not masked. */
+/** The first boundary of a part, as an offset in the batch. Offset 0 has the batch's own magic, and is not masked. */
 function firstBoundary(part: number): number {
   return part === 0 ? BOUNDARY_BYTES : part * MASK_PART_BYTES
 }
 
-/** How many words a batch is masked with: one, unless it is larger than a part. */
+/** The number of mask words: one, unless the batch is larger than a part. */
 export function maskWords(bodyBytes: number): number {
   return Math.max(1, Math.ceil(bodyBytes / MASK_PART_BYTES))
 }
 
-/** Where a part ends, as an offset in the batch. */
+/** The end of a part, as an offset in the batch. */
 function partEnd(part: number, parts: number, batchBytes: number): number {
   return part === parts - 1 ? batchBytes : (part + 1) * MASK_PART_BYTES
 }
 
 /**
- * The words to mask a batch with: 0 for a part that needs none.
- * @param isSuspect false if `hasSuspect` is of all of the batch
+ * Chooses the mask words of a batch, 0 for a part that needs none.
+ * @param isSuspect false if `hasSuspect` is false for the whole batch
  */
 export function chooseMasks(
   batch: Uint8Array,
@@ -77,7 +78,7 @@ export function chooseMasks(
   return masks
 }
 
-/** Whether a word at a boundary of a part of a batch is near a magic; it may end up to `WORD_BYTES` after the part. */
+/** True if a boundary word of a part is close to a magic. The word may end up to `WORD_BYTES` after the part. */
 export function hasSuspect(batch: Uint8Array, from: number, to: number): boolean {
   const first = Math.max(1, Math.ceil(from / BOUNDARY_BYTES)) * BOUNDARY_BYTES
   for (let at = first; at < to; at += BOUNDARY_BYTES) {
@@ -86,20 +87,20 @@ export function hasSuspect(batch: Uint8Array, from: number, to: number): boolean
   return false
 }
 
-/** The smallest word that leaves no boundary near a magic. */
+/** The smallest word that leaves no boundary word close to a magic. */
 function smallestMask(batch: Uint8Array, from: number, to: number): number {
   const boundaries = Math.ceil((to - from) / BOUNDARY_BYTES)
   const ruledOut = new Uint8Array(boundaries * (OWN_NEAR.length + ORIGINAL_NEAR.length) + 1)
   for (let at = from; at < to; at += BOUNDARY_BYTES) {
     const word = wordAt(batch, at)
-    // A mask has at most 24 bits, and `SBR` says nothing of the byte after it.
+    // A mask has at most 24 bits, and any byte may follow `SBR`.
     for (const near of OWN_NEAR) ruledOut[(word ^ near) & 0xffffff] = 1
     for (const near of ORIGINAL_NEAR) ruledOut[(word ^ near) >>> 0] = 1
   }
   return ruledOut.indexOf(0)
 }
 
-/** Whether anything is masked. */
+/** True if a part of the batch is masked. */
 export function isMasked(masks: readonly number[]): boolean {
   return masks.some((mask) => mask !== 0)
 }

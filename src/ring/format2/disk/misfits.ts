@@ -5,7 +5,7 @@ import { type BadBlock, formatUuid } from './block.ts'
 import type { Layout } from './layout.ts'
 import type { Superblock } from './superblock.ts'
 
-// Why a ring does not open on its device, or takes nothing more; loaded only then.
+// The reasons why a ring does not open on its device, or accepts no more items. Loaded only then.
 
 /** The device is smaller than the ring. */
 export function shrunk(
@@ -21,7 +21,7 @@ export function shrunk(
   )
 }
 
-/** The ring does not fit the device: its sectors, or where its data is. */
+/** The ring does not fit the device: its sector size or the location of its data. */
 export function misfit(
   ring: Superblock,
   layout: Layout,
@@ -39,7 +39,7 @@ export function misfit(
   )
 }
 
-/** The ring is fine, but with these sectors it cannot be written block by block. */
+/** The ring is intact, but cannot be written block by block with sectors this large. */
 export function tooLargeSectors(
   { uuid, blockSize }: Pick<Superblock, 'uuid' | 'blockSize'>,
   sectorSize: number,
@@ -54,7 +54,7 @@ export function tooLargeSectors(
   )
 }
 
-/** A count has come to where readers refuse it: half of what a number holds exactly. */
+/** A count has reached the limit that readers accept: half of what a number holds exactly. */
 export function exhausted(device: string, { field, expected, found }: BadBlock): RingError {
   return new RingError(
     'RING_EXHAUSTED',
@@ -64,7 +64,7 @@ export function exhausted(device: string, { field, expected, found }: BadBlock):
   )
 }
 
-/** There is no room for the marker that commits what was pushed. */
+/** There is no room for the marker that would commit the pushed items. */
 export function noRoom(device: string, position: Position): RingError {
   return new RingError(
     'RING_NO_ROOM',
@@ -74,7 +74,7 @@ export function noRoom(device: string, position: Position): RingError {
   )
 }
 
-/** What was read twice, with a flush in between, was never the same. */
+/** Repeated readings, each with a flush in between, never agreed. */
 export function unsettled(device: string): RingError {
   return new RingError(
     'RING_ROLE_CONFLICT',

@@ -7,9 +7,9 @@ import { GUARD_BYTES, isGuarded } from './guard.ts'
 import type { UnknownFeatures } from './superblock.ts'
 import type { SoundCopy } from './superblock-copy.ts'
 
-// Why a device is not one ring of this version, in words. Loaded when a device is refused.
+// The reasons why a device is not one ring of this version. Loaded when a device is refused.
 
-/** No superblock counts. */
+/** There is no credible superblock. */
 export async function noSuperblock(device: BlockDevice, info: BlockInfo): Promise<RingError> {
   if (!isGuarded((await readRange(device, 0, GUARD_BYTES, info)).bytes)) {
     return await notInitialised(device)
@@ -42,7 +42,7 @@ export function ambiguous(device: string, copies: readonly SoundCopy[]): RingErr
   )
 }
 
-/** The only ring has features that are unknown. */
+/** The only ring has features that this version does not know. */
 export function unsupported(features: UnknownFeatures, device: string): RingError {
   const found = featuresOf(features)
   return new RingError(
@@ -52,7 +52,7 @@ export function unsupported(features: UnknownFeatures, device: string): RingErro
   )
 }
 
-/** A superblock counts, and neither a guard nor a ring of format 1 tells whose it is. */
+/** A superblock is credible, but neither a guard nor a ring of format 1 shows what it belongs to. */
 export function unguarded(device: string, { offset, superblock }: SoundCopy): RingError {
   return new RingError(
     'RING_CORRUPT',

@@ -1,15 +1,15 @@
 import { headerText } from './block.ts'
 
-/** What slots looked like when they were read. Who writes one changes its header, which has a generation and a checksum. */
+/** The headers of slots as they were last read. Every write of a slot changes its generation and checksum. */
 export class SeenSlots {
   #headers = ''
 
-  /** @param bytes all four slots, as they lie next to each other */
+  /** @param bytes all four slots, as they are adjacent on the device */
   set(bytes: Uint8Array): void {
     this.#headers = headersOf(bytes)
   }
 
-  /** Whether they look the same. */
+  /** True if the headers are unchanged. */
   isSame(bytes: Uint8Array): boolean {
     return headersOf(bytes) === this.#headers
   }

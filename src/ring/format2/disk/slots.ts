@@ -70,7 +70,7 @@ export function consumerSlotFields(): readonly FieldSpec[] {
   return blockFields(CURSOR, CONSUMER)
 }
 
-/** The fields of a producer slot, with as many epochs as it states, for a dump. */
+/** The fields of a producer slot, with the number of epochs that it claims, for a dump. */
 export function producerSlotFields(block: Uint8Array): readonly FieldSpec[] {
   const room = Math.floor((block.length - EPOCHS_AT) / EPOCH_BYTES)
   const count = room > 0 ? EPOCH_LIST.get(viewOf(block)).count : 0
@@ -84,49 +84,49 @@ function epochAt(index: number): number {
   return EPOCHS_AT + index * EPOCH_BYTES
 }
 
-/** Slots are compared without their ring's layout: only what is impossible in any ring is refused. */
+/** Slots are compared without the layout of their ring, so only what is impossible in every ring is refused. */
 const LARGEST_BLOCK = Math.max(...BLOCK_SIZES)
 
 const IMPOSSIBLE_COUNT = bad('counts', `numbers below ${MAX_COUNT} that fit each other`, 'others')
 
-/** What a producer slot says. The slot with the higher generation counts. */
+/** The content of a producer slot. Of the two, the one with the higher generation counts. */
 export interface ProducerSlot {
   readonly generation: number
-  /** A log position up to which everything is committed: a checkpoint, from which recovery finds the rest. */
+  /** A checkpoint: everything before it is committed, and recovery finds the rest from here. */
   readonly committed: LogPosition
-  /** Batches begin before this LSN if more is uncommitted than recovery would search; else 0. */
+  /** If more is uncommitted than recovery would search, all batches begin before this LSN; else 0. */
   readonly reach: number
   readonly epochs: readonly Epoch[]
-  /** In a ring that overwrites: items before this are given up. */
+  /** In a ring that overwrites, items before this log position are given up. */
   readonly truncatedTo: LogPosition
   readonly suspendAck: boolean
-  /** When it was written, in milliseconds since 1970, by the writer's clock. */
+  /** Write time, in milliseconds since 1970, by the writer's clock. */
   readonly time: number
-  /** Batches that committed something, so far. */
+  /** Count of batches that committed something. */
   readonly commits: number
-  /** How often there was no room, so far. */
+  /** Count of pushes refused because the ring was full. */
   readonly fullPushes: number
   readonly text: string
 }
 
-/** What a consumer slot says. */
+/** The content of a consumer slot. */
 export interface ConsumerSlot {
   readonly generation: number
-  /** Where the next item is: everything before it is acknowledged. */
+  /** The next item; everything before it is acknowledged. */
   readonly cursor: Cursor
   /** The newest epoch that the cursor takes into account. */
   readonly seen: number
   readonly suspend: boolean
-  /** Items that were damaged and skipped, in all. */
+  /** Count of items that were damaged and skipped. */
   readonly damagedItems: number
-  /** Items that were overwritten before they were popped, in all. */
+  /** Count of items that were overwritten before they were popped. */
   readonly missedItems: number
-  /** When it was written, in milliseconds since 1970, by the writer's clock. */
+  /** Write time, in milliseconds since 1970, by the writer's clock. */
   readonly time: number
   readonly text: string
 }
 
-/** A slot as read: what it says, or why it is invalid. */
+/** A slot as read: its content, or the reason why it is invalid. */
 export type Read<Slot> = Slot | BadBlock
 
 /** Both slots of both roles. */
@@ -135,10 +135,10 @@ export interface Slots {
   readonly consumer: readonly [Read<ConsumerSlot>, Read<ConsumerSlot>]
 }
 
-/** Which of a role's two slots. */
+/** Selects one of a role's two slots. */
 export type Which = 0 | 1
 
-/** How many epochs a producer slot has room for. */
+/** The number of epochs that fit into a producer slot. */
 export function maxEpochs(blockSize: number): number {
   return Math.min(MAX_EPOCHS, Math.floor((blockSize - EPOCHS_AT) / EPOCH_BYTES))
 }
@@ -178,7 +178,7 @@ export function parseProducerSlot(
   return producerSlotMisfit(slot, layout) ?? slot
 }
 
-/** What no producer may say, and none writes: readers and writers apply the same rule. */
+/** Refuses values that no producer writes. Readers and writers apply the same rule. */
 export function producerSlotMisfit(slot: ProducerSlot, layout: Layout): BadBlock | undefined {
   const { generation, committed, reach, epochs, truncatedTo, commits, fullPushes } = slot
   const numbers = [generation, reach, commits, fullPushes, ...epochs.map(({ epoch }) => epoch)]
@@ -238,7 +238,8 @@ export function consumerSlotMisfit(slot: ConsumerSlot, layout: Layout): BadBlock
 }
 
 /**
- * Why two valid slots cannot have been written by one producer, whatever the storage lost: log positions and epochs only grow.
+ * The reason why two valid slots cannot both come from one producer, whatever the storage lost: log positions and
+ * epochs only grow.
  */
 export function producerSlotsMisfit(
   older: ProducerSlot,

@@ -1,19 +1,19 @@
 import type { FieldKind, FieldSpec } from '../../report/dump.ts'
 import { getU64, putTime, putU64 } from './bytes.ts'
 
-// Where a field of a block lies is written once, in a table by which it is encoded, parsed and dumped:
+// Each field of a block has its offset in one table, which is used to encode, parse and dump it:
 //
 //   const CURSOR = struct({
 //     logPosition: field('cursor', 72, logPosition),
 //     index: field('index in the batch', 104, u32),
 //   })
 
-/** How a value is laid out in bytes. */
+/** The representation of a value in bytes. */
 export interface Kind<T> {
   readonly bytes: number
   put(view: DataView, at: number, value: T): void
   get(view: DataView, at: number): T
-  /** How a dump shows it. */
+  /** The fields that a dump shows for it. */
   shown(name: string, at: number): readonly FieldSpec[]
 }
 
@@ -28,7 +28,7 @@ export function field<T>(name: string, at: number, kind: Kind<T>): Field<T> {
   return { name, at, kind }
 }
 
-/** The fields of a table, by their names in code. */
+/** The fields of a table, by name. */
 export type Fields = Readonly<Record<string, Field<unknown>>>
 
 /** The values of a table's fields. */
@@ -36,7 +36,7 @@ type Values<F extends Fields> = {
   readonly [Key in keyof F]: F[Key] extends Field<infer T> ? T : never
 }
 
-/** Fields that are written and read together. `from` is where a structure begins that shares its block. */
+/** Fields that are written and read together. `from` is the offset of a structure that shares its block. */
 export interface Struct<F extends Fields> {
   readonly fields: F
   put(view: DataView, values: Values<F>, from?: number): void
@@ -65,12 +65,12 @@ export function struct<F extends Fields>(fields: F): Struct<F> {
   }
 }
 
-/** The fields of a block's tables as a dump shows them, in the order of their bytes. */
+/** The fields of a block's tables, for a dump, in the order of their bytes. */
 export function shownFields(...structs: readonly Struct<Fields>[]): readonly FieldSpec[] {
   return structs.flatMap((each) => shownIn(each, '', 0)).sort(([, one], [, other]) => one - other)
 }
 
-/** The fields of a structure that shares its block, each with the structure's name before its own. */
+/** The fields of a structure that shares its block, with the structure's name before each. */
 export function shownIn(
   { fields }: Struct<Fields>,
   structure: string,
@@ -81,7 +81,7 @@ export function shownIn(
   )
 }
 
-/** A structure as a field of another one. */
+/** Uses a structure as a field of another one. */
 export function nested<F extends Fields>(inner: Struct<F>, bytes: number): Kind<Values<F>> {
   return {
     bytes,
@@ -131,7 +131,7 @@ export const flag: Kind<boolean> = simple(
   (view, at) => view.getUint8(at) === 1,
 )
 
-/** Bytes as they are. What is read is a copy; what is written may be shorter, and the rest keeps its content. */
+/** Raw bytes. Reading copies them; writing fewer leaves the rest unchanged. */
 export function raw(length: number, shown: FieldKind): Kind<Uint8Array> {
   return simple(
     length,
@@ -141,16 +141,16 @@ export function raw(length: number, shown: FieldKind): Kind<Uint8Array> {
   )
 }
 
-/** The same kind, shown in another way. */
+/** The same kind with another representation in dumps. */
 export function shownAs<T>(shown: FieldKind, { bytes, put, get }: Kind<T>): Kind<T> {
   return simple(bytes, put, get, shown)
 }
 
 const encoder = new TextEncoder()
-// A name may begin with any character, also with a byte order mark.
+// A name may begin with any character, a byte order mark included.
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
-/** UTF-8, cut after a whole character if it is too long, with its length in another field. */
+/** UTF-8, truncated after a whole character, with its length in another field. */
 export function utf8(bytes: number, lengthAt: number): Kind<string> {
   return {
     bytes,

@@ -1,7 +1,7 @@
 import { type BadBlock, isBad } from './block.ts'
 import type { Superblock, UnknownFeatures } from './superblock.ts'
 
-/** An offset where a superblock may be, and what was found there. */
+/** An offset where a superblock can be, and the block found there. */
 export interface SuperblockCopy {
   readonly offset: number
   readonly superblock: Superblock | UnknownFeatures | BadBlock
@@ -12,19 +12,19 @@ export interface SoundCopy extends SuperblockCopy {
   readonly superblock: Superblock | UnknownFeatures
 }
 
-/** Whether a superblock's checksum holds. */
+/** True if a superblock's checksum holds. */
 export function isSound(copy: SuperblockCopy): copy is SoundCopy {
   return !isBad(copy.superblock)
 }
 
-/** Whether it is of a ring with features that are unknown. */
+/** True if the ring has features that this version does not know. */
 export function isUnknown(superblock: SoundCopy['superblock']): superblock is UnknownFeatures {
   return 'incompatible' in superblock
 }
 
 const SAID = ['blockSize', 'deviceBytes', 'dataOffset', 'dataBlocks', 'overwrites', 'name'] as const
 
-/** Whether two copies say the same. */
+/** True if two copies are equal. */
 export function isSameRing(one: SoundCopy['superblock'], other: SoundCopy['superblock']): boolean {
   if (isUnknown(one) || isUnknown(other)) {
     return (

@@ -16,7 +16,7 @@ import { field, struct, u32, u64, utf8 } from './struct.ts'
 export const MAX_NAME_BYTES = 256
 
 const FIELDS = struct({
-  // None are defined, and unknown ones do not matter.
+  // None are defined, and unknown ones can be ignored.
   compatible: field('compatible features', 64, u32),
   readOnlyCompatible: field('read-only compatible features', 68, u32),
   incompatible: field('incompatible features', 72, u32),
@@ -34,10 +34,10 @@ export function superblockFields(): readonly FieldSpec[] {
 }
 
 const CRC32C = 1
-/** An incompatible feature: the producer overwrites the oldest items when there is no room. */
+/** An incompatible feature: the producer overwrites the oldest items when the ring is full. */
 const OVERWRITES = 1
 
-/** What never changes in a ring. */
+/** The properties of a ring that never change. */
 export interface Superblock {
   /** 16 bytes. */
   readonly uuid: Uint8Array
@@ -46,9 +46,9 @@ export interface Superblock {
   readonly deviceBytes: number
   readonly dataOffset: number
   readonly dataBlocks: number
-  /** Whether the oldest items are overwritten when there is no room. */
+  /** True if the oldest items are overwritten when there is no room. */
   readonly overwrites: boolean
-  /** For people; at most 256 bytes of UTF-8. */
+  /** A label, at most 256 bytes of UTF-8. */
   readonly name: string
 }
 
@@ -61,7 +61,7 @@ export function encodeSuperblock(block: Uint8Array, offset: number, ring: Superb
   sealBlock(block, { type: SUPERBLOCK, offset, uuid: ring.uuid, generation: 1 })
 }
 
-/** A ring that only newer code can use: its features that are unknown here. */
+/** A ring that only newer code can use, by its unknown features. */
 export interface UnknownFeatures {
   readonly incompatible: number
   readonly readOnlyCompatible: number
@@ -69,7 +69,7 @@ export interface UnknownFeatures {
 
 /**
  * Parses the copy of the superblock that was found at `offset`.
- * @returns the superblock; or its features that are unknown here; or why it is invalid
+ * @returns the superblock; or its unknown features; or why it is invalid
  */
 export function parseSuperblock(
   block: Uint8Array,

@@ -6,7 +6,7 @@ import { itemsBefore } from './cursor.ts'
 import { currentEpoch, type Epochs, epochAt } from './epochs.ts'
 import type { ConsumerSlot, ProducerSlot, Read, Slots } from './slots.ts'
 
-/** Publishes what was read of all slots: of each role, the newest one that can be believed. */
+/** Publishes the slots just read: the newest valid one of each role. */
 export function traceSlots(slots: Slots, names: Names, device: string): void {
   const producer = newestOf(slots.producer)
   const consumer = newestOf(slots.consumer)
@@ -15,7 +15,7 @@ export function traceSlots(slots: Slots, names: Names, device: string): void {
   if (consumer !== undefined) traceConsumer('get', consumer, producer.epochs, names, device)
 }
 
-/** Publishes what a producer's slot says, or is about to. */
+/** Publishes the content of a producer slot, read or about to be written. */
 export function traceProducer(
   operation: TraceEvent['operation'],
   { committed, epochs, suspendAck }: Pick<ProducerSlot, 'committed' | 'epochs' | 'suspendAck'>,
@@ -30,8 +30,8 @@ export function traceProducer(
 }
 
 /**
- * As `traceProducer`, of a consumer's slot.
- * @param epochs as the producer's slot has them: they say of which one the cursor is
+ * As `traceProducer`, for a consumer slot.
+ * @param epochs as in the producer's slot: they determine the cursor's epoch
  */
 export function traceConsumer(
   operation: TraceEvent['operation'],

@@ -1,11 +1,11 @@
 import { RingError } from '../../../errors.ts'
 import type { LeaseRecord, LeaseState } from '../../lease-types.ts'
 
-/** Which lease an error is about. */
+/** The lease that an error is about. */
 interface LeaseOf {
   readonly device: { readonly name: string }
   readonly role: string
-  /** Where the record is on the device, in bytes from its start. */
+  /** Offset of the record on the device, in bytes. */
   readonly offset: number
 }
 

@@ -1,31 +1,31 @@
 import { type Channel, channel } from '../../../util/diagnostics.ts'
 import type { Role } from '../../roles.ts'
 
-/** What is published on the diagnostics channel `shared-block-ring:lease`, by the host that has the lease. */
+/** Published on the diagnostics channel `shared-block-ring:lease` by the host that holds the lease. */
 export type LeaseEvent = {
   /** The device's `name`. */
   readonly device: string
   /** The role that is leased. */
   readonly role: Role
-  /** The host, as it calls itself. */
+  /** The name of the host, from its options. */
   readonly owner: string
-  /** How long it may be silent, in milliseconds. */
+  /** The longest silence that the lease allows, in milliseconds. */
   readonly timeoutMs: number
 } & (
   | { readonly event: 'taken' }
   | {
       readonly event: 'renewed'
-      /** How long that took, in milliseconds: the record is read and written. */
+      /** How long it took to read and write the record, in milliseconds. */
       readonly durationMs: number
     }
   | {
-      /** The role is lost: what was under way does not count. */
+      /** The role is lost, and requests in progress do not count. */
       readonly event: 'lost'
-      /** Why. */
+      /** The reason. */
       readonly error: unknown
     }
   | { readonly event: 'released' }
 )
 
-/** Where {@link LeaseEvent}s are published. */
+/** The channel of {@link LeaseEvent}s. */
 export const leaseEvents: Channel = channel('shared-block-ring:lease')

@@ -5,13 +5,14 @@ import { readLeaseBlock } from './block.ts'
 import type { LeasePlace } from './store.ts'
 
 const ROLES = ['producer', 'consumer'] as const
-/** The distances that metadata blocks can have. */
+/** The possible distances between metadata blocks. */
 const UNITS = BLOCK_SIZES.filter((size) => size >= UNIT_BYTES)
 const HEAD_BYTES = 512
 
 /**
- * The leases of a ring that cannot be identified: blocks that say that they are leases, where rings of any block size have theirs. A
- * holder may still be running, whatever happened to the ring. Items are masked, so none is taken for a lease; items of format 1 are not.
+ * Finds the leases of a ring that cannot be identified: blocks that claim to be leases, at the offsets for any block
+ * size. A holder may still be running, whatever happened to the ring. Masked items cannot pass for a lease; items of
+ * format 1 can.
  */
 export async function findLeases(device: BlockDevice): Promise<readonly LeasePlace[]> {
   const info = await device.getInfo()
@@ -26,7 +27,7 @@ export async function findLeases(device: BlockDevice): Promise<readonly LeasePla
       const said = await read()
       if (said === undefined) continue
       const { size, uuid } = said
-      // Its size may be what is damaged.
+      // The block's size may be the damaged field.
       const fits = BLOCK_SIZES.some((each) => each === size && Math.max(each, UNIT_BYTES) === unit)
       const identify = async (): Promise<Uint8Array> => (await read())?.uuid ?? new Uint8Array(16)
       found.push({ device, role, offset, blockSize: fits ? size : unit, uuid, identify })

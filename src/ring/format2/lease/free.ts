@@ -4,8 +4,8 @@ import { newNonce, TIMEOUT_MS } from '../disk/lease-block.ts'
 import type { LeaseStore } from './store.ts'
 
 /**
- * Frees a lease, also one of another host.
- * @returns what it was before; if it was free, nothing is written
+ * Frees a lease, even one of another host.
+ * @returns its previous state; if it was free, nothing is written
  */
 export async function freeLease(store: LeaseStore, clock: Clock): Promise<LeaseState> {
   const before = await store.read()
@@ -16,7 +16,7 @@ export async function freeLease(store: LeaseStore, clock: Clock): Promise<LeaseS
   return before
 }
 
-/** Replaces a record that is unreadable or damaged: its owner is lost. */
+/** Replaces a record that is unreadable or damaged, and whose owner is unknown. */
 const UNKNOWN = {
   owner: 'unknown',
   confirmed: true,

@@ -8,25 +8,25 @@ import { type LeaseEvent, leaseEvents } from './events.ts'
 import type { LeaseStore } from './store.ts'
 import { elapsed, HELD_PART, leapOf, type Moment, moment, RENEWED_PART } from './time.ts'
 
-/** An event without the names. */
+/** An event without the fields that all events share. */
 type UnnamedLeaseEvent = EventDetails<LeaseEvent, 'device' | 'role' | 'owner' | 'timeoutMs'>
 
 /**
- * A lease that this host holds, and renews in the background once it is confirmed. If it could not be renewed for most of its
- * timeout, by the stricter of two clocks, it ends by itself: before another host may take it.
+ * A lease that this host holds, and renews in the background once it is confirmed. If renewal fails for most of the
+ * timeout, by the stricter of two clocks, the lease ends by itself, before another host may take it.
  */
 export class Lease {
   readonly #store: LeaseStore
   readonly #clock: Clock
   #record: LeaseRecord
-  /** A moment before the write that the lease rests on was issued. */
+  /** A moment before the last successful write of the record was sent. */
   #since: Moment
   readonly #over = new AbortController()
   readonly #stop = new AbortController()
   #renewing: Promise<void> = Promise.resolve()
   #doubtful = false
 
-  /** @param since a moment before the write of the record was issued */
+  /** @param since a moment before the write of the record was sent */
   constructor(store: LeaseStore, clock: Clock, record: LeaseRecord, since: Moment) {
     this.#store = store
     this.#clock = clock
@@ -36,7 +36,7 @@ export class Lease {
   }
 
   /**
-   * Confirms in the record that the role is held, and begins to renew it.
+   * Confirms in the record that the role is held, and starts to renew it.
    * @throws {RingError} `RING_LEASE_LOST`
    */
   async confirm(): Promise<void> {
@@ -60,7 +60,7 @@ export class Lease {
   }
 
   /**
-   * Sends a request that only the holder may send, and waits for it as long as the lease lasts.
+   * Sends a request that only the holder may send, and waits for it while the lease lasts.
    * @throws {RingError} `RING_LEASE_LOST`: whatever the request did, it does not count
    */
   async hold<T>(request: () => Promise<T>): Promise<T> {
@@ -70,7 +70,7 @@ export class Lease {
     return result
   }
 
-  /** A write has failed, and may still arrive: so the role is not released early. */
+  /** A write has failed and may still arrive, so the role must not be released early. */
   doubt(): void {
     this.#doubtful = true
   }
@@ -78,12 +78,12 @@ export class Lease {
   /** Releases the role, if this host still holds it. Never fails. */
   async release(): Promise<void> {
     this.#stop.abort()
-    // A renewal that is under way would overwrite what is written here.
+    // A renewal in progress would overwrite this write.
     await this.#renewing
     try {
       if (!this.#doubtful) await this.hold(() => this.#rewrite('free'))
     } catch {
-      // Then it expires.
+      // The lease expires instead.
     }
     if (!this.#over.signal.aborted) this.#publish({ event: 'released' })
     this.#over.abort(released(this.#store))
@@ -127,12 +127,12 @@ export class Lease {
     const counter = this.#record.counter + 1
     const time = this.#clock.time()
     const record = { ...this.#record, status, confirmed: true, counter, time }
-    // The read may have come late, and the write may leave late.
+    // The read may have come late, and the write may be sent late.
     await this.#store.write(record, () => this.check())
     this.#record = record
   }
 
-  /** Ends the lease when it is time, so that a hanging request is not waited for. */
+  /** Ends the lease when it expires, so that a hanging request is not waited for. */
   async #expire(): Promise<void> {
     const { signal } = this.#over
     try {
@@ -141,7 +141,7 @@ export class Lease {
         if (this.#leftMs <= 0) this.#loseLate()
       }
     } catch {
-      // It has ended already.
+      // The lease has already ended.
     }
   }
 

@@ -3,8 +3,8 @@ import { PermittedBlockDevice } from '../../../block/wrap/permitted.ts'
 import type { Lease } from './lease.ts'
 
 /**
- * A device that a host may use while its lease lasts: nothing is sent afterwards, however a request is split, queued or
- * repeated, and nothing that completes afterwards counts.
+ * A device that a host may use while its lease lasts. Afterwards nothing is sent, however a request is split, queued or
+ * repeated, and nothing that completes counts.
  */
 export class LeasedBlockDevice extends PermittedBlockDevice {
   readonly #lease: Lease

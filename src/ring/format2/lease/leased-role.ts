@@ -16,7 +16,7 @@ export interface TakenRole {
 
 /**
  * Checks that no host has leased a role that is attached without a lease.
- * @param block where the lease is, as it was read
+ * @param block the block of the lease, already read
  * @throws {RingError} `RING_LEASED`, `RING_CORRUPT`
  */
 export async function checkUnleased(
@@ -30,7 +30,7 @@ export async function checkUnleased(
 
 /**
  * Checks that no host holds a lease.
- * @param block where the lease is, if it was read
+ * @param block the block of the lease, if it was read already
  * @throws {RingError} `RING_LEASED`, `RING_CORRUPT`
  */
 export async function checkFree(store: LeaseStore, block?: Uint8Array): Promise<void> {
@@ -45,7 +45,7 @@ export async function checkFree(store: LeaseStore, block?: Uint8Array): Promise<
 }
 
 /**
- * Leases a role that was claimed, until it is released.
+ * Leases a claimed role until it is released.
  * @throws as `takeLease`
  */
 export async function leaseRole(
@@ -57,7 +57,7 @@ export async function leaseRole(
   const lease = await takeLease(store, claimed.clock, options)
   const device = new LeasedBlockDevice(claimed.device, lease)
   const release = async (): Promise<void> => {
-    // The lease goes first: the next claimant finds it free.
+    // The lease is released first, so that the next claimant finds it free.
     await lease.release()
     await claimed.release()
   }

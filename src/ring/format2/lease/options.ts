@@ -13,7 +13,7 @@ const LEASE_KINDS: OptionKinds<LeaseOptions> = {
 }
 
 /**
- * Checks how a role is to be leased.
+ * Validates the options of a lease.
  * @throws {TypeError | RangeError} an option is out of range
  */
 export function checkLeaseOptions(options: LeaseOptions): void {

@@ -10,25 +10,25 @@ import { tooLargeSectors } from '../disk/misfits.ts'
 import { readLeaseBlock } from './block.ts'
 import { leaseLost } from './errors.ts'
 
-/** A record may be half written when it is read: it is damaged only if it does not change. */
+/** A record may be half written when it is read. It is damaged only if it does not change. */
 const READS = 5
 const PAUSE_MS = 5
 
-/** Where the lease of a role is, and what it belongs to. */
+/** A lease's offset, and the ring or pool that it belongs to. */
 export interface LeasePlace {
   readonly device: BlockDevice
   readonly role: string
-  /** In bytes from the device's start. */
+  /** Its offset on the device, in bytes. */
   readonly offset: number
   /** Bytes of the record's block. */
   readonly blockSize: number
-  /** The identity of what has the role, 16 bytes. */
+  /** The identity of the ring or pool, 16 bytes. */
   readonly uuid: Uint8Array
   /** Reads that identity from the device again. */
   identify(): Promise<Uint8Array>
 }
 
-/** The lease of a role of a ring. */
+/** The place of a ring's lease for a role. */
 export function leaseOfRing(disk: Disk, role: Role): LeasePlace {
   const { device, layout, ring, names } = disk
   return {
@@ -41,11 +41,11 @@ export function leaseOfRing(disk: Disk, role: Role): LeasePlace {
   }
 }
 
-/** Reads and writes the lease of a role, also one of another host. */
+/** Reads and writes a role's lease, even one of another host. */
 export class LeaseStore {
   readonly device: BlockDevice
   readonly role: string
-  /** Where the record is on the device, in bytes from its start. */
+  /** Offset of the record on the device, in bytes. */
   readonly offset: number
   readonly #place: LeasePlace
   readonly #clock: Clock
@@ -66,8 +66,8 @@ export class LeaseStore {
   }
 
   /**
-   * Checks that the device still holds what this lease belongs to: after a wait it may be something else, with other content where
-   * the record was.
+   * Checks that the device still holds the ring or pool of this lease. After a wait it may hold other content where the
+   * record was.
    * @throws {RingError} `RING_LEASE_LOST`; as `Disk.open`
    */
   async checkPlace(): Promise<void> {
@@ -75,7 +75,7 @@ export class LeaseStore {
   }
 
   /**
-   * The same, of an identity that was read.
+   * As `checkPlace`, with an identity that was read already.
    * @throws {RingError} `RING_LEASE_LOST`
    */
   checkUuid(uuid: Uint8Array): void {
@@ -84,7 +84,7 @@ export class LeaseStore {
     throw leaseLost(this, `the device held the ring ${expected}, and holds the ring ${found} now`)
   }
 
-  /** @param first the record's block, if it has been read */
+  /** @param first the record's block, if it was read already */
   async read(first?: Uint8Array): Promise<LeaseState> {
     let read = first
     for (let reads = 1; ; reads++) {
@@ -97,7 +97,8 @@ export class LeaseStore {
   }
 
   /**
-   * Writes the record; it is on stable storage when this resolves. The permit is asked when the write is sent, which may be late.
+   * Writes the record. It is on stable storage when this resolves. The permit is checked when the write is sent, which
+   * may be late.
    * @throws {RingError} `RING_SECTOR_SIZE`
    */
   async write(record: LeaseRecord, permit?: Permit): Promise<void> {

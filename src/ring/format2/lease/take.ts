@@ -15,15 +15,15 @@ import {
   WATCHED_PART,
 } from './time.ts'
 
-/** How a lease is taken. */
+/** The options for taking a lease. */
 export interface LeaseRequest extends LeaseOptions {
-  /** Ends the wait for a holder. */
+  /** Ends the wait for another holder. */
   readonly signal?: AbortSignal | undefined
 }
 
 /**
- * Takes a role's lease. That takes 2.5 s if it is free; if another host holds it, as long as it takes to see whether that host
- * is still running, and to fence it.
+ * Takes a role's lease. This takes 2.5 s if the lease is free. If another host holds it, it takes until that host is
+ * known to run or is fenced.
  * @throws {RingError} `RING_LEASED`, `RING_CORRUPT`, `RING_LEASE_LOST` if the storage is too slow
  * @throws the signal's reason
  */
@@ -39,7 +39,8 @@ export async function takeLease(
   if (waits) await outlast(store, clock, seen, options, own)
   signal?.throwIfAborted()
 
-  // Another host may be taking it too. A host that is late gives up; the others have written before any of them relies on the record.
+  // Another host may be taking the lease too. A host that is late gives up; the others have all written before any of
+  // them relies on the record.
   const begun = moment(clock)
   if (waits) await store.checkPlace()
   const last = sound(store, await store.read())
@@ -65,7 +66,7 @@ export async function takeLease(
   }
   await store.write(record, checkTime)
   checkTime()
-  // Not to be aborted: the record would stay, and no host would renew it.
+  // Not abortable: the record would remain, with no host to renew it.
   await clock.sleep(SETTLE_MS)
   const back = sound(store, await store.read())
   if (back.status === 'held' && !isSame(back, record)) {
@@ -84,8 +85,8 @@ export async function takeLease(
 }
 
 /**
- * Waits until the holder has certainly given up, and fences it. An earlier run of our own that did not confirm its record is waited
- * out too: it may have come too late, and overwritten the record of a running holder.
+ * Waits until the holder must have given up, and fences it. An unconfirmed record of an earlier run of our own is
+ * waited out too: its write may have come late, and have overwritten the record of a running holder.
  */
 async function outlast(
   store: LeaseStore,
@@ -112,8 +113,8 @@ async function outlast(
 }
 
 /**
- * Watches a record until its holder must have given up, by our own clock: from after the first read until before the last
- * one.
+ * Watches a record until its holder must have given up by our own clock, from after the first read until before the
+ * last.
  * @returns whether it was freed meanwhile
  * @throws {RingError} `RING_LEASED`: its holder is running
  */
@@ -136,7 +137,7 @@ async function isFreedMeanwhile(
   }
 }
 
-/** Whether two records are the same write of the same holder. */
+/** True if two records are the same write of the same holder. */
 function isSame(one: LeaseRecord, other: LeaseState): boolean {
   const { status, nonce, counter } = one
   return status === other.status && nonce === other.nonce && counter === other.counter

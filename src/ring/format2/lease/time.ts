@@ -1,24 +1,21 @@
 import type { Clock } from '../../../clock.ts'
 
-// The times of a lease: the same for all hosts, as they are part of the format. They tolerate clocks whose speeds differ by a
-// fifth: the slower one counts 4 while the faster one counts 5. docs/hosts.md has the argument.
+// The times of a lease. They are part of the format, and so the same for all hosts. They tolerate clocks whose speeds
+// differ by a fifth: the slower one counts 4 while the faster one counts 5. docs/hosts.md has the argument.
 
-/** How long taking a role may take, from reading its record to having written one. */
+/** Time limit for taking a role, from reading its record to having written one. */
 export const TAKE_MS = 2000
-/**
- * How long a host then waits before it reads the record back: any racer has written by then, or has given up. No less than
- * 5/4 of TAKE_MS.
- */
+/** The wait before the record is read back. By its end every rival has written or given up. At least 5/4 of TAKE_MS. */
 export const SETTLE_MS = 2500
-/** The part of its timeout during which a lease counts for its holder. */
+/** The part of the timeout for which a holder relies on its lease. */
 export const HELD_PART = 0.9
-/** How many timeouts a record must not change before its holder counts as gone: no less than 5/4 of HELD_PART. */
+/** A holder counts as gone if its record does not change for this many timeouts. At least 5/4 of HELD_PART. */
 export const WATCHED_PART = 1.25
-/** The part of its timeout after which a lease is renewed. */
+/** A lease is renewed after this part of its timeout. */
 export const RENEWED_PART = 0.33
-/** The part of its timeout after which a watched record is read again. */
+/** A watched record is read again after this part of its timeout. */
 export const LOOKED_PART = 0.1
-/** And after this time in any case, so that a lease with a timeout of an hour is soon seen to be broken or renewed. */
+/** Or after this time, so that a lease with a timeout of an hour is soon seen to be broken or renewed. */
 export const LOOKED_MS = 5000
 
 /** A moment, by both clocks of a host. */
@@ -27,20 +24,19 @@ export interface Moment {
   readonly time: number
 }
 
-/** This moment. */
+/** The current moment. */
 export function moment(clock: Clock): Moment {
   return { now: clock.now(), time: clock.time() }
 }
 
 /**
- * Milliseconds since a moment, by the clock that counts more: on a machine that sleeps one of them stops, and
- * the other may be set back.
+ * Milliseconds since a moment, by the clock that counted more: sleep stops one of them, and the other may be set back.
  */
 export function elapsed(since: Moment, clock: Clock): number {
   return Math.max(clock.now() - since.now, clock.time() - since.time)
 }
 
-/** Why this much time has passed, if only the wall clock says so. */
+/** The reason why this much time has passed, if only the wall clock counted it. */
 export function leapOf(since: Moment, clock: Clock, ms: number): string | undefined {
   const passed = clock.now() - since.now
   const leap = clock.time() - since.time - passed

@@ -2,41 +2,44 @@ import type { LogPosition } from '../disk/log-position.ts'
 import type { BatchProblem } from './diagnose.ts'
 import type { ReadBatch } from './log-reader.ts'
 
-/** Bytes of batches that stay in memory, so that their items can be popped again. */
+/** Bytes of batches kept in memory, so that their items can be popped again. */
 const KEPT_BYTES = 8 << 20
-/** Segments kept separately; beyond this, neighbours are merged. */
+/** The most segments. Beyond it, neighbours are merged. */
 const MAX_SEGMENTS = 4096
 
 interface Range {
-  /** Where it begins. */
+  /** Its beginning. */
   readonly start: LogPosition
-  /** Where the next one begins. */
+  /** The beginning of the next one. */
   readonly end: LogPosition
-  /** Items from this one on were uncommitted, and dropped. */
+  /** Items from this one on were uncommitted, and are dropped. */
   readonly limit: number
 }
 
 /** A batch that was read. */
 export type BatchSegment = Range & { readonly kind: 'batch'; readonly batch: ReadBatch }
 
-/** A piece of the log that was read: a batch in memory; a span of batches of which only the log position is kept; or a gap. */
+/**
+ * A piece of the log that was read: a batch in memory; a span of batches of which only the log position is kept; or a
+ * gap.
+ */
 export type Segment =
   | BatchSegment
   | (Range & { readonly kind: 'span' })
   | (Range & { readonly kind: 'gap'; readonly problem: BatchProblem })
 
-/** A segment that can contain damage which was once committed. */
+/** A segment that can contain damage to committed items. */
 export type DamagedSegment = Exclude<Segment, { readonly kind: 'span' }>
 
 /**
- * The consumer's segments from its cursor to the frontier, ascending and without overlaps, in bounded memory: beyond
- * `KEPT_BYTES` the oldest batches become spans and are read again if they are asked for; beyond `MAX_SEGMENTS` spans are merged.
- * Gaps are kept: the loss that they describe has to be reported in the same words each time.
+ * The consumer's segments from its cursor to the frontier, ascending, without overlaps, in bounded memory. Beyond
+ * `KEPT_BYTES` the oldest batches become spans, which are read again on demand; beyond `MAX_SEGMENTS` spans are merged.
+ * Gaps are kept, so that the loss is reported in the same words each time.
  */
 export class BatchIndex {
   #segments: Segment[] = []
   #keptBytes = 0
-  /** Index where the last search ended. The next search mostly ends there, or one further. */
+  /** Index at which the last search ended. The next one usually ends there, or one further. */
   #hint = 0
   readonly #blockSize: number
 
@@ -68,7 +71,7 @@ export class BatchIndex {
     return found !== undefined && holds(found, seq) ? found : undefined
   }
 
-  /** Drops what is at or after the log position where an epoch begins, and what was uncommitted before it. */
+  /** Drops everything from an epoch's beginning on, and the uncommitted items before it. */
   truncate(start: LogPosition): void {
     release(this.#segments.filter((segment) => segment.start.lsn >= start.lsn))
     this.#segments = this.#segments
@@ -83,13 +86,13 @@ export class BatchIndex {
 
   /** Drops the segments that end before an LSN. */
   forgetBefore(lsn: number): void {
-    // Items that no batch contains take no blocks.
+    // Missing items, which no batch contains, take no blocks.
     const keep = this.#segments.findIndex(({ start, end }) => end.lsn > lsn || start.lsn >= lsn)
     release(this.#segments.splice(0, keep < 0 ? this.#segments.length : keep))
     this.#count()
   }
 
-  /** Releases a batch: it is read again when it is wanted. */
+  /** Releases a batch. It is read again on demand. */
   forget(segment: BatchSegment): void {
     const { start, end, limit } = segment
     release([segment])
@@ -101,7 +104,7 @@ export class BatchIndex {
     this.#segments[this.#segments.indexOf(segment)] = other
   }
 
-  /** Replaces a span by its first batch and a span of the rest. */
+  /** Splits a span into its first batch and a span of the rest. */
   expand(span: Segment, batch: ReadBatch): void {
     const end = batch.end.lsn > span.end.lsn ? span.end : batch.end
     const first: Segment = { ...span, kind: 'batch', batch, end }
@@ -112,7 +115,7 @@ export class BatchIndex {
     this.#shrink(first)
   }
 
-  /** Bytes of memory that a batch takes: all of its blocks, however little they contain. */
+  /** Memory that a batch takes: all of its blocks, however little they contain. */
   #bytesOf({ header, end }: ReadBatch): number {
     return (end.lsn - header.start.lsn) * this.#blockSize
   }
@@ -125,7 +128,7 @@ export class BatchIndex {
     }
   }
 
-  /** Releases the oldest batches, but not the one that is wanted now, and merges segments if there are too many. */
+  /** Releases the oldest batches, except the one needed now, and merges segments if there are too many. */
   #shrink(wanted = this.#segments.at(-1)): void {
     for (let index = 0; this.#keptBytes > KEPT_BYTES && index < this.#segments.length; index++) {
       const segment = this.#segments[index] as Segment

@@ -3,24 +3,24 @@ import { crc32c, crc32cEach } from '../../../checksum/crc32c.ts'
 import { type BatchHeader, openTable, RECORD_BYTES, tableBytes } from '../disk/batch.ts'
 
 /**
- * The items of a batch. An item whose checksum fails is undefined; if the table's fails, all are. Of an item that is too large for
- * memory, only its soundness is known.
+ * The items of a batch. An item is undefined if its checksum fails; all are if the table's fails. An item that is too
+ * large for memory is only known to be sound or not.
  */
 export class BatchItems {
   readonly length: number
-  /** Whether all items are sound. */
+  /** True if all items are sound. */
   readonly whole: boolean
-  /** Whether the items are in memory. If not, the batch has one item, which was only checked. */
+  /** True if the items are in memory. If not, the batch has a single item, which was only checked. */
   readonly isHeld: boolean
-  /** Whether the table's checksum holds. */
+  /** True if the table's checksum holds. */
   readonly hasTable: boolean
   #batch: Uint8Array | undefined
   readonly #pooled: PooledBuffer | undefined
-  /** Where each item begins, and where the last one ends. */
+  /** The beginning of each item, and the end of the last one. */
   readonly #starts: Float64Array
   /** 1 for each item whose checksum holds. */
   readonly #sound: Uint8Array
-  /** Programs may have views of items before this one, and may have changed them. */
+  /** Items before this one were handed out as views, and programs may have changed them. */
   #viewedTo = 0
 
   private constructor(
@@ -53,9 +53,9 @@ export class BatchItems {
   }
 
   /**
-   * The items of a batch that is in memory.
+   * The items of a batch in memory.
    * @param batch all of its blocks, unmasked; kept, not copied
-   * @param pooled the buffer that contains them; `release` releases it
+   * @param pooled the buffer that contains them, which `release` releases
    */
   static of(batch: Uint8Array, header: BatchHeader, pooled?: PooledBuffer): BatchItems {
     const table = openTable(batch, header)
@@ -68,9 +68,9 @@ export class BatchItems {
   }
 
   /**
-   * The one item of a batch that is too large for memory.
+   * The only item of a batch that is too large for memory.
    * @param front the batch up to the item, unmasked
-   * @param body the item, piece by piece, unmasked
+   * @param body the item in pieces, unmasked
    */
   static async scan(
     front: Uint8Array,
@@ -83,7 +83,7 @@ export class BatchItems {
     return new BatchItems(header, table, [checksum])
   }
 
-  /** Whether an item's checksum holds. */
+  /** True if an item's checksum holds. */
   isSound(index: number): boolean {
     return this.#sound[index] === 1
   }
@@ -95,8 +95,8 @@ export class BatchItems {
   }
 
   /**
-   * Pins the batch's memory once for each of some items, whose views are handed out.
-   * @returns what has to be unpinned as often
+   * Pins the batch's memory once for each of the items that are handed out as views.
+   * @returns the buffer, which has to be unpinned as often
    */
   pin(begin: number, end: number): PooledBuffer | undefined {
     this.#viewedTo = Math.max(this.#viewedTo, end)
@@ -108,12 +108,12 @@ export class BatchItems {
     return pooled
   }
 
-  /** Whether an item may have been changed since it was verified, or taken away: it has to be read again. */
+  /** True if a program may have changed or detached an item since it was verified. It has to be read again. */
   isViewed(index: number): boolean {
     return index < this.#viewedTo || this.#pooled?.isGone === true
   }
 
-  /** Releases the memory. The items' lengths stay known. */
+  /** Releases the memory. The lengths of the items remain known. */
   release(): void {
     if (this.#batch === undefined) return
     this.#batch = undefined
@@ -125,7 +125,7 @@ export class BatchItems {
     return this.#batch
   }
 
-  /** Bytes of the items before one, damaged ones included; 0 for all if the table's checksum fails. */
+  /** Total bytes of the items before one, damaged ones included; 0 for all if the table's checksum fails. */
   bytesBefore(index: number): number {
     return (this.#starts[index] as number) - (this.#starts[0] as number)
   }
@@ -145,8 +145,8 @@ export class BatchItems {
   }
 
   /**
-   * The sound items from `begin` on, in one buffer, up to and including the one that brings their bytes to `maxBytes`.
-   * @param views whether they are views of the batch's memory, and not copies
+   * The sound items from `begin` on, in one buffer, ending with the first one that brings their total to `maxBytes`.
+   * @param views true for views of the batch's memory, false for copies
    */
   slice(begin: number, end: number, maxBytes: number, views: boolean): readonly Uint8Array[] {
     if (!this.isHeld) return []

@@ -14,12 +14,12 @@ import type { ReadBatch } from './log-reader.ts'
 import type { FoundItem, Loss, Missed, Next, Nothing, Rest, Sound, TooLarge } from './next.ts'
 
 /**
- * The log as a consumer reads it, from its cursor to the end of what it has seen. `verify` reads through the same code, so both
+ * The log as a consumer reads it, from its cursor to the frontier. `verify` reads through the same code, so that both
  * report the same.
  *
- * `LogFront` reads forward, one batch after the other, and says what it found as segments. Here they are looked up by position: the item,
- * loss or gap there, and the cursor to write. A search that needs more than was read asks the front to read on; if the front finds apparent
- * damage, the slots are refreshed and the search restarts, because the batch may have been overwritten.
+ * `LogFront` reads forward, one batch after the other, and keeps what it found as segments. This class looks them up by
+ * position: the item, loss or gap there, and the cursor to write. A search that needs more makes the front read on. At
+ * apparent damage the slots are refreshed and the search restarts, because the batch may have been overwritten.
  */
 export class ConsumerLog {
   readonly #disk: Disk
@@ -28,8 +28,8 @@ export class ConsumerLog {
   readonly #refresh: () => Promise<void>
 
   /**
-   * @param refresh reads the producer's slots and calls `learn`. Called once before something counts as damage: it may have been
-   *   overwritten, or belong to an epoch that is not known yet.
+   * @param refresh reads the producer's slots and calls `learn`. Called once before anything counts as damage, which
+   *   may have been overwritten, or belong to an epoch that is not known yet.
    * @param maxItemBytes larger items are not read into memory
    * @param onSegment called with each batch that was read, and with each gap
    */
@@ -52,7 +52,7 @@ export class ConsumerLog {
     return this.#front.epoch
   }
 
-  /** Items up to the end of what was read, or popped earlier. */
+  /** The number of items up to the end of what was read or popped. */
   get readTo(): number {
     return Math.max(this.#front.frontier.seq, this.#front.committedTo)
   }
@@ -64,7 +64,7 @@ export class ConsumerLog {
 
   /**
    * Drops what was prefetched.
-   * @returns where the next batch is read
+   * @returns the log position of the next batch to read
    */
   forgetAhead(): LogPosition {
     this.#front.reader.forget()
@@ -81,7 +81,7 @@ export class ConsumerLog {
     return this.#front.known.positionOf(cursor.logPosition.lsn, itemsBefore(cursor))
   }
 
-  /** Whether a position's epoch is newer than all that are known: this ring cannot have handed it out. */
+  /** True if a position's epoch is newer than all known ones, so that this ring cannot have issued it. */
   isUnknownEpoch(position: bigint): boolean {
     return fromPosition(position).epoch > this.epoch
   }
@@ -125,12 +125,12 @@ export class ConsumerLog {
     return tooLargeAt(this.#disk, batch, after, this.#maxItemBytes)
   }
 
-  /** Bytes of memory that views of items keep from being used again. */
+  /** Bytes of memory that views of items pin. */
   get pinnedBytes(): number {
     return this.#front.reader.pinnedBytes
   }
 
-  /** An item that was handed out as a view may have been changed since it was verified: its batch is read again. */
+  /** A program may have changed an item that it got as a view, so its batch is read again. */
   #forgetLent(position: Position): void {
     const seq = this.seqOf(position)
     const segment = this.#front.index.find(seq)
@@ -138,13 +138,16 @@ export class ConsumerLog {
     this.#front.index.forget(segment)
   }
 
-  /** Whether `next`, which found nothing at a position, would find nothing there now, by the next block: false if that is unknown. */
+  /**
+   * True if `next`, which found nothing at a position, would still find nothing, judged by the next block. False if
+   * unknown.
+   */
   async isStill(position: Position, isLikely: boolean): Promise<boolean> {
     const { reader, frontier } = this.#front
     return this.#isLast(position) && reader.isStillVacant(frontier.lsn, isLikely)
   }
 
-  /** As `isStill`, before it returns; false also if the device cannot be read so. */
+  /** As `isStill`, synchronously; false also if the device cannot be read that way. */
   isStillNow(position: Position): boolean {
     return this.#isLast(position) && this.#front.reader.isStillVacantNow(this.#front.frontier.lsn)
   }
@@ -181,7 +184,7 @@ export class ConsumerLog {
     soundAt: (segment: BatchSegment, seq: number) => T | Promise<T>,
   ): Promise<T | Missed | Loss | Nothing> {
     const found = await this.#find(position, soundAt)
-    // If the slots and the log contradict each other, this could loop without end.
+    // If slots and log contradict each other, this could loop without end.
     if ('position' in found && found.position <= position) throw this.#contradiction(position)
     return found
   }
@@ -212,10 +215,10 @@ export class ConsumerLog {
   }
 
   /**
-   * The items right after one that `next` returned, as far as they are sound and in the same batch, and were not handed out as
-   * views before. They share a buffer; nothing is read.
-   * @param maxBytes stops at the item that reaches this
-   * @param asViews whether they are views, and not copies
+   * The items right after one that `next` returned, while they are sound, in the same batch, and were not handed out as
+   * views before. They share a buffer, and nothing is read.
+   * @param maxBytes stops at the item that reaches this total
+   * @param asViews true for views, false for copies
    */
   rest(position: Position, maxItems: number, maxBytes: number, asViews: boolean): readonly Rest[] {
     const first = this.seqOf(position)
@@ -225,7 +228,7 @@ export class ConsumerLog {
     if (segment?.kind !== 'batch' || isClamped || first < this.#front.truncatedTo.seq) return []
     const { items, header } = segment.batch
     const begin = first - segment.start.seq
-    // That may be in the next batch already.
+    // The next item may be in the next batch.
     if (items.isViewed(begin)) return []
     const committed = Math.min(this.#front.committedTo, segment.limit) - segment.start.seq
     const end = Math.min(items.length, committed, begin + maxItems)
@@ -241,8 +244,8 @@ export class ConsumerLog {
   }
 
   /**
-   * The cursor of a position that was popped; undefined if it was not. If it has been overwritten since, the cursor is right before
-   * the truncation, and only its item count is meaningful.
+   * The cursor of a position that was popped; undefined if it was not. If its batch has been overwritten since, the
+   * cursor is right before the truncation, and only its item count is meaningful.
    */
   cursorOf(position: Position): Promise<Cursor | undefined> {
     return this.#settled(async (recheckedAt): Promise<Cursor | undefined | Suspect> => {
@@ -267,8 +270,8 @@ export class ConsumerLog {
   }
 
   /**
-   * Runs a search. If it stops at what looks damaged, refreshes the slots and runs it again: it is damage only if they still say
-   * that the batch is committed and not given up.
+   * Runs a search. If it stops at apparent damage, refreshes the slots and runs it again: it is damage only if the
+   * batch is still committed and not given up.
    */
   async #settled<T>(
     find: (recheckedAt: number | undefined) => Promise<T | Suspect>,

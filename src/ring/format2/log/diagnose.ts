@@ -6,20 +6,23 @@ import type { LogPosition } from '../disk/log-position.ts'
 import { offsetIn } from '../disk/offset-in.ts'
 import type { ReadBatch } from './log-reader.ts'
 
-/** One thing that is wrong with a batch. */
+/** A problem of a batch. */
 export interface BatchProblem {
   readonly structure: 'batch header' | 'table' | 'item' | 'producer slots'
-  /** Where it is, in bytes from the device's start. */
+  /** Its offset on the device, in bytes. */
   readonly offset: number
-  /** Where it is, in bytes from the batch's start, and how long. */
+  /** Its offset in the batch, in bytes, and its length. */
   readonly at: number
   readonly bytes: number
   readonly problem: BadBlock
-  /** Sequence numbers of the items that it makes unreadable, the last one excluded; undefined if the whole batch is. */
+  /**
+   * Sequence numbers of the items that it makes unreadable, from the first to the one after the last; undefined if that
+   * is the whole batch.
+   */
   readonly items: { readonly from: number; readonly to: number } | undefined
 }
 
-/** Reads again where a batch should be, and says why it could not be read; undefined if it can be now. */
+/** Reads the blocks of an expected batch again, and finds out why they are not one; undefined if they are now. */
 export async function diagnoseHeader(
   disk: Disk,
   logPosition: LogPosition,
@@ -34,7 +37,7 @@ export async function diagnoseHeader(
   return { structure: 'batch header', offset, ...extent, problem, items: undefined }
 }
 
-/** What is wrong with a batch: nothing if it is complete. Adjacent damaged items are one problem. */
+/** The problems of a batch; none if it is complete. Adjacent damaged items are one problem. */
 export function diagnoseBatch(disk: Disk, batch: ReadBatch): readonly BatchProblem[] {
   const { header, items } = batch
   if (!items.hasTable) return [tableProblem(disk, header)]
@@ -48,7 +51,7 @@ export function diagnoseBatch(disk: Disk, batch: ReadBatch): readonly BatchProbl
   return problems
 }
 
-/** What is wrong at a damaged item, including the damaged items right after it. */
+/** The problem of a damaged item, together with the damaged items right after it. */
 export function damageAt(disk: Disk, batch: ReadBatch, seq: number): BatchProblem {
   const { header, items } = batch
   if (!items.hasTable) return tableProblem(disk, header)
@@ -88,7 +91,7 @@ function itemProblem(
   }
 }
 
-/** Why a valid header is not the one that should be at a log position. */
+/** The reason why a valid header is not the expected one at a log position. */
 function misfit(
   { start, epoch }: BatchHeader,
   logPosition: LogPosition,

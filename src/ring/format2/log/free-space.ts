@@ -6,12 +6,13 @@ import { type ConsumerSlot, maxEpochs, type ProducerSlot } from '../disk/slots.t
 
 const search = new Lazy(() => import('./restart.ts'))
 
-/** An overwriting ring gives up this part of its space per truncation, because each one costs two writes. */
+/** An overwriting ring gives up this part of its space at once, because each truncation costs two writes. */
 const PARTS = 32
 
 /**
- * Where the producer may write: the blocks that the consumer has freed, and in a ring that overwrites also those of the oldest items.
- * It keeps the epochs, because a consumer that has not seen an epoch goes back to where that began, and so frees less.
+ * The space that the producer may write to: blocks that the consumer has freed and, in a ring that overwrites, those of
+ * the oldest items. It owns the epochs, because a consumer that has not seen an epoch goes back to its beginning, and
+ * so frees less.
  */
 export class FreeSpace {
   readonly #disk: Disk
@@ -21,12 +22,12 @@ export class FreeSpace {
   /** The lower of the consumer's two cursors, because the newer one may be only in a volatile cache. */
   #consumedTo: LogPosition
   #truncatedTo: LogPosition
-  /** Log positions of batches of this handle, spaced by a part of the ring; everything before them is committed. */
+  /** Log positions of this handle's batches, spaced by a part of the ring; everything before each is committed. */
   #restarts: LogPosition[] = []
 
   /**
-   * @param consumer the consumer's valid slots: at least one
-   * @param truncatedTo the truncation so far
+   * @param consumer the consumer's valid slots, at least one
+   * @param truncatedTo the last truncation
    */
   constructor(
     disk: Disk,
@@ -64,14 +65,14 @@ export class FreeSpace {
   /** Begins an epoch at the end of the log. A consumer that has not seen it may have to go back. */
   beginEpoch(start: LogPosition): void {
     const seen = this.#consumer.map((slot) => slot.seen)
-    // Also above what the consumer has seen, in case the producer's slots went back.
+    // Higher than any epoch that the consumer has seen, in case the producer's slots went back.
     const epoch = 1 + Math.max(this.currentEpoch.epoch, ...seen)
     const limit = maxEpochs(this.#disk.layout.blockSize)
     this.#epochs = beginEpoch(this.#epochs, epoch, start, this.freeTo, seen, limit)
     this.learn(this.#consumer)
   }
 
-  /** Takes in the consumer's slots. */
+  /** Applies the consumer's slots. */
   learn(consumer: readonly ConsumerSlot[]): void {
     this.#consumer = consumer
     this.#consumedTo = consumedTo(consumer, this.#epochs)
@@ -83,15 +84,15 @@ export class FreeSpace {
   }
 
   /**
-   * Whether a producer slot allows blocks up to the LSN `overwritten` to be overwritten: recovery begins after them, and unacknowledged items in
-   * them are recorded as given up.
+   * True if a producer slot allows blocks up to the LSN `overwritten` to be reused: recovery begins after them, and
+   * unacknowledged items in them are recorded as given up.
    */
   permits(slot: ProducerSlot, overwritten: number): boolean {
     if (slot.committed.lsn < overwritten) return false
     return overwritten <= this.#consumedTo.lsn || overwritten <= slot.truncatedTo.lsn
   }
 
-  /** The log has grown to here, and everything before it is committed. */
+  /** Records that the log has grown to a position before which everything is committed. */
   passed(logPosition: LogPosition): void {
     const last = this.#restarts.at(-1)
     if (!this.#disk.ring.overwrites || logPosition.lsn - (last?.lsn ?? 0) < this.#part) return
@@ -100,10 +101,10 @@ export class FreeSpace {
   }
 
   /**
-   * Gives up the oldest items, if the ring overwrites, so that blocks up to `needed` become free.
+   * Gives up the oldest items, if the ring overwrites, to free blocks up to `needed`.
    * @param committed nothing after this log position is given up
-   * @param signal ends the search between two reads, with its reason: where the log is damaged, all of it is searched
-   * @returns whether they are free now
+   * @param signal ends the search between two reads, with its reason: a damaged log is searched completely
+   * @returns whether the blocks are free now
    */
   async giveUp(needed: number, committed: LogPosition, signal?: AbortSignal): Promise<boolean> {
     if (!this.#disk.ring.overwrites || needed > committed.lsn) return false
@@ -124,7 +125,7 @@ export class FreeSpace {
     return true
   }
 
-  /** Takes a truncation back that could not be written: only items before this log position are given up. */
+  /** Reverts a truncation that could not be written: only items before this log position are given up. */
   takeBack(truncatedTo: LogPosition): void {
     this.#truncatedTo = truncatedTo
   }
@@ -134,7 +135,10 @@ export class FreeSpace {
   }
 }
 
-/** How far a consumer has acknowledged for good. A cursor that has not seen an epoch goes back to where that began. */
+/**
+ * The LSN up to which a consumer has acknowledged for good. A cursor that has not seen an epoch goes back to its
+ * beginning.
+ */
 function consumedTo(consumer: readonly ConsumerSlot[], epochs: Epochs): LogPosition {
   const ends = consumer.map(({ cursor: { logPosition }, seen }) => {
     const unseen = firstUnseen(epochs, seen)

@@ -2,12 +2,12 @@ import type { Position } from '../../../position.ts'
 import { type Epochs, epochAt } from '../disk/epochs.ts'
 import { fromPosition, toPosition } from '../position.ts'
 
-/** Epochs kept separately; positions older than these are no longer told apart. */
+/** The most epochs kept. Older positions can no longer be distinguished by epoch. */
 const MAX_KNOWN_EPOCHS = 4096
 
 /**
- * All epochs that a consumer has seen, ascending. The device merges old ones; here they stay separate, because callers may still
- * hold positions of them.
+ * All epochs that a consumer has seen, ascending. The device merges old ones; they are kept apart here, because callers
+ * may still hold positions of them.
  */
 export class KnownEpochs {
   #all: Epochs
@@ -16,7 +16,7 @@ export class KnownEpochs {
     this.#all = epochs
   }
 
-  /** @returns whether there are new ones */
+  /** @returns whether there were new ones */
   learn(epochs: Epochs): boolean {
     const last = this.#all.at(-1)?.epoch ?? 0
     const news = epochs.filter(({ epoch }) => epoch > last)
@@ -24,21 +24,21 @@ export class KnownEpochs {
     return news.length > 0
   }
 
-  /** Items up to a position: fewer than it says if items after an epoch's beginning were lost. */
+  /** The number of items up to a position: fewer than its own count if items after an epoch's beginning were lost. */
   seqOf(position: bigint): number {
     const { epoch, seq } = fromPosition(position)
     const later = this.#all.find((entry) => entry.epoch - entry.span > epoch)
     return Math.min(seq, later?.start.seq ?? seq)
   }
 
-  /** The position `seq` items into the ring, at an LSN. */
+  /** The position after `seq` items, at an LSN. */
   positionOf(lsn: number, seq: number): Position {
     return toPosition(epochAt(this.#all, lsn), seq)
   }
 
   /**
-   * The position that follows another one. Where epochs were merged, several would do; it is never of an epoch older than the one
-   * before.
+   * The position that follows another one. Among merged epochs several are possible; the result is never of an older
+   * epoch than the position before.
    */
   positionAfter(position: Position, lsn: number, seq: number): Position {
     return toPosition(Math.max(epochAt(this.#all, lsn), fromPosition(position).epoch), seq)

@@ -2,7 +2,7 @@ import { RingError } from '../../../errors.ts'
 import type { Position } from '../../../position.ts'
 import { toText } from '../position.ts'
 
-/** The slots and the log contradict each other, so what is at a position is unknown. */
+/** The slots and the log contradict each other, so the content of a position is unknown. */
 export function contradiction(device: string, position: Position): RingError {
   return new RingError(
     'RING_CORRUPT',

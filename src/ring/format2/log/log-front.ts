@@ -15,11 +15,11 @@ import { contradiction } from './log-errors.ts'
 import { LogReader, type ReadBatch } from './log-reader.ts'
 import type { Nothing } from './next.ts'
 
-/** What words losses: loaded when there are any. */
+/** Describes losses. Loaded at the first one. */
 export const losses: Lazy<Losses> = new Lazy(() => import('./losses.ts'))
 export type Losses = typeof import('./losses.ts')
 
-/** A log position where the log contradicts what the producer's slots said when they were last read. */
+/** A log position where the log contradicts the producer's slots as they were last read. */
 export interface Suspect {
   readonly kind: 'suspect'
   readonly lsn: number
@@ -28,27 +28,28 @@ export interface Suspect {
 /**
  * Reads the log forward from a consumer's cursor, one batch after the other, and keeps what it found as segments.
  *
- *              truncated to   cursor             frontier        committed (slot)      tail
- *                   |            |                   |                  |                |
- *     ...given up---|-freed------|=== segments ======|-- not read yet --|--------------->|  LSN
- *                                                    |-- window --|- coming -|
+ *             truncated to   cursor             frontier        committed (slot)      tail
+ *                  |            |                   |                  |                |
+ *    ...given up---|-freed------|=== segments ======|-- not read yet --|--------------->|  LSN
+ *                                                   |-- window --|- coming -|
  *
- * Left of the cursor, blocks can be reused. The segments (`BatchIndex`) are what was read: batches, and gaps where there should be
- * one. Behind the frontier, `ReadAhead` has a window and what it prefetches. The tail, the last batch that counts, is known only
- * once reading gets there: a slot's `committed` is a checkpoint, which the tail is ahead of.
+ * Blocks left of the cursor can be reused. The segments (`BatchIndex`) are what was read: batches, and gaps where one
+ * is missing. Right of the frontier, `ReadAhead` has a window and prefetches. The tail, the last batch that counts, is
+ * known only once reading gets there: the tail is ahead of a slot's `committed`, which is a checkpoint.
  *
  * Invariants:
- * - The frontier is where the next batch begins; segments reach up to it without a hole.
- * - Only items before `committedTo` are delivered. It grows with each batch, and goes back only where an epoch begins, which drops
- *   the uncommitted items before it.
- * - Where the producer's slots know that a batch begins (a landmark), no batch crosses it: that would be damage, or a contradiction.
- * - An incomplete batch ends the log, unless a slot says that more is committed. Then the slots are refreshed once, because the
- *   batch may have been overwritten meanwhile; if they still say so, it is damage.
+ * - The frontier is where the next batch begins, and the segments reach up to it without a hole.
+ * - Only items before `committedTo` are delivered. It grows with each batch, and goes back only to the beginning of an
+ *   epoch, which drops the uncommitted items before it.
+ * - No batch crosses a landmark, a log position where a batch begins according to the slots. One that does is damage,
+ *   or a contradiction.
+ * - An incomplete batch ends the log, unless a slot has more committed. Then the slots are refreshed once, because the
+ *   batch may have been overwritten; if they still have more, it is damage.
  */
 export class LogFront {
-  /** Every epoch that a producer's slot has named. */
+  /** All epochs that a producer slot has named. */
   readonly known: KnownEpochs
-  /** What was read, and has not left the ring. */
+  /** The segments that were read and have not left the ring. */
   readonly index: BatchIndex
   readonly reader: LogReader
   readonly #disk: Disk
@@ -57,7 +58,7 @@ export class LogFront {
   #landmarks: Landmarks
   #frontier: LogPosition
   #committedTo: number
-  /** The epoch of the batch that was read last. */
+  /** The epoch of the last batch read. */
   #lastEpoch = 0
   #jumps = 0
 
@@ -83,14 +84,14 @@ export class LogFront {
     this.#committedTo = itemsBefore(before)
   }
 
-  /** Where the next batch to be read begins. */
+  /** The log position of the next batch to read. */
   get frontier(): LogPosition {
     return this.#frontier
   }
 
   /**
-   * How often it continued where no batch led: behind a gap, behind what was overwritten, or because the slots say so. As long as this does
-   * not change, each batch of an epoch was read because the one before led to it.
+   * Counts how often reading continued where no batch led: after a gap, after overwritten blocks, or at a landmark.
+   * While it does not change, the chain links all batches read of an epoch.
    */
   get jumps(): number {
     return this.#jumps
@@ -101,7 +102,7 @@ export class LogFront {
     return this.#committedTo
   }
 
-  /** The log position up to which the producer gave up the oldest items, as of the last refresh. */
+  /** The log position before which the producer has given up items, as of the last refresh. */
   get truncatedTo(): LogPosition {
     return this.#producer.truncatedTo
   }
@@ -116,8 +117,8 @@ export class LogFront {
   }
 
   /**
-   * Takes in a producer slot. Where an epoch that is new to us began before the frontier, what we read there is no longer in the
-   * log: the frontier goes back.
+   * Applies a producer slot. If an epoch that is new to us began before the frontier, the log from there on has
+   * changed, and the frontier goes back.
    * @returns the cursor, which may have gone back
    * @throws {RingError} `RING_CORRUPT`
    */
@@ -125,7 +126,7 @@ export class LogFront {
     this.#producer = producer
     this.#landmarks = landmarksOf(producer)
     this.reader.setWrittenTo(producer.committed.lsn)
-    // What was prefetched may belong to an epoch that has ended.
+    // The prefetched blocks may belong to an epoch that has ended.
     if (this.known.learn(producer.epochs)) this.reader.forget()
     const cursor = this.#goBack(producer, seen, before)
     for (const start of [cursor.logPosition, producer.truncatedTo]) {
@@ -171,8 +172,8 @@ export class LogFront {
 
   /**
    * Reads one more batch.
-   * @param recheckedAt the LSN at which damage is certain, if any
-   * @returns why there is none
+   * @param recheckedAt the LSN at which apparent damage is certain, if any
+   * @returns the reason if there is none
    */
   async extend(recheckedAt: number | undefined): Promise<Nothing | Suspect | undefined> {
     let logPosition = this.#frontier
@@ -188,7 +189,7 @@ export class LogFront {
     }
     let batch = await this.#batchAt(logPosition)
     if (batch === undefined && isKnown && !isSameLogPosition(said, logPosition)) {
-      // The slots know better where the log continues.
+      // The slots have the log continue elsewhere.
       if (said.seq < this.#committedTo)
         throw this.#contradiction(this.#positionOf(cursorAt(logPosition)))
       this.#jumps++
@@ -205,7 +206,7 @@ export class LogFront {
       }
     }
     if (batch?.whole !== true) {
-      // The producer said, before this read, that everything before its checkpoint is complete.
+      // The producer wrote, before this read, that everything before its checkpoint is complete.
       const end = nextLandmark(this.#landmarks, logPosition)
       if (end === undefined) return { status: 'nothing' }
       this.reader.forget()
@@ -247,7 +248,7 @@ export class LogFront {
     this.index.add(segment)
   }
 
-  /** Takes the slot's word for what is committed. Items that no batch contains are damaged. */
+  /** Takes the slot's count of committed items. Items that no batch contains are damaged. */
   #addMissing(said: LogPosition, { missingItems }: Losses): void {
     const logPosition = this.#frontier
     if (said.seq > logPosition.seq) {
@@ -259,14 +260,14 @@ export class LogFront {
     this.#committedTo = said.seq
   }
 
-  /** Skips blocks without a credible batch, up to the next batch or the next landmark. */
+  /** Skips blocks without a credible batch, up to the next batch or landmark. */
   async #addGap(start: LogPosition, last: LogPosition): Promise<void> {
     let logPosition = start
     const problem = await this.#problemAt(start)
     const found = await this.reader.nextHeader(logPosition.lsn + 1, last.lsn, this.#epochs)
     const end = found !== undefined && found.start.seq >= logPosition.seq ? found.start : last
     if (this.#committedTo < logPosition.seq && this.#mayHideRestart(logPosition, found)) {
-      // Uncommitted items before it may have been dropped: it is not known to be sound.
+      // Uncommitted items before it may have been dropped, so it may not be sound.
       logPosition = { ...logPosition, seq: this.#committedTo }
       this.index.truncate(logPosition)
     }
@@ -277,7 +278,7 @@ export class LogFront {
     this.#moveTo(end)
   }
 
-  /** Whether a producer may have attached inside a gap, with an epoch that is merged with the one before. */
+  /** True if a producer may have attached inside a gap, with an epoch that is merged with the one before. */
   #mayHideRestart(logPosition: LogPosition, found: BatchHeader | undefined): boolean {
     const entry = this.#epochs.findLast(({ start }) => start.lsn <= logPosition.lsn)
     return (entry?.span ?? 0) > 0 && found?.epoch !== this.#lastEpoch
@@ -286,18 +287,18 @@ export class LogFront {
   #moveTo(end: LogPosition): void {
     const epoch = this.#epochs.find(({ start }) => start.lsn === end.lsn)
     this.#frontier = end
-    // A batch that counts more items than we have begins after the missing ones.
+    // A batch with a higher item count than ours begins after the missing items.
     if (epoch !== undefined && epoch.start.seq <= end.seq) this.#restart(epoch.start)
   }
 
-  /** An epoch begins at the frontier: uncommitted items before it are dropped. */
+  /** Begins an epoch at the frontier, which drops the uncommitted items before it. */
   #restart(start: LogPosition): void {
     this.#frontier = start
     this.index.truncate(start)
     this.#committedTo = start.seq
   }
 
-  /** The segment that contains an item; released batches are read again. */
+  /** The segment that contains an item. A released batch is read again. */
   async segmentAt(
     seq: number,
     recheckedAt: number | undefined,
@@ -335,7 +336,7 @@ export class LogFront {
   }
 }
 
-/** Whether a search stopped at what looks damaged. */
+/** True if a search stopped at apparent damage. */
 export function isSuspect(found: unknown): found is Suspect {
   return typeof found === 'object' && found !== null && 'kind' in found && found.kind === 'suspect'
 }

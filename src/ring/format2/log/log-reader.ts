@@ -21,21 +21,21 @@ import { ReadAhead, type Window } from './read-ahead.ts'
 
 const tables = new Lazy(() => import('../disk/correct-table.ts'))
 
-/** Searches, and checks of items that are too large for memory, read pieces of this size. */
+/** The size of reads in a search, and in checks of items that are too large for memory. */
 const PIECE_BYTES = 1 << 20
 
-/** Up to here, a search looks block by block; beyond, in large windows. */
+/** Up to this distance a search goes block by block, and beyond it in large windows. */
 const NEAR_BLOCKS = 64
 
 /** A batch that was read, and continues the log. */
 export interface ReadBatch {
   readonly header: BatchHeader
   readonly items: BatchItems
-  /** Where the next batch begins. */
+  /** The log position of the next batch. */
   readonly end: LogPosition
-  /** Whether all items are sound. */
+  /** True if all items are sound. */
   readonly whole: boolean
-  /** A flipped bit in its header or table that was corrected. */
+  /** The bit that was corrected in its header or table, if any. */
   readonly flipped?: FlippedBit
 }
 
@@ -46,20 +46,24 @@ interface FoundHeader {
   readonly flipped?: FlippedBit
 }
 
-/** How a log is read. */
+/** Options for reading a log. */
 export interface LogReaderOptions {
   /** A larger item is checked, but not kept in memory. Default: one that needs a batch of its own. */
   readonly maxItemBytes?: number
   /** Ends the reading between two reads, with the signal's reason. */
   readonly signal?: AbortSignal | undefined
-  /** Memory for a search, which uses it until it ends: as much as it asks for, or fewer whole blocks. Default: of the device. */
+  /**
+   * Supplies memory for a search until it ends: the number of bytes given, or fewer whole blocks. Default: from the
+   * device.
+   */
   readonly searchMemory?: ((bytes: number) => Uint8Array) | undefined
 }
 
 /**
- * Reads the log forward, batch by batch, and searches for the next header where there is damage. A batch counts only if it
- * continues the chain: its header has the log position where the one before ended, with that one's CRC, and an epoch that the
- * slots allow there. Damaged items are part of the answer, not an error. `ReadAhead` has the blocks and the prefetching.
+ * Reads the log forward, batch by batch, and searches for the next header after damage. A batch counts only if it
+ * continues the chain: its header has the log position at which the one before ended, with that one's CRC, and an epoch
+ * that the slots allow there. Damaged items are part of the result, not an error. `ReadAhead` has the blocks, and
+ * prefetches.
  */
 export class LogReader {
   readonly #disk: Disk
@@ -67,11 +71,11 @@ export class LogReader {
   readonly #searchMemory: (bytes: number) => Uint8Array
   #signal: AbortSignal | undefined
   readonly #ahead: ReadAhead
-  /** Where a batch was looked for last, and what was there instead of a header; its LSN is negative if there was one. */
+  /** The LSN last searched for a batch, and what it had instead of a header; negative if there was a header. */
   #vacantLsn = -1
   readonly #vacant = new Uint8Array(BATCH_HEADER_BYTES)
 
-  /** @param options apply until a call begins that brings a signal of its own */
+  /** @param options apply until a call begins with a signal of its own */
   constructor(
     disk: Disk,
     { maxItemBytes = MAX_BATCH_BYTES, signal, searchMemory }: LogReaderOptions = {},
@@ -83,18 +87,18 @@ export class LogReader {
     this.#ahead = new ReadAhead(disk)
   }
 
-  /** Everything before this LSN is known to be written. */
+  /** All blocks before this LSN are known to be written. */
   setWrittenTo(lsn: number): void {
     this.#ahead.setWrittenTo(lsn)
   }
 
-  /** Bytes of the memory that is pinned by views of items. */
+  /** Bytes of memory that views of items pin. */
   get pinnedBytes(): number {
     return this.#ahead.pinnedBytes
   }
 
   /**
-   * Begins a call, during which nothing is read twice. Outside a call, a log position where there was no batch is read again each
+   * Begins a call. Within it nothing is read twice; outside a call, a log position without a batch is read again each
    * time.
    * @param signal ends the call between two reads, with the signal's reason
    */
@@ -103,7 +107,7 @@ export class LogReader {
     this.#signal = signal
   }
 
-  /** Ends the call, and its signal with it. */
+  /** Ends the call and the use of its signal. */
   end(): void {
     this.#signal = undefined
   }
@@ -114,23 +118,22 @@ export class LogReader {
   }
 
   /**
-   * The batch at a log position, if there is one that continues the chain, of the right epoch, with a valid header and
-   * table.
+   * The batch at a log position, if one continues the chain there, with the right epoch and a valid header and table.
    */
   async batchAt(logPosition: LogPosition, epochs: Epochs): Promise<ReadBatch | undefined> {
     const mayBeOld = this.#ahead.mayBeOld(logPosition.lsn)
     const batch = await this.#batchAt(logPosition, epochs)
     if (batch?.whole === true || !mayBeOld) return batch
-    // It may have been written since it was prefetched.
+    // The batch may have been written since the block was prefetched.
     this.forget()
     return this.#batchAt(logPosition, epochs)
   }
 
   /**
-   * Whether no batch can have been written at an LSN since one was looked for there in vain, by what is there instead of its header. False
-   * also if it was looked for elsewhere, or found.
-   * @param isLikely whether there is reason to expect one: then the blocks that the next call needs are read, which has to follow at once
-   *   if this is false; else only a sector
+   * True if no batch can have been written at an LSN since none was found there, because the bytes in place of its
+   * header are unchanged. False also if the last search was elsewhere, or found one.
+   * @param isLikely if true, reads all blocks that the next call needs, which must follow at once if this returns
+   *   false; else reads only a sector
    */
   async isStillVacant(lsn: number, isLikely: boolean): Promise<boolean> {
     if (this.#vacantLsn !== lsn) return false
@@ -140,7 +143,7 @@ export class LogReader {
     return isVacant
   }
 
-  /** As `isStillVacant`, before it returns; false also if the device cannot be read so. */
+  /** As `isStillVacant`, synchronously; false also if the device cannot be read that way. */
   isStillVacantNow(lsn: number): boolean {
     return this.#vacantLsn === lsn && this.#isVacant(lsn, this.#disk.readHeadNow(lsn))
   }
@@ -160,9 +163,10 @@ export class LogReader {
   }
 
   /**
-   * Where the log continues at a log position if a producer attached there whose epoch is merged with the one before: uncommitted items
-   * are dropped, and counted again. The first batch shows it, by continuing with the item that was not committed.
-   * @param committedTo items before the log position that are committed
+   * Finds where the log continues if a producer attached at a log position, with an epoch that is merged with the one
+   * before: uncommitted items are dropped, and their numbers reused. The first batch shows it, because it continues at
+   * the first uncommitted item.
+   * @param committedTo the number of committed items before the log position
    */
   async restartAt(
     logPosition: LogPosition,
@@ -176,8 +180,8 @@ export class LogReader {
   }
 
   /**
-   * The first header of the current epoch in a range that commits more than `committedTo` items: everything before it was complete
-   * once.
+   * The first header of the current epoch in a range that commits more than `committedTo` items. Everything before it
+   * was complete once.
    */
   async laterHeader(
     from: number,
@@ -194,12 +198,12 @@ export class LogReader {
     )
   }
 
-  /** The first valid header in a range, as after damage. Blocks that lie a lap before it are not read. */
+  /** The first valid header in a range, for continuing after damage. Blocks that lie a lap before it are not read. */
   async nextHeader(from: number, to: number, epochs: Epochs): Promise<BatchHeader | undefined> {
     const lap = to - this.#disk.layout.dataBlocks
     const first = Math.max(from, lap)
     const near = Math.min(to, first + NEAR_BLOCKS)
-    // It is mostly near, in what was prefetched.
+    // It is usually near, in a prefetched block.
     for (let lsn = first; lsn < near; lsn++) {
       const header = await this.#header(lsn, epochs)
       if (header !== undefined) return header
@@ -207,7 +211,7 @@ export class LogReader {
     return await this.#search(near, to, epochs, () => true)
   }
 
-  /** The first header in a range that `isWanted`. It stands on its own checksum: nothing is corrected. */
+  /** The first header in a range that satisfies `isWanted`, by its own checksum. Nothing is corrected. */
   async #search(
     from: number,
     to: number,
@@ -248,7 +252,7 @@ export class LogReader {
     const { bytes } = await this.#blocks(lsn, 1)
     const header = parseHeader(bytes, lsn, uuid, layout)
     const guess = header === undefined ? guessHeader(bytes, lsn, uuid, layout) : undefined
-    // Behind a header that does not count yet, more may be written that its own sector does not show.
+    // If the header does not count yet, more may be written after it that its own sector does not show.
     this.#vacantLsn = header === undefined && guess === undefined ? lsn : -1
     if (this.#vacantLsn === lsn) this.#vacant.set(bytes.subarray(0, BATCH_HEADER_BYTES))
     if (header !== undefined && allowsEpoch(epochs, lsn, header.epoch)) return { header }
@@ -261,7 +265,7 @@ export class LogReader {
     return (await this.#itemsOf(header, this.#blocksOf(header), false)).items
   }
 
-  /** Whether a batch that a search found is complete. */
+  /** True if a batch that a search found is complete. */
   async isWhole(header: BatchHeader): Promise<boolean> {
     const items = await this.open(header)
     items.release()
@@ -272,7 +276,7 @@ export class LogReader {
     return batchBlocks(records, bodyBytes, this.#disk.layout.blockSize)
   }
 
-  /** Undefined if the header was corrected, and the table does not confirm that. */
+  /** Reads the batch of a header; undefined if the header was corrected and the table does not confirm that. */
   async #read({ header, flipped }: FoundHeader): Promise<ReadBatch | undefined> {
     const { blockSize } = this.#disk.layout
     const read = await this.#itemsOf(header, this.#blocksOf(header), flipped === undefined)
@@ -289,7 +293,7 @@ export class LogReader {
 
   /**
    * Reads table and items after a header.
-   * @param mayCorrect whether a flipped bit in the table is corrected: only one per batch is
+   * @param mayCorrect true if a flipped bit in the table may be corrected: only one per batch is
    */
   async #itemsOf(
     header: BatchHeader,
@@ -318,7 +322,7 @@ export class LogReader {
     return { items: corrected, flipped: guess.flipped }
   }
 
-  /** Checks an item that is too large for memory, piece by piece. */
+  /** Checks an item that is too large for memory, in pieces. */
   #scanItem(first: Uint8Array, header: BatchHeader, blocks: number): Promise<BatchItems> {
     const masks = masksOf(first, header)
     const { blockSize } = this.#disk.layout

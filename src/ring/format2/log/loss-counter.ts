@@ -12,12 +12,12 @@ interface CountedLoss extends Lost {
   readonly end: number
 }
 
-/** Losses kept separately; beyond this, the last two are merged. */
+/** The most losses kept apart. Beyond it, the last two are merged. */
 const MAX_LOSSES = 4096
 
 /**
- * What was lost between the consumer's cursor and the last pop. An item can be popped several times before it is acknowledged,
- * but its loss is counted once: when the cursor passes it.
+ * The losses between the consumer's cursor and the last pop. An item can be popped several times before it is
+ * acknowledged, but its loss is counted once, when the cursor passes it.
  */
 export class LossCounter {
   /** Ascending, without overlaps. */

@@ -14,7 +14,7 @@ import { type BatchProblem, damageAt, diagnoseHeader } from './diagnose.ts'
 import type { ReadBatch } from './log-reader.ts'
 import type { Loss, TooLarge } from './next.ts'
 
-// What a reader says of damage; loaded when there is some.
+// The reports about damage. Loaded at the first one.
 
 const corrections = channel('shared-block-ring:correction')
 
@@ -57,7 +57,7 @@ export function lossAt(
   return { status: 'damage', items, position, error, time, problem, ...where }
 }
 
-/** Why items are missing: the slots count more items before a log position than the batches contain. */
+/** Reports missing items: the slots count more items before a log position than the batches contain. */
 export function missingItems(
   disk: Disk,
   logPosition: LogPosition,
@@ -73,7 +73,7 @@ export function missingItems(
   }
 }
 
-/** Why no batch could be read at a log position. */
+/** The reason why no batch could be read at a log position. */
 export async function problemAt(
   disk: Disk,
   logPosition: LogPosition,
@@ -81,13 +81,13 @@ export async function problemAt(
 ): Promise<BatchProblem> {
   const found = await diagnoseHeader(disk, logPosition, epochs)
   if (found !== undefined) return found
-  // It is readable after all, but the batches after it are not.
+  // This batch can be read after all, but those after it cannot.
   const problem = bad('batch', 'one that continues the log', 'none')
   const offset = disk.offsetOf(logPosition.lsn)
   return { structure: 'batch header', offset, at: 0, bytes: 0, problem, items: undefined }
 }
 
-/** Publishes the bit that was corrected in a batch, if there was one. */
+/** Publishes the bit that was corrected in a batch, if any. */
 export function publishCorrection(disk: Disk, { header, flipped }: ReadBatch): void {
   if (flipped === undefined || !corrections.hasSubscribers) return
   const offset = offsetIn(disk, header.start.lsn, flipped.at)
@@ -113,7 +113,7 @@ export function tooLargeAt(
   return { status: 'too-large', position, error, time }
 }
 
-/** Damage right after overwritten items: no item comes between that could report those. */
+/** Damage right after overwritten items, with no item in between that could report those. */
 export function missedBefore<Code extends RingErrorCode>(
   { code, message, details }: RingError<Code>,
   missed: number,

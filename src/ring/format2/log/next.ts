@@ -4,19 +4,19 @@ import type { Position } from '../../../position.ts'
 import type { LogPosition } from '../disk/log-position.ts'
 import type { BatchProblem } from './diagnose.ts'
 
-/** What is at a position. */
+/** The content of a position. */
 export type Next = Nothing | FoundItem | Missed | Loss | TooLarge
 
 /** An item. */
 export interface FoundItem {
   readonly status: 'item'
-  /** A view, good until the next call. */
+  /** A view, valid until the next call. */
   readonly item: Uint8Array
   /** The position after it. */
   readonly position: Position
-  /** When it was pushed, in milliseconds since 1970, by the producer's clock. */
+  /** Push time, in milliseconds since 1970, by the producer's clock. */
   readonly time: number
-  /** Keeps the view good until what this returns is unpinned; if it returns nothing, the view stays good. */
+  /** Keeps the view valid until the returned buffer is unpinned. Without a buffer, the view remains valid. */
   readonly pin: () => PooledBuffer | undefined
 }
 
@@ -24,20 +24,20 @@ export interface FoundItem {
 export interface Sound {
   readonly status: 'sound'
   readonly items: number
-  /** Their bytes. */
+  /** Their total bytes. */
   readonly bytes: number
-  /** Where their batch begins and ends. */
+  /** The beginning and end of their batch. */
   readonly start: LogPosition
   readonly end: LogPosition
   /** The position after them. */
   readonly position: Position
 }
 
-/** An item that follows another one: a copy, or a view. */
+/** An item that follows another one, as a copy or a view. */
 export interface Rest extends Pick<FoundItem, 'item' | 'position'> {
-  /** As `time` of `Found`. */
+  /** As `FoundItem.time`. */
   readonly pushedAt: number
-  /** What is pinned for the view. */
+  /** The buffer pinned for the view. */
   readonly pin?: PooledBuffer | undefined
 }
 
@@ -61,9 +61,12 @@ export interface Loss {
   /** The position after them. */
   readonly position: Position
   readonly error: RingError<'RING_DAMAGED'>
-  /** When the first of them was pushed, in milliseconds since 1970, by the producer's clock; undefined if that is unreadable too. */
+  /**
+   * Push time of the first of them, in milliseconds since 1970, by the producer's clock; undefined if it is unreadable
+   * too.
+   */
   readonly time: number | undefined
-  /** What is wrong, and the segment that it is in. */
+  /** The problem, and the segment that has it. */
   readonly problem: BatchProblem
   readonly start: LogPosition
   readonly end: LogPosition
@@ -77,6 +80,6 @@ export interface TooLarge {
   /** The position after it. */
   readonly position: Position
   readonly error: RingError
-  /** When it was pushed, as of `Found`. */
+  /** As `FoundItem.time`. */
   readonly time: number
 }

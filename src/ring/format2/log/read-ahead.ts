@@ -6,11 +6,14 @@ const SMALL_AHEAD_BYTES = 1 << 20
 /** Limit of the prefetch where batches are large. */
 const MAX_AHEAD_BYTES = 4 << 20
 
-/** Blocks to read where nothing is known to be written: the batch that just came, and the block that shows there is no other. */
+/**
+ * Blocks to read where none is known to be written: the batch that just came, and the block that shows there is no
+ * other.
+ */
 const TIP_BLOCKS = 2
-/** Each read is this many times as long as the one before, while batches keep coming. */
+/** While batches keep coming, each read is this many times as long as the one before. */
 const GROWTH = 4
-/** Fewer blocks are not worth a read of their own before they are wanted. */
+/** Fewer blocks are not prefetched, because they do not justify a read of their own. */
 const MIN_COMING_BLOCKS = 4
 
 /** Blocks that were read. */
@@ -23,41 +26,41 @@ export interface Window {
 
 const NOTHING = { lsn: 0, bytes: new Uint8Array(0), pooled: undefined }
 
-/** The blocks after the window, read while the window is used. */
+/** The blocks after the window, read while the window is in use. */
 interface Coming {
   readonly lsn: number
-  /** The bytes that are read. */
+  /** The bytes being read. */
   readonly bytes: Uint8Array
-  /** The buffer: in front of the bytes it has room for the rest of the window. */
+  /** The buffer, with room for the rest of the window before those bytes. */
   readonly memory: Uint8Array
   readonly pooled: PooledBuffer
-  /** Whether the read succeeded. */
+  /** True if the read succeeded. */
   readonly arrived: Promise<boolean>
 }
 
 /**
  * Blocks of the log, with prefetching.
  *
- *        |------- window -------|------ coming ------|
- *     lsn ^ asked for            ^ read while the window is used
+ *       |------- window -------|------ coming ------|
+ *    lsn ^ requested            ^ read while the window is in use
  *
- * - The window grows with each batch that is found, up to `SMALL_AHEAD_BYTES`, or to the length of the last batch if that is longer.
- *   It starts over, short, where no batch was found, and where the reader jumps.
- * - `coming` is read only before `writtenTo`: blocks after that may be written meanwhile.
- * - `mayBeOld` is true of blocks that were read before the current call: they may have been written since.
+ * - The window grows with each batch found, up to `SMALL_AHEAD_BYTES`, or to the length of the last batch if that is
+ *   longer. Where no batch was found, and where the reader jumps, it starts over at its shortest.
+ * - `coming` is limited to blocks before `writtenTo`: later ones may be written during the read.
+ * - `mayBeOld` is true for blocks that were read before the current call. They may have been written since.
  */
 export class ReadAhead {
   readonly #disk: Disk
   readonly #memory: BufferPool
   #window: Window | undefined
   #coming: Coming | undefined
-  /** Everything before this LSN is written, and can be prefetched. */
+  /** All blocks before this LSN are written, and can be prefetched. */
   #writtenTo = 0
-  /** The least length of the next read, in blocks. */
+  /** The minimum length of the next read, in blocks. */
   #ahead = TIP_BLOCKS
-  /** Blocks of the last batch. */
+  /** Length of the last batch, in blocks. */
   #batchBlocks = 1
-  /** Number of the current call, and of the one that read the window. */
+  /** Number of the current call; below, of the call that read the window. */
   #call = 0
   #windowOf = 0
 
@@ -66,17 +69,17 @@ export class ReadAhead {
     this.#memory = new BufferPool((bytes) => disk.device.allocate(bytes))
   }
 
-  /** Memory of the pool that the windows are in. */
+  /** Acquires a buffer from the pool of the windows. */
   acquire(bytes: number): PooledBuffer {
     return this.#memory.acquire(bytes)
   }
 
-  /** Bytes of the memory that is pinned. */
+  /** Bytes of memory that views of items pin. */
   get pinnedBytes(): number {
     return this.#memory.pinnedBytes
   }
 
-  /** Everything before this LSN is known to be written. */
+  /** All blocks before this LSN are known to be written. */
   setWrittenTo(lsn: number): void {
     this.#writtenTo = lsn
   }
@@ -93,7 +96,10 @@ export class ReadAhead {
     this.#ahead = TIP_BLOCKS
   }
 
-  /** The blocks from an LSN on as they are now. They count as read in the next call, which has to follow at once, or `forget`. */
+  /**
+   * Reads the blocks at an LSN as they are now. They count as read in the next call, which must follow at once, or
+   * `forget`.
+   */
   async peek(lsn: number): Promise<Uint8Array> {
     this.forget()
     const window = await this.#fetch(lsn, NOTHING.bytes, 1, undefined, undefined)
@@ -102,14 +108,14 @@ export class ReadAhead {
     return window.bytes
   }
 
-  /** Whether the blocks from an LSN on may have been read before this call: they may have been written since. */
+  /** True if the blocks at an LSN may have been read before this call, and written since. */
   mayBeOld(lsn: number): boolean {
     const isHeld = this.#held(lsn).length > 0
     const isOfNow = this.#windowOf === this.#call && this.#call > 0
     return (isHeld && !isOfNow) || this.#coming !== undefined
   }
 
-  /** Sets the length of the batch that begins where blocks are asked for next. */
+  /** Sets the length of the batch that begins at the next requested block. */
   expect(blocks: number): void {
     this.#batchBlocks = blocks
   }
@@ -120,7 +126,7 @@ export class ReadAhead {
     this.#ahead = Math.min(GROWTH * this.#ahead, SMALL_AHEAD_BYTES / blockSize)
   }
 
-  /** None was found. */
+  /** No batch was found: the next read is short. */
   shrink(): void {
     this.#ahead = TIP_BLOCKS
     this.#memory.trim()
@@ -132,7 +138,7 @@ export class ReadAhead {
   }
 
   /**
-   * Blocks of the log, from what was prefetched and from the device.
+   * Blocks of the log, prefetched or read from the device.
    * @throws the signal's reason, before anything is read
    */
   async blocks(lsn: number, blocks: number, signal: AbortSignal | undefined): Promise<Window> {
@@ -177,37 +183,37 @@ export class ReadAhead {
     return { lsn, bytes, pooled }
   }
 
-  /** Blocks worth reading from an LSN on. The next batch may be as long as the last one, if it is written. */
+  /** The number of blocks to read at an LSN. The next batch may be as long as the last one, if it is written. */
   #aheadFrom(lsn: number): number {
     const most = MAX_AHEAD_BYTES / this.#disk.layout.blockSize
     const blocks = Math.max(this.#ahead, Math.min(this.#batchBlocks, most))
     return lsn + blocks > this.#writtenTo ? this.#ahead : blocks
   }
 
-  /** The prefetched blocks after those in the window, if there are any. */
+  /** The prefetched blocks that follow those in the window, if any. */
   async #takeComing(lsn: number, held: Uint8Array): Promise<Coming | undefined> {
     const coming = this.#coming
-    // If it is not wanted, its memory is not released: the device may still write into it.
+    // If it does not fit, its memory is not released: the device may still be writing into it.
     this.#coming = undefined
     if (coming?.lsn !== lsn + held.length / this.#disk.layout.blockSize) return undefined
     return (await coming.arrived) ? coming : undefined
   }
 
-  /** Prefetches the blocks after the window if many are known to be written: the device works while the items are used. */
+  /** Prefetches the blocks after the window if many are known to be written, so that the device works meanwhile. */
   #readAhead(window: Window): void {
     const { blockSize, dataBlocks } = this.#disk.layout
     const { length } = window.bytes
     const lsn = window.lsn + length / blockSize
     const blocks = Math.min(this.#aheadFrom(lsn), dataBlocks - length / blockSize)
     if (blocks < MIN_COMING_BLOCKS || lsn + blocks > this.#writtenTo) return
-    // What is left of a window is less than one batch, which may be as long as the last one.
+    // The rest of the window is less than one batch, which may be as long as the last one.
     const room = Math.min(length, this.#batchBlocks * blockSize, SMALL_AHEAD_BYTES)
     const pooled = this.#memory.acquire(room + blocks * blockSize)
     const memory = pooled.memory.subarray(0, room + blocks * blockSize)
     const bytes = memory.subarray(room)
     const arrived = this.#disk.readInto(lsn, bytes).then(
       () => true,
-      // It is read again when it is wanted, and then the error is thrown.
+      // The blocks are read again on demand, and that read throws the error.
       () => false,
     )
     this.#coming = { lsn, bytes, memory, pooled, arrived }
@@ -218,7 +224,7 @@ export class ReadAhead {
     return lsn + bytes.length / this.#disk.layout.blockSize
   }
 
-  /** The part of the window from an LSN on; empty if it has none, or if a program may have changed it, or took it away. */
+  /** The part of the window from an LSN on; empty if there is none, or if a program may have changed or detached it. */
   #held(lsn: number): Uint8Array {
     const { lsn: from, bytes, pooled } = this.#window ?? NOTHING
     const at = (lsn - from) * this.#disk.layout.blockSize
@@ -227,7 +233,7 @@ export class ReadAhead {
   }
 }
 
-/** `coming` with the rest of the window copied in front of it; undefined if there is no room, or it is too short. */
+/** `coming`, with the rest of the window copied in front of it; undefined if it is too short, or there is no room. */
 function inFront(
   { bytes, memory, pooled }: Coming,
   lsn: number,

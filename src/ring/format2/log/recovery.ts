@@ -7,19 +7,19 @@ import type { Checkpoint } from './reach.ts'
 
 /** The end of the committed log. */
 export interface Tail {
-  /** Where the next epoch begins; uncommitted batches after it are dropped. */
+  /** The beginning of the next epoch. Uncommitted batches after it are dropped. */
   readonly logPosition: LogPosition
   /** LSNs of damaged batches that were once complete. */
   readonly damaged: readonly number[]
   /** Batches that committed something. */
   readonly commits: number
-  /** When the last of them was written, in milliseconds since 1970, by its producer's clock. */
+  /** Write time of the last of them, in milliseconds since 1970, by its producer's clock. */
   readonly time: number | undefined
 }
 
-/** How the log is replayed. */
+/** Options of a replay. */
 interface ReplayOptions {
-  /** Whether to search for a later batch where one is damaged. If not, the log ends there. Default true. */
+  /** True to search for a later batch after a damaged one; otherwise the log ends there. Default true. */
   readonly searchesBehind?: boolean
   /** Ends the replay between two reads. */
   readonly signal?: AbortSignal | undefined
@@ -28,9 +28,9 @@ interface ReplayOptions {
 }
 
 /**
- * Replays the log from a checkpoint to the end of what was committed. An incomplete batch ends the log, unless a later batch
- * shows that it was complete once: that is damage, which is skipped here, and reported to the consumer when it gets
- * there.
+ * Replays the log from a checkpoint to the end of the committed log. An incomplete batch ends the log, unless a later
+ * batch shows that it was complete once. That is damage, which is skipped here, and reported to the consumer when it
+ * gets there.
  * @throws the signal's reason
  */
 export async function replay(
@@ -47,7 +47,7 @@ export async function replay(
   let tail = from
   let commits = 0
   let time: number | undefined
-  // Each turn advances at least one block, and the log has `dataBlocks` of them.
+  // Each iteration advances by at least one block, and the log has `dataBlocks` of them.
   while (logPosition.lsn - from.lsn <= dataBlocks) {
     const batch = await reader.batchAt(logPosition, epochs)
     if (batch?.whole === true) {
@@ -74,9 +74,9 @@ export async function replay(
 }
 
 /**
- * Where the headers end that lead on from a checkpoint, whatever is torn, damaged or uncommitted of their items. Nothing was written there or
- * behind, in this epoch, unless the header there is lost: that takes a search, and a reader finds out when it gets there, because it has to
- * jump.
+ * The end of the headers that lead on from a checkpoint, even if items are torn, damaged or uncommitted. In this epoch
+ * nothing was written there or later, unless the header there is lost. That would take a search; a reader finds out
+ * when it gets there, because it has to jump.
  */
 export async function headersEnd(
   disk: Disk,
@@ -112,15 +112,15 @@ export async function firstTorn(
 }
 
 /**
- * Counts the bytes of items, because a commit may end within a batch. Follows the replay, batch by batch, as far as items are
- * committed: so it keeps one batch in memory, however many items are uncommitted.
+ * Counts the bytes of items, because a commit may end within a batch. It follows the replay batch by batch, as far as
+ * items are committed, and so keeps one batch in memory, however many items are uncommitted.
  */
 class ByteCount {
   readonly #reader: LogReader
   readonly #epochs: Epochs
   /** A log position before which everything is committed. */
   #at: LogPosition
-  /** Log positions after damage, where counting resumes. */
+  /** Log positions after damage, at which counting resumes. */
   #restarts: LogPosition[] = []
 
   constructor(reader: LogReader, epochs: Epochs, from: LogPosition) {
@@ -130,11 +130,11 @@ class ByteCount {
   }
 
   /**
-   * Bytes of all items before `seq`, which `batch` commits. The bytes in a damaged batch are unknown: then it is the count at
+   * Total bytes of the items before `seq`, which `batch` commits. If a damaged batch makes them unknown, the count at
    * `before`.
    */
   async before(seq: number, { header, end }: ReadBatch, before: LogPosition): Promise<number> {
-    // A batch mostly commits itself, or everything before it.
+    // A batch usually commits itself, or everything before it.
     for (const { seq: at, bytes } of [end, header.start]) if (at === seq) return bytes
     this.#at = this.#restarts.findLast((logPosition) => logPosition.seq <= seq) ?? this.#at
     this.#restarts = this.#restarts.filter((logPosition) => logPosition.seq > seq)
@@ -151,7 +151,7 @@ class ByteCount {
     return this.#at.seq === seq ? this.#at.bytes : before.bytes
   }
 
-  /** The log continues here, after damage. */
+  /** Resumes the count at a log position after damage. */
   restart(logPosition: LogPosition): void {
     this.#restarts.push(logPosition)
   }

@@ -8,7 +8,7 @@ import { LogReader } from './log-reader.ts'
 /** Bytes per read. */
 const CHUNK_BYTES = 1 << 20
 
-/** All batch headers of this ring in the data area, in the order of the device: also those of freed or dropped batches. */
+/** All batch headers of this ring in the data area, in device order, freed and dropped ones included. */
 export async function* scanHeaders(
   disk: Disk,
   { onProgress, signal }: VerifyOptions,
@@ -28,16 +28,16 @@ export async function* scanHeaders(
   }
 }
 
-/** Whether everything before a batch was committed by the time it was written: the log can be read from there. */
+/** True if everything before a batch was committed when it was written, so that the log can be read from there. */
 export function isBoundary({ start, committedTo }: BatchHeader): boolean {
   return committedTo >= start.seq
 }
 
 /**
- * The oldest log position from which the log can be read, at a complete batch. Undefined if there is none.
- * @param epochs where the epochs before the first of them began is unknown
+ * The oldest log position from which the log can be read, at a complete batch; undefined if there is none.
+ * @param epochs the beginnings of epochs before the first are unknown
  * @param from no log position before this LSN
- * @param tail the end of what is committed
+ * @param tail the end of the committed log
  */
 export async function oldestBatch(
   disk: Disk,
