@@ -306,17 +306,17 @@ export function kindOf(value: unknown): unknown {
   }
 }
 
-/** Whether a value is a {@link BlockError}, of this copy of the package or another. */
+/** True if a value is a {@link BlockError}, of this copy of the package or another. */
 export function isBlockError(value: unknown): value is BlockError {
   return kindOf(value) === 'block'
 }
 
-/** Whether a value is a {@link RingError}, of this copy of the package or another; comparing its `code` then narrows its `details`. */
+/** True if a value is a {@link RingError}, of this copy of the package or another; comparing its `code` then narrows its `details`. */
 export function isRingError(value: unknown): value is AnyRingError {
   return kindOf(value) === 'ring'
 }
 
-/** Whether a value is a {@link CodecError}, of this copy of the package or another. */
+/** True if a value is a {@link CodecError}, of this copy of the package or another. */
 export function isCodecError(value: unknown): value is CodecError {
   return kindOf(value) === 'codec'
 }

@@ -73,7 +73,7 @@ export function checkKey(key: EncryptionKey): void {
   if (found !== undefined) throw new TypeError(`keys: ${id}: ${found}`)
 }
 
-/** Whether it is the id of a key. */
+/** True if it is the id of a key. */
 export function isKeyId(id: string): boolean {
   return id.length <= MAX_ID_CHARACTERS && isVisible(id)
 }

@@ -195,7 +195,7 @@ function readHeaders(reader: WrappedReader, count: number): Record<string, strin
   return headers
 }
 
-/** Whether a header can have the name: one that `name=value` says too. */
+/** True if a header can have the name: one that `name=value` says too. */
 function isName(name: string): boolean {
   return name.length <= MAX_NAME_BYTES && isVisible(name) && !name.includes('=')
 }

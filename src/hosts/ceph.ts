@@ -108,7 +108,7 @@ function checkAddress(address: string, allowed: BlockList | undefined): string {
   return address
 }
 
-/** Whether an OSD has the map of an epoch. */
+/** True if an OSD has the map of an epoch. */
 async function knows(
   call: (...args: string[]) => Promise<string>,
   osd: number,

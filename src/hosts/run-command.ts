@@ -102,7 +102,7 @@ function kill(child: ChildProcess, pid: number): 'killed' | 'gone' | 'refused' {
 }
 
 /**
- * Whether any process of a group is alive, not just a zombie whose parent has not collected it, which in a container
+ * True if any process of a group is alive, not just a zombie whose parent has not collected it, which in a container
  * may never happen. True if that cannot be determined.
  */
 async function isAnyAlive(group: number): Promise<boolean> {

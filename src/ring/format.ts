@@ -71,20 +71,20 @@ export interface ItemView extends PoppedItem {
 export interface QueueConsumer extends Consumer {
   /** As `popMany`, with views instead of copies, if the format has them and not too much memory is pinned by them. */
   popViews(options: PopManyOptions): Promise<readonly ItemView[]>
-  /** Whether one position is before another, by the items up to them: a truncation can put the cursor into a later epoch than the items after it. */
+  /** True if one position is before another, by the items up to them: a truncation can put the cursor into a later epoch than the items after it. */
   isBefore(one: Position, other: Position): boolean
-  /** Whether the item that ends at a position was lost with a cache. */
+  /** True if the item that ends at a position was lost with a cache. */
   isLost(position: Position): boolean
   /** Where to pop an item again that was popped from `from`: after what was lost before it. */
   startOf(position: Position, from: Position): Position
   /**
-   * Whether it is worth popping again from a position where the last pop found nothing: by what is where the next batch would begin. That does
+   * True if it is worth popping again from a position where the last pop found nothing: by what is where the next batch would begin. That does
    * not show an epoch that begins before it, an acknowledged pause, another consumer or another ring; so once in `maxAgeMs` it looks whether
    * the slots have changed. True where a pop is as cheap.
    * @param isLikely whether there is reason to expect an item: then this reads what the pop needs, which has to follow immediately
    */
   mayHaveNews(from: Position, maxAgeMs: number, isLikely: boolean): Promise<boolean>
-  /** Whether `mayHaveNews` would say no, found out synchronously; false if the device cannot be read that way. */
+  /** True if `mayHaveNews` would say no, found out synchronously; false if the device cannot be read that way. */
   hasNoNewsNow(from: Position, maxAgeMs: number): boolean
   /** Of the producer. */
   readonly hints: RoleHints

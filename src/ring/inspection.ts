@@ -76,7 +76,7 @@ export interface RingInspection {
   readonly producer: {
     /** The end of what is committed. */
     readonly position: Position
-    /** Whether it has acknowledged the suspend request. */
+    /** True if it has acknowledged the suspend request. */
     readonly suspendAck: boolean
     /** The text for people in the producer's sector; empty before its first write. */
     readonly text: string
@@ -85,7 +85,7 @@ export interface RingInspection {
   readonly consumer: {
     /** The end of what is acknowledged. */
     readonly position: Position
-    /** Whether it asks the producer to pause. */
+    /** True if it asks the producer to pause. */
     readonly suspend: boolean
     /** The text for people in its sector; empty before its first write. */
     readonly text: string

@@ -2,7 +2,7 @@
 export interface LeaseRecord {
   /** `free` after the holder closed the role in order. */
   readonly status: 'held' | 'free'
-  /** Whether the writer has certainly had the role. The first record of a host that takes it may have come too late for that. */
+  /** True if the writer has certainly had the role. The first record of a host that takes it may have come too late for that. */
   readonly confirmed: boolean
   /** The host that holds the role, or held it last, as it calls itself; unchecked. As in {@link LeaseOptions}. */
   readonly owner: string

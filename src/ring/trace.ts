@@ -30,7 +30,7 @@ const channels: Readonly<Record<TraceKey, Channel>> = {
   suspend: channel('shared-block-ring:suspend'),
 }
 
-/** Whether there are subscribers; asked where making the event takes time. */
+/** True if there are subscribers; asked where making the event takes time. */
 export function isTraced(key: TraceKey): boolean {
   return channels[key].hasSubscribers
 }

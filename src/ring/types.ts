@@ -12,7 +12,7 @@ export interface ByteRange {
   readonly bytes: number
 }
 
-/** Whether the producer has granted the consumer's suspend request. */
+/** True if the producer has granted the consumer's suspend request. */
 export type RingState = 'running' | 'suspended'
 
 /** The queue's and the program's names, for the text that people read. */
@@ -54,7 +54,7 @@ export interface ConsumerOptions extends AttachOptions {
    * `parsePosition(details.position)` is the position after the damage: `advance` to it to skip. `skip` counts them and continues after them. Default `stop`.
    */
   readonly onDamage?: 'stop' | 'skip'
-  /** Whether other programs on this machine may have this consumer suspend and resume the ring. Default true. */
+  /** True if other programs on this machine may have this consumer suspend and resume the ring. Default true. */
   readonly answerRequests?: boolean
 }
 
@@ -264,7 +264,7 @@ export interface Consumer extends RingRole {
   /** The consumer's own position: everything before it is acknowledged. */
   readonly position: Position
 
-  /** Whether the producer has acknowledged the suspend request. */
+  /** True if the producer has acknowledged the suspend request. */
   state(): Promise<RingState>
 
   /** Asks the producer to pause. */

@@ -1,6 +1,6 @@
 /** A named stream of events with subscribers: a channel of `node:diagnostics_channel`. */
 export interface Channel {
-  /** Whether the channel has subscribers; check it before making an event. */
+  /** True if the channel has subscribers; check it before making an event. */
   readonly hasSubscribers: boolean
   publish(event: unknown): void
 }

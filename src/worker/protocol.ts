@@ -263,12 +263,12 @@ export function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
 }
 
-/** Whether it is a number of something, or of a call. */
+/** True if it is a number of something, or of a call. */
 export function isCount(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
 }
 
-/** Whether it is the name of a lock, or of a page. */
+/** True if it is the name of a lock, or of a page. */
 export function isName(value: unknown): value is string {
   return typeof value === 'string' && value.length <= 200
 }

@@ -79,7 +79,7 @@ export class Supply {
     this.serve()
   }
 
-  /** Whether a write of acknowledgements failed for good: only another reader can continue. */
+  /** True if a write of acknowledgements failed for good: only another reader can continue. */
   get hasEnded(): boolean {
     return insideOf(this.reader).hasEnded()
   }

@@ -69,7 +69,7 @@ export async function createRing(device: BlockDevice, options: CreateOptions): P
   return true
 }
 
-/** Whether nothing would be lost. */
+/** True if nothing would be lost. */
 function isFree({ firstNonZero, unfinished }: DeviceContent): boolean {
   return firstNonZero < 0 || unfinished === 1
 }

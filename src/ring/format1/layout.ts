@@ -69,7 +69,7 @@ export function recordBytes(itemBytes: number): number {
   return Math.ceil((itemBytes + HEADER_BYTES) / HEADER_BYTES) * HEADER_BYTES
 }
 
-/** Whether records can begin and end at the offset. */
+/** True if records can begin and end at the offset. */
 export function isAligned(offset: bigint): boolean {
   return offset % BigInt(HEADER_BYTES) === 0n
 }

@@ -6,7 +6,7 @@ export const MAGIC = 'mirage shared-block-device 1.0'
 /** Bytes of a record's length field, and what records are padded to a multiple of. */
 export const HEADER_BYTES = 4
 
-/** Whether sector 0 says that this is a format 1 ring. */
+/** True if sector 0 says that this is a format 1 ring. */
 export function hasMagic(sector: Uint8Array): boolean {
   return new TextDecoder('latin1').decode(sector.subarray(0, MAGIC.length)) === MAGIC
 }

@@ -50,7 +50,7 @@ export interface ParsedPointer extends Pointer {
   /** The text as stored, without trailing zeroes; empty before the first write after `create`. */
   readonly text: string
   /**
-   * Whether the text repeats the fields: the only redundancy that the format has against a torn read. `absent` if the sector has no
+   * True if the text repeats the fields: the only redundancy that the format has against a torn read. `absent` if the sector has no
    * text, one that was cut, or another program's.
    */
   readonly confirmed: 'yes' | 'no' | 'absent'
@@ -102,7 +102,7 @@ export function encodeFreshPointer(sector: Uint8Array): void {
   sector[FLAG_AT] = FALSE
 }
 
-/** Whether the sector is as `create` wrote it. */
+/** True if the sector is as `create` wrote it. */
 export function isFreshPointer(sector: Uint8Array): boolean {
   return sector.every((byte, at) => byte === (at === FLAG_AT ? FALSE : 0))
 }
@@ -132,7 +132,7 @@ export function parsePointer(sector: Uint8Array, kind: PointerKind, device: stri
   return { offset, flag, text, confirmed: confirm(kind, offset, flag, text, whole) }
 }
 
-/** Whether a sector looks like a written pointer, or that of a new ring. */
+/** True if a sector looks like a written pointer, or that of a new ring. */
 export function isPointer(sector: Uint8Array, kind: PointerKind): boolean {
   if (sector.length < MIN_BYTES) return false
   if (isFreshPointer(sector)) return true

@@ -178,7 +178,7 @@ class Format1Producer extends Format1Role implements QueueProducer {
     return count
   }
 
-  /** Whether `bytes` fit after the tail, after a refresh if necessary. */
+  /** True if `bytes` fit after the tail, after a refresh if necessary. */
   async #hasRoom(bytes: number): Promise<boolean> {
     const needed = this.#tail + BigInt(bytes) - BigInt(this.capacityBytes)
     if (needed <= this.durable) return true

@@ -94,7 +94,7 @@ export abstract class Format1Role extends BaseRole {
     this.other = other
   }
 
-  /** Whether what was last read may have been only in a cache that is lost. */
+  /** True if what was last read may have been only in a cache that is lost. */
   protected get isForgotten(): boolean {
     return this.device.incarnation !== this.#incarnation
   }

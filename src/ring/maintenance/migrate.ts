@@ -224,7 +224,7 @@ interface Plan {
   readonly start: bigint
   /** How much of the old ring is in the new one already. */
   readonly skip: bigint
-  /** Whether these count items; in format 1 they count bytes of records. */
+  /** True if these count items; in format 1 they count bytes of records. */
   readonly counts: boolean
 }
 

@@ -67,7 +67,7 @@ export class Acknowledger {
     this.#lazy = new lazily.Lazy(lazily.when, clock, closing, write, later)
   }
 
-  /** Whether a write failed for good: nothing more is acknowledged. */
+  /** True if a write failed for good: nothing more is acknowledged. */
   get hasEnded(): boolean {
     return this.#ended !== undefined
   }
@@ -185,7 +185,7 @@ export class Acknowledger {
     return one !== other && this.#consumer.isBefore(one, other)
   }
 
-  /** Whether an item that ends at a position has left the ring. */
+  /** True if an item that ends at a position has left the ring. */
   hasLeft(position: Position): boolean {
     const { advancedTo } = this.#deliveries
     return position <= advancedTo && !this.isBefore(advancedTo, position)

@@ -23,7 +23,7 @@ export class AwaitedRing {
   }
 
   /**
-   * Whether there is one now.
+   * True if there is one now.
    * @throws {RingError} as `Consumer.attach`: the device holds something else, or a damaged ring
    * @throws the signal's reason
    */

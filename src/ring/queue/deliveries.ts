@@ -62,7 +62,7 @@ export class Deliveries {
     return this.#advancedTo
   }
 
-  /** Whether a delivery is finished, and the ring has not advanced past it. */
+  /** True if a delivery is finished, and the ring has not advanced past it. */
   isUnwritten({ state }: Delivery): boolean {
     return state === RECORDED || state === WAITING
   }
@@ -94,13 +94,13 @@ export class Deliveries {
     return last === undefined || last.position < this.#advancedTo ? this.#advancedTo : last.position
   }
 
-  /** Whether something became finished because what was before it left the ring, so that no `ack` writes it. */
+  /** True if something became finished because what was before it left the ring, so that no `ack` writes it. */
   get hasUnwritten(): boolean {
     const first = this.#first
     return first !== undefined && first !== this.#unfinished && first.state === RECORDED
   }
 
-  /** Whether the reader went back, and has not yet read again all that it delivered. */
+  /** True if the reader went back, and has not yet read again all that it delivered. */
   get isRevisiting(): boolean {
     return this.#revisit !== undefined
   }
@@ -118,7 +118,7 @@ export class Deliveries {
     return true
   }
 
-  /** Whether a delivered item ends at a position, or the ring has advanced that far. */
+  /** True if a delivered item ends at a position, or the ring has advanced that far. */
   endsAt(position: Position): boolean {
     let at = this.#first
     while (at !== undefined && at.position < position) at = at.after

@@ -22,7 +22,7 @@ export class EncodingPushes {
     this.#enqueue = enqueue
   }
 
-  /** Whether a push that is called now has to queue here, though its items are encoded. */
+  /** True if a push that is called now has to queue here, though its items are encoded. */
   get any(): boolean {
     return this.#count > 0
   }

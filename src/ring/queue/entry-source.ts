@@ -19,7 +19,7 @@ const MAX_POPPED_BYTES = 16 << 20
 
 /** How many entries are taken at most; the signal ends a search, and waiting for a codec. */
 type TakeOptions = Pick<PopManyOptions, 'maxItems' | 'maxBytes' | 'signal'> & {
-  /** Whether items may be views. */
+  /** True if items may be views. */
   readonly views?: boolean
 }
 

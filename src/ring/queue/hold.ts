@@ -55,12 +55,12 @@ export class Hold {
     this.#maxUnacked = maxUnacked
   }
 
-  /** Whether no more could be delivered at the last check: then the reader waits for a change. */
+  /** True if no more could be delivered at the last check: then the reader waits for a change. */
   get wasFull(): boolean {
     return this.#wasFull
   }
 
-  /** Whether no more may be delivered now. */
+  /** True if no more may be delivered now. */
   get isFull(): boolean {
     const { size, isRevisiting } = this.#deliveries
     return size >= this.#maxUnacked && !isRevisiting
@@ -71,7 +71,7 @@ export class Hold {
     return { entries, acknowledged, oldest: oldest && this.#named(oldest) }
   }
 
-  /** Whether no more may be delivered; publishes why, once for each entry that is the cause. */
+  /** True if no more may be delivered; publishes why, once for each entry that is the cause. */
   check(): boolean {
     const { size, oldest } = this.#deliveries
     this.#wasFull = this.isFull

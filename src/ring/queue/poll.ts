@@ -39,7 +39,7 @@ export function checkWaitOptions(options: WaitOptions & AttachOptions): void {
   checkAttachOptions(options)
 }
 
-/** Whether it is certain that nothing has come, as far as a look shows that takes no time; otherwise what waits has to look itself. */
+/** True if it is certain that nothing has come, as far as a look shows that takes no time; otherwise what waits has to look itself. */
 type NothingYet = () => boolean
 
 /**
@@ -57,9 +57,9 @@ export class Waiter {
   /** What ends the next pause. */
   #woken: WakeCause | undefined
   readonly #onWake: ((by: WakeCause) => void) | undefined
-  /** Whether the last pause ended by itself. */
+  /** True if the last pause ended by itself. */
   #wasLong = false
-  /** Whether something came that was not reported. */
+  /** True if something came that was not reported. */
   #isDeaf = false
   /** Ends the current pause. */
   #wake: ((by: WakeCause) => void) | undefined

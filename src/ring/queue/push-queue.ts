@@ -58,7 +58,7 @@ interface Call {
   readonly pushing: Deferred<Position>
   /** Removes the listener from the signal. */
   unlisten: (() => void) | undefined
-  /** Whether some of the items are in the current commit. */
+  /** True if some of the items are in the current commit. */
   committing: boolean
   before: Call | undefined
   after: Call | undefined
@@ -250,7 +250,7 @@ export class PushQueue {
     else if (!this.#isAwaited()) this.abandon(call.signal?.reason)
   }
 
-  /** Whether any call waits for the current commit. */
+  /** True if any call waits for the current commit. */
   #isAwaited(): boolean {
     if (this.#abandoned.signal.aborted) return false
     for (let call = this.#first; call?.committing === true; call = call.after) {

@@ -62,7 +62,7 @@ export interface ReceiveManyOptions
   extends WaitingOptions,
     Pick<PopManyOptions, 'maxItems' | 'maxBytes'> {
   /**
-   * Whether the codec gets, and so `bytes` answers, items as views of the memory they were read into, and not as copies. A view is good
+   * True if the codec gets, and so `bytes` answers, items as views of the memory they were read into, and not as copies. A view is good
    * until its entry is acknowledged: from then on the memory is used again, and the view detached (its length is 0). Views that keep
    * more than 64 MiB from being used again are followed by copies. In format 1 all are. Default false.
    */
@@ -71,7 +71,7 @@ export interface ReceiveManyOptions
 
 /** How much `flush` waits for. */
 export interface FlushOptions extends WaitingOptions {
-  /** Whether to wait for entries that are not acknowledged and hold back others that are. Default true. */
+  /** True to wait for entries that are not acknowledged and hold back others that are. Default true. */
   readonly waitForEarlier?: boolean
 }
 

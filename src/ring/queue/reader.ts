@@ -347,7 +347,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     return this.#hold.unacked
   }
 
-  /** Whether nothing has happened on this side since an item was looked for there. */
+  /** True if nothing has happened on this side since an item was looked for there. */
   #isQuiet(at: Position): boolean {
     if (this.#closed !== undefined || this.#hold.wasFull || this.#deliveries.hasUnwritten)
       return false
@@ -389,7 +389,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     })
   }
 
-  /** Whether the producer acknowledged being suspended. */
+  /** True if the producer acknowledged being suspended. */
   state(): Promise<RingState> {
     return this.consumer.state()
   }

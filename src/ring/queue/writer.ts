@@ -144,7 +144,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     }
   }
 
-  /** Whether the ring is full or suspended, so that pushes wait. */
+  /** True if the ring is full or suspended, so that pushes wait. */
   get blocked(): boolean {
     return this.#blocked
   }

@@ -49,7 +49,7 @@ export class Findings implements FindingSink {
     if (this.list.length < MAX_FINDINGS) this.list.push(finding)
   }
 
-  /** Whether nothing is damaged. */
+  /** True if nothing is damaged. */
   get sound(): boolean {
     return !this.#damaged
   }
@@ -83,7 +83,7 @@ export interface LogCounts {
 export interface RingReport {
   /** The format’s number. */
   readonly format: 1 | 2
-  /** Whether nothing is damaged. */
+  /** True if nothing is damaged. */
   readonly sound: boolean
   /** In the order in which they were found, 1,000 at most. */
   readonly findings: readonly Finding[]

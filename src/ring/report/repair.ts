@@ -37,7 +37,7 @@ export interface RepairAction {
 export interface RepairReport {
   /** The format’s number. */
   readonly format: 1 | 2
-  /** Whether the actions were carried out. */
+  /** True if the actions were carried out. */
   readonly written: boolean
   /** In the order of writing. */
   readonly actions: readonly RepairAction[]

@@ -11,14 +11,14 @@ import { ItemMemory, type OwnItems } from './own-items.ts'
 
 const ends = new Lazy(() => import('./ends.ts'))
 
-/** Whether a write was refused, by the device or because no reader would accept it: nothing was written, and the handle is usable. */
+/** True if a write was refused, by the device or because no reader would accept it: nothing was written, and the handle is usable. */
 export function isRefusal(error: unknown): boolean {
   if (isRingError(error)) return error.code === 'RING_EXHAUSTED'
   return isBlockError(error) && error.code === 'BLOCK_READ_ONLY'
 }
 
 /**
- * Whether what failed may succeed later through the same handle: it was refused, or is a read. Only a failed write ends a handle.
+ * True if what failed may succeed later through the same handle: it was refused, or is a read. Only a failed write ends a handle.
  */
 export function mayPass(error: unknown, role: RingRole & { readonly poisoned?: boolean }): boolean {
   return isRefusal(error) || (isBlockError(error) && error.code === 'BLOCK_IO' && !role.poisoned)
@@ -87,12 +87,12 @@ export abstract class BaseRole implements RingRole {
     return this.close()
   }
 
-  /** Whether a failure has ended the handle. */
+  /** True if a failure has ended the handle. */
   get poisoned(): boolean {
     return this.#poison !== undefined
   }
 
-  /** Whether `run` would run an operation now. */
+  /** True if `run` would run an operation now. */
   protected get isUsable(): boolean {
     if (this.#closed !== undefined || this.#poison !== undefined) return false
     try {
@@ -168,7 +168,7 @@ export abstract class BaseRole implements RingRole {
     if (this.mustRefreshBeforeWrite) await this.refresh()
   }
 
-  /** Whether to refresh before a write of what only this role writes: if nothing else excludes a second handle. */
+  /** True to refresh before a write of what only this role writes: if nothing else excludes a second handle. */
   protected get mustRefreshBeforeWrite(): boolean {
     return !this.#exclusive || this.#isStale
   }

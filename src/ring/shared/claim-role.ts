@@ -17,7 +17,7 @@ export interface Claimed {
   readonly refreshIntervalMs: number
   /** The largest item that the role accepts, unless the ring takes less. */
   readonly maxItemBytes: number
-  /** Whether something excludes a second handle. If nothing does, a role reads its sectors before each write. */
+  /** True if something excludes a second handle. If nothing does, a role reads its sectors before each write. */
   readonly exclusive: boolean
   /** What is shown to the holder of the other role, and to who asks. */
   readonly kept: KeptKey

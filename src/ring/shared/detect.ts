@@ -32,7 +32,7 @@ export async function refusePool(device: BlockDevice): Promise<void> {
   if (await holdsPool(device)) throw (await loaded()).poolFound(device.name)
 }
 
-/** Whether a device holds a pool. */
+/** True if a device holds a pool. */
 export async function holdsPool(device: BlockDevice): Promise<boolean> {
   try {
     return (await whatIsOn(device)) === 'pool'

@@ -49,7 +49,7 @@ export function ownItems(): OwnItems {
   return items
 }
 
-/** Whether they are items of our own. */
+/** True if they are items of our own. */
 export function areOwn(items: readonly Uint8Array[] | Uint8Array): items is OwnItems {
   return OWN in items
 }

@@ -80,13 +80,13 @@ function stored(
   })
 }
 
-/** Whether trying again cannot help: the ring of the dead letters takes no such item. */
+/** True if trying again cannot help: the ring of the dead letters takes no such item. */
 export function isPermanent(error: unknown): boolean {
   return isRingError(error) && error.code === 'RING_ITEM_TOO_LARGE'
 }
 
 /**
- * Whether two devices have the same ring. In format 1 a ring has no name of its own: only the same device is known to have it.
+ * True if two devices have the same ring. In format 1 a ring has no name of its own: only the same device is known to have it.
  * @throws as `inspectRing`
  */
 export async function isSameRing(
@@ -121,7 +121,7 @@ function ringOf(sink: EncodedSink): BlockDevice | undefined {
   return sink instanceof RingWriter ? sink.producer.device : undefined
 }
 
-/** Whether a value takes items that are encoded. */
+/** True if a value takes items that are encoded. */
 export function isEncodedSink(value: object): value is EncodedSink {
   return 'pushEncoded' in value && typeof value.pushEncoded === 'function'
 }

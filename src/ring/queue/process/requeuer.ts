@@ -29,7 +29,7 @@ export class Requeuer<Out> {
     this.#waitMs = waitMs
   }
 
-  /** Whether an item is being moved. */
+  /** True if an item is being moved. */
   get isMoving(): boolean {
     return this.#isMoving
   }

@@ -18,7 +18,7 @@ export interface Job {
   /** Which attempt at this item it is, from 1; with `attemptStore` since the item was pushed, otherwise since `process` was called. */
   readonly attempt: number
   /**
-   * Whether the item may have been handled before, completely or in part: true after a failed attempt, and for items that were in
+   * True if the item may have been handled before, completely or in part: true after a failed attempt, and for items that were in
    * the ring when `process` was called. False guarantees that it was not.
    */
   readonly mayHaveRun: boolean

@@ -43,7 +43,7 @@ export class WorkError extends CodedError<WorkErrorCode, WorkErrorDetails> {
 
 markKind(WorkError, 'work')
 
-/** Whether a value is a {@link WorkError}, of this copy of the package or another. */
+/** True if a value is a {@link WorkError}, of this copy of the package or another. */
 export function isWorkError(value: unknown): value is WorkError {
   return kindOf(value) === 'work'
 }
