@@ -13,12 +13,12 @@ import type {
   Producer,
 } from './types.ts'
 
-/** A device, or the size of one that is still to be made. */
+/** The size of a device, or of one that is still to be created. */
 export interface DeviceSize extends Omit<BlockInfo, 'readWrite'> {
   readonly name: string
 }
 
-/** Which ring a device has, and how far it was written. */
+/** The identity of a device's ring, and how far it was written. */
 export interface Extent {
   /** Its UUID; undefined in format 1. */
   readonly uuid: string | undefined
@@ -26,15 +26,15 @@ export interface Extent {
   readonly writtenTo: Position
 }
 
-/** What makes rings of a format: loaded when one is made. */
+/** The part of a format that creates rings. Loaded on demand. */
 export interface Creation {
   /**
-   * Checks what can be checked of the options without a device.
+   * Validates the options as far as that is possible without a device.
    * @throws {RangeError} an option is out of range
    */
   checkOptions(options: CreateOptions): void
   /**
-   * Checks the options, and that a ring fits.
+   * Validates the options, and checks that a ring fits.
    * @throws {RangeError} an option is out of range
    * @throws {RingError} `RING_DEVICE_TOO_SMALL`, `RING_PARTIAL_SECTOR`
    */
@@ -42,17 +42,20 @@ export interface Creation {
   createRing(device: BlockDevice, options: CreateOptions): Promise<boolean>
 }
 
-/** The size of a batch with this many items and bytes, and where the first item begins in it. */
+/** The size of a batch with these items and bytes, and the offset of its first item. */
 export type RoomFor = (
   bytes: number,
   items: number,
 ) => { readonly bytes: number; readonly front: number }
 
-/** What a writer asks of a producer beside its public calls. Each format answers for itself, so that no queue asks which format it has. */
+/**
+ * What a writer needs of a producer beyond the public calls. Each format implements it, so that queues need not know
+ * the format.
+ */
 export interface QueueProducer extends Producer {
-  /** Of the memory in which large items are kept, so that they are written from there. */
+  /** Room for large items, so that they are copied once and written from there. */
   readonly roomFor: RoomFor
-  /** Of the consumer. */
+  /** Hints from the consumer. */
   readonly hints: RoleHints
 }
 
@@ -63,32 +66,37 @@ export type AttachedProducer =
 
 /** An item that may be a view of what was read. */
 export interface ItemView extends PoppedItem {
-  /** What is pinned for the view, until it is unpinned. */
+  /** The buffer pinned for the view. */
   readonly pin?: PooledBuffer | undefined
 }
 
-/** What a reader asks of a consumer beside its public calls; as {@link QueueProducer}. */
+/** What a reader needs of a consumer beyond the public calls; see {@link QueueProducer}. */
 export interface QueueConsumer extends Consumer {
-  /** As `popMany`, with views instead of copies, if the format has them and not too much memory is pinned by them. */
+  /** As `popMany`, with views instead of copies, if the format supports them and they do not pin too much memory. */
   popViews(options: PopManyOptions): Promise<readonly ItemView[]>
-  /** True if one position is before another, by the items up to them: a truncation can put the cursor into a later epoch than the items after it. */
+  /**
+   * True if one position has fewer items before it than the other: after a truncation, the cursor may be of a later
+   * epoch than the items after it.
+   */
   isBefore(one: Position, other: Position): boolean
   /** True if the item that ends at a position was lost with a cache. */
   isLost(position: Position): boolean
-  /** Where to pop an item again that was popped from `from`: after what was lost before it. */
+  /** The position from which to pop an item again that was popped from `from`: after the losses before it. */
   startOf(position: Position, from: Position): Position
   /**
-   * True if it is worth popping again from a position where the last pop found nothing: by what is where the next batch would begin. That does
-   * not show an epoch that begins before it, an acknowledged pause, another consumer or another ring; so once in `maxAgeMs` it looks whether
-   * the slots have changed. True where a pop is as cheap.
-   * @param isLikely whether there is reason to expect an item: then this reads what the pop needs, which has to follow immediately
+   * True if it is worth popping again from a position where the last pop found nothing, judged by the block where the
+   * next batch would begin. That block does not show an epoch that begins before it, a granted suspend request, another
+   * consumer or another ring, so the slots are compared once every `maxAgeMs`. Always true if a pop costs as little.
+   * @param isLikely true if an item is likely: then this reads what the pop needs, which must follow immediately
    */
   mayHaveNews(from: Position, maxAgeMs: number, isLikely: boolean): Promise<boolean>
-  /** True if `mayHaveNews` would say no, found out synchronously; false if the device cannot be read that way. */
+  /**
+   * True if `mayHaveNews` would be false, found out synchronously; false also if the device cannot be read that way.
+   */
   hasNoNewsNow(from: Position, maxAgeMs: number): boolean
-  /** Of the producer. */
+  /** Hints from the producer. */
   readonly hints: RoleHints
-  /** As `LogFront.jumps`; 0 where nothing is jumped over. */
+  /** As `LogFront.jumps`; 0 in a format without jumps. */
   readonly jumps: number
 }
 

@@ -4,6 +4,6 @@ import type { BlockHints } from '../block/device.ts'
 export interface RoleHints {
   /** Set once the role is claimed, unless there are none. */
   given?: BlockHints | undefined
-  /** Called with each hint. Set by who waits at the role. */
+  /** Called with each hint. Set by the code that waits for the role. */
   onHint?: () => void
 }

@@ -1,18 +1,18 @@
 import type { Position } from '../position.ts'
 import type { ByteRange, PopManyOptions, PoppedItem } from './types.ts'
 
-// What is seen of a ring without a role.
+// The state of a ring as it is seen without a role.
 
 /**
- * What happened in a ring of format 2 since it was made, and how far the consumer lags. `commits`, `fullPushes`,
- * `damagedItems` and `missedItems` are written with the next checkpoint: a crash can lose the last ones.
+ * Counts of a ring of format 2 since its creation, and the consumer's lag. `commits`, `fullPushes`, `damagedItems` and
+ * `missedItems` are written with the next checkpoint, so a crash can lose the latest ones.
  */
 export interface RingStats {
-  /** Items made visible. */
+  /** Items committed. */
   readonly committedItems: number
   /** Bytes of these, modulo 2^48. */
   readonly committedBytes: number
-  /** Items acknowledged, or skipped. */
+  /** Items acknowledged or skipped. */
   readonly acknowledgedItems: number
   /** Bytes of these, modulo 2^48. */
   readonly acknowledgedBytes: number
@@ -25,31 +25,33 @@ export interface RingStats {
   /** Pushes that found no room. */
   readonly fullPushes: number
   /**
-   * How much earlier the oldest unacknowledged item was pushed than the producer last wrote, in milliseconds, by its clock. 0 if there
-   * is none; absent if the header of its batch, which says when it was pushed, is damaged.
+   * The lag of the consumer: the time from the push of the oldest unacknowledged item to the producer's last write, in
+   * milliseconds, by its clock. 0 if there is none; absent if the header of its batch, which has the time, is damaged.
    */
   readonly lagMs?: number
   /**
-   * When the oldest unacknowledged item was pushed, in milliseconds since 1970, by the producer's clock, even if that item is damaged.
-   * Absent if there is none, or if that is unknown; `waitingItems` says which.
+   * Push time of the oldest unacknowledged item, in milliseconds since 1970, by the producer's clock, even if that item
+   * is damaged. Absent if there is none, or it is unknown; `waitingItems` distinguishes the two.
    */
   readonly oldestAt?: number
-  /** When the producer last wrote its slot, in milliseconds since 1970, by its clock. Approximate while it is running. */
+  /**
+   * Time of the producer's last slot write, in milliseconds since 1970, by its clock. Approximate while it is running.
+   */
   readonly producerAt: number
-  /** When the consumer last wrote its slot, likewise. */
+  /** Time of the consumer's last slot write, likewise. */
   readonly consumerAt: number
 }
 
-/** How a ring is inspected. */
+/** Options of an inspection. */
 export interface InspectOptions {
   /**
-   * Read around unreadable sectors, and report them. Default false, and always so in format 1: there `BLOCK_IO` is thrown, because a
-   * caller should not act on a part of the state.
+   * Read around unreadable sectors, and report them. Default false. Format 1 ignores it and throws `BLOCK_IO`, because
+   * a caller should not act on a part of its state.
    */
   readonly salvage?: boolean
-  /** The largest item that `items` reads, in bytes; as for a consumer. Default 16 MiB. */
+  /** The largest item that `items` reads, in bytes, as for a consumer. Default 16 MiB. */
   readonly maxItemBytes?: number
-  /** Ends the call between two reads, with the signal's reason, and also what `items` reads. */
+  /** Ends the call, and the iteration of its items, between two reads, with the signal's reason. */
   readonly signal?: AbortSignal
 }
 
@@ -57,37 +59,37 @@ export interface InspectOptions {
 export interface RingInspection {
   /** The format's number. */
   readonly format: 1 | 2
-  /** Format 2: what the ring was created with. */
+  /** Format 2: the properties that the ring was created with. */
   readonly ring?: {
     /** Its identity. */
     readonly uuid: string
-    /** Its name for people; may be empty. */
+    /** Its label; may be empty. */
     readonly name: string
     /** Bytes in a block. */
     readonly blockSize: number
-    /** What happens when there is no room. */
+    /** The producer's behaviour when the ring is full. */
     readonly onFull: 'wait' | 'overwrite'
   }
   /** Bytes in a sector. */
   readonly sectorSize: number
   /** Sectors of the device. */
   readonly sizeSectors: number
-  /** What the producer last wrote. */
+  /** The producer's last write. */
   readonly producer: {
-    /** The end of what is committed. */
+    /** The end of the committed items. */
     readonly position: Position
-    /** True if it has acknowledged the suspend request. */
+    /** True if it has granted the suspend request. */
     readonly suspendAck: boolean
-    /** The text for people in the producer's sector; empty before its first write. */
+    /** The label in the producer's sector; empty before its first write. */
     readonly text: string
   }
-  /** What the consumer last wrote. */
+  /** The consumer's last write. */
   readonly consumer: {
-    /** The end of what is acknowledged. */
+    /** The end of the acknowledged items. */
     readonly position: Position
-    /** True if it asks the producer to pause. */
+    /** True if it requests a pause. */
     readonly suspend: boolean
-    /** The text for people in its sector; empty before its first write. */
+    /** The label in its sector; empty before its first write. */
     readonly text: string
   }
   /** Bytes of the data area. */
@@ -100,9 +102,9 @@ export interface RingInspection {
   readonly waitingItems?: number
   /** Their bytes; unknown in format 1. */
   readonly waitingBytes?: number
-  /** What happened so far; unknown in format 1. */
+  /** Counts and times since the creation; unknown in format 1. */
   readonly stats?: RingStats
-  /** With `salvage`, in format 2: what was unreadable. If anything was, the rest may be out of date or incomplete. */
+  /** With `salvage`, in format 2: the unreadable bytes. If there are any, the rest may be out of date or incomplete. */
   readonly unreadable?: readonly ByteRange[]
   /**
    * The items that were unacknowledged at the time of the call, oldest first, except those acknowledged meanwhile.
@@ -111,46 +113,47 @@ export interface RingInspection {
    */
   items(): AsyncIterable<PoppedItem>
   /**
-   * The items that waited when the ring was inspected, newest first; those acknowledged meanwhile may be left out. It reads no more than is
-   * asked for, and stops at what is damaged: `items` reads from the other side.
-   * @throws {RingError} `RING_UNSUPPORTED` in format 1, whose records can only be found forward; `RING_CORRUPT`, also where damage hides
-   *   earlier items; `RING_ITEM_TOO_LARGE`
+   * The items that were unacknowledged at the time of the inspection, newest first; those acknowledged meanwhile may be
+   * left out. It reads only as far as it is iterated, and stops at damage. `items` reads from the other end.
+   * @throws {RingError} `RING_UNSUPPORTED` in format 1, whose records can only be found forward; `RING_CORRUPT`, also
+   *   where damage hides earlier items; `RING_ITEM_TOO_LARGE`
    */
   newest(): AsyncIterable<PoppedItem>
   /**
-   * The items before the consumer's position that are still on the device, newest first: acknowledged, or skipped because a ring that
-   * overwrites had given them up. Each is of a batch that verifies as a whole, and that the log led from to the consumer's position. It ends
-   * where none does any more: mostly because a later item has overwritten it.
-   * @throws {RingError} `RING_UNSUPPORTED` in format 1, which has no checksums; `RING_CORRUPT`, also if the batch of the consumer's position
-   *   is damaged; `RING_ITEM_TOO_LARGE`
+   * The items before the consumer's position that are still on the device, newest first: acknowledged, or skipped
+   * because a ring that overwrites had given them up. Each is in a batch that verifies completely, and from which the
+   * log led to the consumer's position. The iteration ends at the first batch that does not verify, usually because a
+   * later item has overwritten it.
+   * @throws {RingError} `RING_UNSUPPORTED` in format 1, which has no checksums; `RING_CORRUPT`, also if the batch of
+   *   the consumer's position is damaged; `RING_ITEM_TOO_LARGE`
    */
   consumed(): AsyncIterable<PoppedItem>
-  /** Reads the items that were committed after this inspection, as they come, without a role. */
+  /** Reads the items committed after this inspection, as they come, without a role. */
   follow(): RingFollower
 }
 
-/** What `RingFollower.read` takes. */
+/** Options of `RingFollower.read`. */
 export type FollowOptions = Omit<PopManyOptions, 'from'>
 
-/** What `RingFollower.read` returns. */
+/** The result of `RingFollower.read`. */
 export interface Followed {
-  /** The next items; none if there are none now. */
+  /** The next items; empty if there are none yet. */
   readonly items: readonly PoppedItem[]
-  /** Format 2: how many items before these were overwritten, acknowledged or not, before they were read. */
+  /** Format 2: the number of earlier items that were overwritten before they were read, acknowledged or not. */
   readonly missedItems?: number
   /**
-   * Format 1, which does not count items, and where nothing that is acknowledged can be trusted: how many bytes of the log before these
-   * were acknowledged before they were read.
+   * Format 1, which does not count items, and where acknowledged bytes cannot be trusted: the bytes of the log before
+   * these items that were acknowledged before they were read.
    */
   readonly missedBytes?: number
 }
 
-/** Reads on after an inspection, without a role; nothing waits for it. */
+/** Reads on after an inspection, without a role. It does not hold the ring's space. */
 export interface RingFollower {
   /**
    * The next committed items. Does not wait: call it again after a pause.
-   * @throws {RingError} `RING_DAMAGED`, `RING_ITEM_TOO_LARGE`: the next call continues after that. In format 1, `RING_CORRUPT` for a damaged
-   *   record, and the next call throws it again
+   * @throws {RingError} `RING_DAMAGED`, `RING_ITEM_TOO_LARGE`: the next call continues after that item. In format 1,
+   *   `RING_CORRUPT` for a damaged record, which the next call throws again
    * @throws {RingError} `RING_CORRUPT`, `RING_UNSTABLE`
    * @throws the signal's reason
    */

@@ -2,16 +2,16 @@ import { type Channel, channel } from '../util/diagnostics.ts'
 import type { Names } from './types.ts'
 
 /**
- * The fields whose reads and writes are published, on `shared-block-ring:<key>`, like the original's `LOG.trace`. `producer` and
- * `consumer` are positions; the other two are booleans.
+ * The fields whose reads and writes are published, on `shared-block-ring:<key>`, like the original's `LOG.trace`.
+ * `producer` and `consumer` are positions; the other two are booleans.
  */
 export type TraceKey = 'producer' | 'suspend_ack' | 'consumer' | 'suspend'
 
-/** What is published when a field was read from the device, or is about to be written to it. */
+/** Published when a field was read from the device, or is about to be written to it. */
 export interface TraceEvent {
   /** `get`: read from the device; `set`: about to be written to it. */
   readonly operation: 'get' | 'set'
-  /** Which field. */
+  /** The field. */
   readonly key: TraceKey
   /** A position, or a boolean. */
   readonly value: bigint | boolean
@@ -30,7 +30,7 @@ const channels: Readonly<Record<TraceKey, Channel>> = {
   suspend: channel('shared-block-ring:suspend'),
 }
 
-/** True if there are subscribers; asked where making the event takes time. */
+/** True if there are subscribers. Checked where creating the event takes time. */
 export function isTraced(key: TraceKey): boolean {
   return channels[key].hasSubscribers
 }

@@ -4,18 +4,18 @@ import type { Position } from '../position.ts'
 import type { WaitingOptions } from '../util/waiting.ts'
 import type { LeaseOptions } from './lease-types.ts'
 
-/** Bytes of a device. */
+/** A range of bytes on a device. */
 export interface ByteRange {
-  /** Where they begin, in bytes from the device's start. */
+  /** Its offset on the device. */
   readonly offset: number
-  /** How many there are. */
+  /** Its length. */
   readonly bytes: number
 }
 
-/** True if the producer has granted the consumer's suspend request. */
+/** The state of a ring. `suspended` from the moment when the producer grants the consumer's suspend request. */
 export type RingState = 'running' | 'suspended'
 
-/** The queue's and the program's names, for the text that people read. */
+/** The names of the queue and the program, which label their role on the device. */
 export interface Names {
   /** The name of the queue. */
   readonly queue: string
@@ -23,19 +23,22 @@ export interface Names {
   readonly client: string
 }
 
-/** How a role is attached. */
+/** Options of both roles. */
 export interface AttachOptions {
-  /** Name of the queue, for people: it is written as text into the role's slot or pointer sector. Default `unknown`. */
+  /** Name of the queue, a label in the role's slot or pointer sector. Default `unknown`. */
   readonly queue?: string
-  /** Name of the program, for people: as `queue`. Default `unknown`. */
+  /** Name of the program, likewise. Default `unknown`. */
   readonly client?: string
   /** Default: the machine's clock. */
   readonly clock?: Clock
-  /** Ends attaching between two reads, and the wait for a lease or, as a writer is opened, for a suspended ring; with the signal's reason. */
+  /**
+   * Ends attaching between two reads, and the wait for a lease or, when a writer is opened, for a suspended ring, with
+   * the signal's reason.
+   */
   readonly signal?: AbortSignal
   /**
-   * How long a role may rely on its last refresh, in milliseconds. It bounds how late a producer that is pushing notices a suspend
-   * request. Default 10; 0 refreshes on every push.
+   * How long a role may rely on its last refresh, in milliseconds. It limits how late a pushing producer notices a
+   * suspend request. Default 10; 0 refreshes on every push.
    */
   readonly refreshIntervalMs?: number
   /**
@@ -47,49 +50,50 @@ export interface AttachOptions {
   readonly lease?: LeaseOptions
 }
 
-/** How a consumer is attached. */
+/** Options of a consumer. */
 export interface ConsumerOptions extends AttachOptions {
   /**
-   * What to do about damaged items (format 2; format 1 cannot detect them): `stop` throws `RING_DAMAGED`; its
-   * `parsePosition(details.position)` is the position after the damage: `advance` to it to skip. `skip` counts them and continues after them. Default `stop`.
+   * What to do about damaged items (format 2; format 1 cannot detect them). `stop` throws `RING_DAMAGED`, whose
+   * `parsePosition(details.position)` is the position after the damage: `advance` to it to skip. `skip` counts them and
+   * continues after them. Default `stop`.
    */
   readonly onDamage?: 'stop' | 'skip'
-  /** True if other programs on this machine may have this consumer suspend and resume the ring. Default true. */
+  /** Let other programs on this machine have this consumer suspend and resume the ring. Default true. */
   readonly answerRequests?: boolean
 }
 
-/** What a new ring is like. */
+/** Properties of a new ring. */
 export interface NewRingOptions {
   /**
-   * 2 has checksums, and commits with one write; 1 is what the original reads and writes, and trusts its device.
-   * Default 2.
+   * 2 has checksums, and commits with one write. 1 is compatible with the original, and trusts its device. Default 2.
    */
   readonly format?: 1 | 2
   /**
-   * Format 2: what the producer does when there is no room. `wait`: writers wait, and nothing is lost. `overwrite`: the oldest
-   * items are given up, as for telemetry that would rather lose these than wait. Default `wait`.
+   * Format 2: what the producer does when there is no room. `wait`: writers wait, and nothing is lost. `overwrite`: the
+   * oldest items are given up, for telemetry that would rather lose these than wait. Default `wait`.
    */
   readonly onFull?: 'wait' | 'overwrite'
   /** Format 2: bytes in a block, the unit of writing: a power of two from 512 to 65536. Default 4096. */
   readonly blockSize?: number
-  /** Format 2: a name for people, at most 256 bytes of UTF-8. */
+  /** Format 2: a label, at most 256 bytes of UTF-8. */
   readonly name?: string
   /**
-   * Format 2: the ring's identity, 16 bytes. With one that is named here, the data area is overwritten with zeroes first: items of an
-   * earlier ring that had it would be taken for this ring's. Default random, and nothing but the ring's metadata is written.
+   * Format 2: the ring's identity, 16 bytes. If it is given, the data area is overwritten with zeroes first, because
+   * items of an earlier ring with the same identity would pass for items of this one. Default: random, and only
+   * metadata is written.
    */
   readonly uuid?: Uint8Array
   /** Default: the machine's clock. */
   readonly clock?: Clock
 }
 
-/** How a ring is created. */
+/** Options of `create`. */
 export interface CreateOptions extends NewRingOptions {
-  /** Create the ring even if the device holds something else than a ring, which is destroyed. Default false. */
+  /** Create the ring even if the device holds something other than a ring, and destroy that. Default false. */
   readonly eraseOther?: boolean
 }
 
-/** What `push` returns. */
+/** The result of `push`. */
 export type PushResult =
   /** The item is on stable storage, not visible yet. */
   | {
@@ -97,15 +101,15 @@ export type PushResult =
       /** The position after the item. */
       readonly position: Position
     }
-  /** There is no room now. */
+  /** There is no room at present. */
   | { readonly status: 'retry' }
-  /** The consumer requests a pause; this acknowledges it. */
+  /** The consumer has requested a pause, which this grants. */
   | { readonly status: 'suspended' }
 
 /** Items that are on stable storage, not visible yet. */
 export interface Pushed {
   readonly status: 'ok'
-  /** How many, from the front. */
+  /** The number of items, from the front. */
   readonly pushed: number
   /** The position after the last of them. */
   readonly position: Position
@@ -113,7 +117,7 @@ export interface Pushed {
   readonly positions: readonly Position[]
 }
 
-/** What `pushMany` returns. */
+/** The result of `pushMany`. */
 export type PushManyResult =
   | Pushed
   | { readonly status: 'retry' }
@@ -125,27 +129,27 @@ export interface PoppedItem {
   readonly item: Uint8Array
   /** The position after the item. */
   readonly position: Position
-  /** When the item was pushed, in milliseconds since 1970, by the producer's clock; absent in format 1, which does not record it. */
+  /** Push time, in milliseconds since 1970, by the producer's clock; absent in format 1, which does not record it. */
   readonly pushedAt?: number
   /**
-   * How many items before this one were overwritten, in a ring that overwrites the oldest; absent if none were. It is final once
-   * this item is acknowledged: until then a power cut can undo the overwriting, and those items come after all, before this
-   * one.
+   * The number of earlier items that were overwritten, in a ring that overwrites the oldest; absent if none were. It is
+   * final once this item is acknowledged: until then a power cut can undo the overwriting, and those items are
+   * delivered after all, before this one.
    */
   readonly missed?: number
 }
 
-/** What `pop` returns. */
+/** The result of `pop`. */
 export type PopResult =
   | ({ readonly status: 'item' } & PoppedItem)
-  /** There is no item now. */
+  /** There is no item at present. */
   | { readonly status: 'retry' }
 
 /** Options of `popMany`. */
 export interface PopManyOptions {
-  /** Where to start. Default: the consumer's own position. */
+  /** The position to start at. Default: the consumer's own position. */
   readonly from?: Position
-  /** At most this many items. Default 1,000. */
+  /** The most items. Default 1,000. */
   readonly maxItems?: number
   /** Stop after the item that reaches this many bytes. Default 1 MiB. */
   readonly maxBytes?: number
@@ -153,21 +157,21 @@ export interface PopManyOptions {
   readonly signal?: AbortSignal
 }
 
-/** What `suspend` and `resume` return. */
+/** The result of `suspend` and `resume`. */
 export type SuspendResult =
-  /** The request is on the device; `state` says when it is granted. */
+  /** The request is on the device. `state` shows when it is granted. */
   | { readonly status: 'ok' }
-  /** The previous request is not acknowledged yet. */
+  /** The previous request is not granted yet. */
   | { readonly status: 'retry' }
 
-/** What `attach` returns for a producer. */
+/** The result of `Producer.attach`. */
 export type AttachProducerResult =
   | {
       readonly status: 'attached'
       /** The handle. */
       readonly producer: Producer
     }
-  /** The ring is suspended; this acknowledges it. There is no handle: attach again later. */
+  /** The ring is suspended, which this grants. There is no handle: attach again later. */
   | { readonly status: 'suspended' }
 
 /**
@@ -176,25 +180,25 @@ export type AttachProducerResult =
  */
 export type DebugInfo = Readonly<Record<string, string>>
 
-/** What both roles have. */
+/** The common part of both roles. */
 export interface RingRole extends AsyncDisposable {
   /** The device that holds the ring. */
   readonly device: BlockDevice
-  /** The format's number; how its positions are shown depends on it. */
+  /** The format's number, which determines the text of positions. */
   readonly format: 1 | 2
   /** As in `AttachOptions`. */
   readonly queue: string
   /** As in `AttachOptions`. */
   readonly client: string
-  /** Bytes of the data area: what all records together can take. */
+  /** Bytes of the data area: the limit for all records together. */
   readonly capacityBytes: number
   /** Length of the largest item, in bytes. */
   readonly maxItemBytes: number
-  /** What happens when there is no room; see {@link NewRingOptions}. */
+  /** The producer's behaviour when there is no room; see {@link NewRingOptions}. */
   readonly onFull: 'wait' | 'overwrite'
   /**
-   * Bytes of the ring's log before this role's cursor, counted since it was created: what lies between the producer's and the
-   * consumer's is in use.
+   * Bytes of the ring's log before this role's cursor, since its creation. The bytes between the producer's and the
+   * consumer's cursor are in use.
    */
   readonly logOffset: bigint
 
@@ -222,27 +226,28 @@ export interface Producer extends RingRole {
   /** Position after the last item pushed, visible or not. */
   readonly position: Position
 
-  /** Reads the consumer's suspend request, acknowledges it, and returns the state. */
+  /** Reads the consumer's suspend request, grants it, and returns the state. */
   state(): Promise<RingState>
 
   /**
-   * Puts a copy of an item on stable storage, after those pushed before. It is invisible until `advance`; if that never comes,
-   * it is dropped.
+   * Puts a copy of an item on stable storage, after those pushed before. It is invisible until `advance`, and dropped
+   * if that never comes.
    * @throws {RingError} `RING_ITEM_TOO_LARGE`
    * @throws the signal's reason, before anything is pushed
    */
   push(item: Uint8Array, options?: WaitingOptions): Promise<PushResult>
 
   /**
-   * As `push`, for as many items from the front as have room, in as few writes as possible. In format 2, if the device refuses one
-   * of several writes, or fails to be read before it, the items of the earlier writes are returned, and the next call throws.
+   * As `push`, for as many leading items as have room, in as few writes as possible. In format 2, if the device refuses
+   * one of several writes, or cannot be read before it, the items of the earlier writes are returned, and the next call
+   * throws.
    * @throws {RingError} `RING_ITEM_TOO_LARGE`, before anything is pushed
    */
   pushMany(items: readonly Uint8Array[], options?: WaitingOptions): Promise<PushManyResult>
 
   /**
-   * Pushes as many items from the front as have room, and makes them visible together with everything pushed before; no other call
-   * of this handle comes between. In format 2 that is one durable write. Without items it does nothing.
+   * Pushes as many leading items as have room, and commits them together with everything pushed before; no other call
+   * of this handle comes between. In format 2 this is one durable write. Without items it does nothing.
    * @throws {RingError} `RING_ITEM_TOO_LARGE`, before anything is pushed
    * @throws the signal's reason, before anything is pushed
    */
@@ -264,13 +269,13 @@ export interface Consumer extends RingRole {
   /** The consumer's own position: everything before it is acknowledged. */
   readonly position: Position
 
-  /** True if the producer has acknowledged the suspend request. */
+  /** Reads the state: `suspended` once the producer has granted the suspend request. */
   state(): Promise<RingState>
 
-  /** Asks the producer to pause. */
+  /** Requests the producer to pause. */
   suspend(): Promise<SuspendResult>
 
-  /** Asks the producer to continue. Resuming a running ring is no error. */
+  /** Requests the producer to continue. Resuming a running ring is no error. */
   resume(): Promise<SuspendResult>
 
   /**
@@ -285,8 +290,8 @@ export interface Consumer extends RingRole {
   popMany(options?: PopManyOptions): Promise<readonly PoppedItem[]>
 
   /**
-   * Folds over all items from `from` (default: the consumer's own position) to the last one, and returns the result with the
-   * position after that. Changes nothing.
+   * Folds over all items from `from` (default: the consumer's own position) to the last one, and returns the result
+   * with the position after it. Changes nothing.
    */
   fold<A>(
     f: (accumulator: A, item: Uint8Array, position: Position) => A | Promise<A>,
@@ -295,7 +300,7 @@ export interface Consumer extends RingRole {
   ): Promise<{
     /** The position after the last item. */
     readonly position: Position
-    /** What `f` returned for the last item; `initial` if there was none. */
+    /** The result of `f` for the last item; `initial` if there was none. */
     readonly accumulator: A
   }>
 

@@ -451,9 +451,9 @@ export const MUTANTS = [
   format1(
     'no flush before freed space is used again',
     PRODUCER,
-    `be back and point into our bytes.
+    `would return and point into our bytes.
     await this.flushSeen()`,
-    `be back and point into our bytes.
+    `would return and point into our bytes.
     this.durable = this.other.offset`,
     { mix: 'storm' },
   ),

@@ -8,12 +8,12 @@ import { detectFormat } from '../shared/detect.ts'
 import type * as types from '../types.ts'
 import { formatNumbered } from './formats.ts'
 
-/** Most roles are never leased. */
+/** Loaded on demand: most roles are never leased. */
 const leases = new Lazy(() => import('../format2/lease/leased-role.ts'))
 const creation = new Lazy(() => import('./create.ts'))
 
 /**
- * Checks how a role is to be leased, so that nothing is sent to the device for options that are refused.
+ * Validates the options of a lease before anything is sent to the device.
  * @throws {TypeError | RangeError} an option is out of range
  */
 export async function checkLease(lease: LeaseOptions): Promise<void> {
@@ -28,7 +28,7 @@ async function formatToAttach(device: BlockDevice, options: types.AttachOptions)
   return await formatNumbered(format)
 }
 
-/** Takes the producer's role, of whoever checked the options' names and types: see `Producer.attach`. */
+/** Attaches the producer. The caller has validated the names and types of the options: see `Producer.attach`. */
 export async function attachProducer(
   device: BlockDevice,
   options: types.AttachOptions,
@@ -36,7 +36,7 @@ export async function attachProducer(
   return (await formatToAttach(device, options)).attachProducer(device, options)
 }
 
-/** Takes the consumer's role, as `attachProducer` does the other. */
+/** As `attachProducer`, for the consumer. */
 export async function attachConsumer(
   device: BlockDevice,
   options: types.ConsumerOptions,
@@ -45,7 +45,7 @@ export async function attachConsumer(
 }
 
 /**
- * The refusal of leases on a device that has no ring of format 2.
+ * Refuses a lease on a device without a ring of format 2.
  * @throws {RangeError} it has a ring of format 1
  * @throws {RingError} as `inspectRing`, if it has none, or a damaged one
  */
@@ -61,7 +61,7 @@ export async function refuseLeases(device: BlockDevice): Promise<never> {
  */
 export type Producer = types.Producer
 
-/** Makes the end that pushes. */
+/** Creates rings and producers. */
 export const Producer: {
   /**
    * Creates a ring on a blank device. An existing ring is not changed.
@@ -98,7 +98,7 @@ export const Producer: {
  */
 export type Consumer = types.Consumer
 
-/** Makes the end that pops. */
+/** Creates consumers. */
 export const Consumer: {
   /**
    * Takes the consumer's role.

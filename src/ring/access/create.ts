@@ -23,7 +23,7 @@ async function creationOf({ format = DEFAULT_FORMAT }: CreateOptions): Promise<C
 }
 
 /**
- * Checks that a ring would fit, before anything is made or erased for it.
+ * Checks that a ring would fit, before anything is created or erased.
  * @throws {RangeError} an option is out of range
  * @throws {RingError} `RING_DEVICE_TOO_SMALL`, `RING_PARTIAL_SECTOR`
  */
@@ -34,7 +34,7 @@ export async function checkSize(size: DeviceSize, options: CreateOptions = {}): 
 
 /**
  * As `Producer.create`.
- * @param options of names and types that were checked already
+ * @param options names and types are validated already
  */
 export async function createRing(device: BlockDevice, options: CreateOptions): Promise<boolean> {
   const creation = await creationOf(options)
@@ -46,8 +46,8 @@ export async function createRing(device: BlockDevice, options: CreateOptions): P
 }
 
 /**
- * Runs `create` while no other program on this machine creates a ring there: otherwise one could find no ring and overwrite the
- * other's, which has items by then.
+ * Runs `create` while no other program on this machine creates a ring there. Otherwise one could find no ring and
+ * overwrite the other's, which may have items by then.
  */
 async function alone<T>(
   device: BlockDevice,

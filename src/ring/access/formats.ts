@@ -4,7 +4,7 @@ import { format2 } from '../format2/index.ts'
 
 const format1 = new Lazy(async () => (await import('../format1/index.ts')).format1)
 
-/** A format by its number; format 1 is loaded on demand. */
+/** The code of a format. Format 1 is loaded on demand. */
 export async function formatNumbered(format: 1 | 2): Promise<Format> {
   return format === 2 ? format2 : (format1.value ?? (await format1.load()))
 }

@@ -1,17 +1,18 @@
 import type { BlockDevice, BlockHolder } from '../../block/device.ts'
 import { keyOf } from '../shared/key.ts'
 
-/** Who holds the roles of a ring. */
+/** The holders of a ring's roles. */
 export interface RingHolders {
-  /** The producer; undefined if there is none on this machine. */
+  /** The holder of the producer's role; undefined if there is none on this machine. */
   readonly producer: BlockHolder | undefined
-  /** The consumer, likewise. */
+  /** The holder of the consumer's role, likewise. */
   readonly consumer: BlockHolder | undefined
 }
 
 /**
- * Who holds the roles of a ring: what each holder says of itself (client, process, host, start time), told only to processes that prove
- * that they can read the device. Takes no role. Of a holder in another container only the lock is visible; one on another machine is not.
+ * Finds the holders of a ring's roles: each reports its client, process, host and start time, to processes that prove
+ * that they can read the device. Takes no role. Of a holder in another container only the lock is visible; a holder on
+ * another machine is not visible.
  * @throws {BlockError} `BLOCK_UNSUPPORTED`: the device has no claims; `BLOCK_DISCONNECTED`
  */
 export async function whoHolds(device: BlockDevice): Promise<RingHolders> {

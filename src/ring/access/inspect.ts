@@ -11,7 +11,7 @@ import { detectFormat } from '../shared/detect.ts'
 import type * as types from '../types.ts'
 import { formatNumbered } from './formats.ts'
 
-/** Only inspecting with `salvage` needs it. */
+/** Loaded on demand: only inspections with `salvage` need it. */
 const salvaging = new Lazy(() => import('./salvage.ts'))
 
 const INSPECT_KINDS: OptionKinds<InspectOptions> = {
@@ -44,9 +44,10 @@ export async function inspectRing(
 }
 
 /**
- * Which ring a device has, and how far it was written: no item that is written later is at or before `writtenTo` in the same epoch, and none
- * that was there lies beyond, unless this consumer has to jump to it (`LogFront.jumps`). Unlike `inspectRing` it does not search behind the
- * end of the log for what damage hides, which reads 12 MiB. Changes nothing, takes no role, and works while both sides run.
+ * Identifies a device's ring, and finds how far it was written. No item written later is at or before `writtenTo` in
+ * the same epoch, and none that existed lies beyond it, unless this consumer has to jump to it (`LogFront.jumps`).
+ * Unlike `inspectRing` it does not search after the end of the log for items that damage hides, which reads 12 MiB.
+ * Changes nothing, takes no role, and works while both sides run.
  * @throws {RingError} as `inspectRing`
  * @throws the signal's reason
  */
@@ -58,7 +59,7 @@ export async function ringExtent(
   return await format.extent(consumer, signal)
 }
 
-/** The readable items; then the error of the unreadable ones, so that a caller does not mistake the readable items for all. */
+/** The readable items, then the error of the unreadable ones: a caller must not mistake the readable items for all. */
 async function* itemsOf(
   readable: SalvageBlockDevice,
   state: RingInspection,

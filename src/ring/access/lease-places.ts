@@ -7,7 +7,7 @@ import { detectFormat } from '../shared/detect.ts'
 import { refuseLeases } from './attach.ts'
 
 /**
- * The ring of format 2 on a device, which alone has leases.
+ * Opens a ring of format 2, the only format with leases.
  * @throws {RangeError} the ring is of format 1
  * @throws {RingError} `RING_NOT_INITIALISED`, `RING_CORRUPT`, `RING_UNSUPPORTED`
  */
@@ -17,9 +17,9 @@ export async function openLeasable(device: BlockDevice, format: 1 | 2): Promise<
 }
 
 /**
- * Where the leases of the ring on a device are, also if the ring is damaged, or of a newer version: there, those that are found.
+ * Finds the leases of a ring, even if it is damaged or of a newer version: then, those blocks that claim to be leases.
  * @throws {RangeError} the ring is of format 1, which has no leases
- * @throws {RingError} as `openLeasable`, if it found none
+ * @throws {RingError} as `openLeasable`, if there are none
  */
 export async function leasePlaces(
   device: BlockDevice,

@@ -13,8 +13,8 @@ import { salvage, unreadableBytes } from './salvage.ts'
 /** The leases of both roles, as far as they are readable. */
 export interface RingLeases {
   /**
-   * The UUID of the ring. A copy of a device has the same one, and the same leases: a lease that is held there may be held by a host
-   * that uses the original.
+   * The UUID of the ring. A copy of a device has the same UUID and the same leases, so a lease may show as held there
+   * by a host that uses the original.
    */
   readonly uuid: string
   /** The lease of the producer’s role. */
@@ -51,10 +51,10 @@ export async function readLeases(
 }
 
 /**
- * Frees the lease of a role whose holder is gone for good. A holder that is still running notices when it renews the
- * lease, after a third of its timeout or later; until then it works beside a new holder. So make sure. The lease of a ring that is
- * damaged is looked for where rings have them.
- * @returns what the lease was before; if it was free, nothing is written
+ * Frees the lease of a role whose holder is gone for good; make sure that it is. A holder that is still running notices
+ * only when it renews the lease, after a third of its timeout or later, and until then works beside a new holder. In a
+ * damaged ring, the lease is searched at the offsets where rings have one.
+ * @returns the previous state of the lease; if it was free, nothing is written
  * @throws {BlockError} `BLOCK_CLAIMED`: the role is held on this machine
  * @throws {RingError} `RING_SECTOR_SIZE`; as `readLeases`, if there is no lease either
  * @throws {RangeError} the ring is of format 1, which has no leases

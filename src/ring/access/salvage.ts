@@ -4,7 +4,9 @@ import { isRingError, type RingErrorCode } from '../../errors.ts'
 import { detectFormat, refusePool } from '../shared/detect.ts'
 import type { ByteRange } from '../types.ts'
 
-/** Errors that unreadable sectors may have caused: there is no ring, or not enough of it, or none with such sectors. */
+/**
+ * Errors that unreadable sectors may cause: there seems to be no ring, or too little of one, or one of other sectors.
+ */
 const NO_RING: readonly RingErrorCode[] = [
   'RING_NOT_INITIALISED',
   'RING_SECTOR_SIZE',
@@ -12,7 +14,7 @@ const NO_RING: readonly RingErrorCode[] = [
 ]
 
 /**
- * Runs a tool on the readable part of a ring. If it finds no ring, that means nothing if something was unreadable.
+ * Runs a tool on the readable part of a ring. If it finds no ring, that proves nothing if anything was unreadable.
  * @param known the format, if it need not be detected
  */
 export async function salvage<T>(
@@ -30,7 +32,7 @@ export async function salvage<T>(
   }
 }
 
-/** The bytes that were unreadable so far, of a device or of a part of it, ascending. */
+/** The bytes found unreadable so far, of a device or a part of it, ascending. */
 export async function unreadableBytes(
   device: SalvageBlockDevice,
   { offset, bytes }: ByteRange = { offset: 0, bytes: Number.POSITIVE_INFINITY },

@@ -35,7 +35,7 @@ export async function attachConsumer(
 class Format1Consumer extends Format1Role implements QueueConsumer {
   readonly jumps = 0
   readonly #records: RecordReader
-  /** How far items were popped. */
+  /** The offset up to which items were popped. */
   #poppedTo: bigint
 
   constructor(attachment: Attachment) {
@@ -78,7 +78,7 @@ class Format1Consumer extends Format1Role implements QueueConsumer {
       if (from >= this.other.offset || this.isForgotten) await this.refresh()
       this.#checkFrom(from)
       const popped = await this.#records.readMany(from, this.other.offset, maxItems, maxBytes)
-      // It may be of another producer, which started over where this one's pointer went back to.
+      // Another producer may have started over at the offset to which this one's pointer went back.
       if (this.isForgotten && this.other.offset > this.durable) throw this.forgotten()
       const end = popped.at(-1)?.position ?? from
       if (end > this.#poppedTo) this.#poppedTo = end
@@ -86,7 +86,7 @@ class Format1Consumer extends Format1Role implements QueueConsumer {
     })
   }
 
-  /** Copies: what was read is used again for the next records. */
+  /** Copies, because the memory that was read is reused for the next records. */
   popViews(options: PopManyOptions): Promise<readonly PoppedItem[]> {
     return this.popMany(options)
   }
@@ -128,14 +128,14 @@ class Format1Consumer extends Format1Role implements QueueConsumer {
           `position ${position} was not returned by a pop: the producer is at ${this.other.offset}`,
         )
       }
-      // What we popped may be only in a volatile cache. If our pointer were on stable storage and the power then failed, the
-      // producer's would be after it afterwards.
+      // Items that were popped may be only in a volatile cache. If our pointer were durable and the power failed, the
+      // producer's pointer would be behind it.
       if (position > this.durable) await this.flushSeen()
       await this.writeOwn({ offset: position, flag: this.own.flag })
     })
   }
 
-  /** A producer may have started over where the pointer went back to, and written other items there than those that were popped. */
+  /** A producer may have started over where its pointer went back, with other items than those that were popped. */
   protected override checkForgotten(): void {
     if (this.#poppedTo > this.durable) throw this.forgotten()
     this.#records.forget()

@@ -25,16 +25,16 @@ import {
 } from './pointer.ts'
 import { checkSectorSize } from './sector-size.ts'
 
-/** How often a pointer sector that keeps changing is read before giving up. */
+/** The most reads of pointer sectors that keep changing. */
 const MAX_READS = 64
-/** Reads in quick succession; later ones wait a millisecond each. */
+/** Reads without a pause; before each later one is a pause of a millisecond. */
 const EAGER_READS = 8
 
-/** Both pointers, as they were on the device at about the same time. */
+/** Both pointers, read at about the same time. */
 export interface Pointers {
   readonly producer: ParsedPointer
   readonly consumer: ParsedPointer
-  /** The device's incarnation that they were read from. */
+  /** The incarnation of the device that they were read from. */
   readonly incarnation: number | undefined
 }
 
@@ -77,9 +77,9 @@ export class Control {
   }
 
   /**
-   * Reads both pointer sectors in one request. They have no checksum, and a concurrent write may tear the read. So a read counts
-   * if the texts repeat the fields and the pointers fit each other, or if a second read gives the same bytes; and only if it is known
-   * which incarnation of the device has answered.
+   * Reads both pointer sectors in one request. They have no checksum, and a concurrent write may tear the read. So a
+   * read counts only if the texts repeat the fields and the pointers fit each other, or if a second read returns the
+   * same bytes; and only if the device's incarnation during the read is known.
    * @throws {RingError} `RING_CORRUPT` if the bytes are stable and invalid; `RING_UNSTABLE`
    */
   async refresh(): Promise<Pointers> {
@@ -101,7 +101,7 @@ export class Control {
     )
   }
 
-  /** Writes a whole pointer sector; it is on stable storage when this resolves. */
+  /** Writes a whole pointer sector. It is on stable storage when this resolves. */
   async write(kind: PointerKind, pointer: Pointer): Promise<void> {
     const { device, names } = this
     encodePointer(this.#sector, kind, pointer, names.queue, names.client)
@@ -110,7 +110,7 @@ export class Control {
     await device.write(kind.sector, [this.#sector], { durable: true })
   }
 
-  /** `undefined`: not confirmed yet. Throws only if the bytes are stable. */
+  /** Parses both pointers; undefined if they are not confirmed yet. Throws only if the bytes are stable. */
   #parse(bytes: Uint8Array, stable: boolean): Parsed | undefined {
     const { sectorSize, dataBytes } = this.layout
     const { name } = this.device

@@ -16,7 +16,7 @@ import { encodeFreshPointer } from './pointer.ts'
 
 /**
  * As `Creation.checkOptions`.
- * @throws {RangeError} `onFull: 'overwrite'`, which format 1 cannot do
+ * @throws {RangeError} `onFull: 'overwrite'`, which format 1 does not support
  */
 export function checkOptions(options: CreateOptions): void {
   if (options.onFull === 'overwrite') {
@@ -37,9 +37,9 @@ export function checkSize(size: DeviceSize, options: CreateOptions): void {
 }
 
 /**
- * Creates a ring where there is none. An existing ring is not changed, nor are the data sectors.
+ * Creates a ring on a device without a ring. An existing ring is never changed, nor are the data sectors.
  * @returns whether a ring was created
- * @throws {RangeError} `onFull: 'overwrite'`, which format 1 cannot do
+ * @throws {RangeError} `onFull: 'overwrite'`, which format 1 does not support
  * @throws {RingError} `RING_NOT_BLANK` if the device holds something else and `eraseOther` is not set;
  *   `RING_DEVICE_TOO_SMALL`, `RING_PARTIAL_SECTOR`
  */
@@ -57,7 +57,7 @@ export async function createRing(device: BlockDevice, options: CreateOptions): P
       { device: device.name, expected: 'zeroes, or a ring', found },
     )
   }
-  // The magic is written last: a ring that has it is complete.
+  // The magic is written last, so a ring that has it is complete.
   const pointer = device.allocate(sectorSize)
   encodeFreshPointer(pointer)
   await device.write(PRODUCER_SECTOR, [pointer])

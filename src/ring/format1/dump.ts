@@ -20,7 +20,7 @@ import {
   TEXT_START,
 } from './pointer.ts'
 
-/** What is at an offset of a device; see `dumpAt`. */
+/** The structure at an offset of a device; see `dumpAt`. */
 export async function structureAt(
   device: BlockDevice,
   offset: number,
@@ -69,7 +69,7 @@ function problemOf(contradicts: () => boolean): string | undefined {
   }
 }
 
-/** The record that a byte of the data area belongs to. */
+/** The record that contains a byte of the data area. */
 async function record(
   device: BlockDevice,
   offset: number,
@@ -96,7 +96,7 @@ async function record(
   }
 }
 
-/** The ring offset of a byte of the device: in the last lap that is not acknowledged. */
+/** The ring offset of a byte on the device, in the last lap that is not acknowledged. */
 function positionOf(
   { consumer, capacityBytes, sectorSize }: RingInspection,
   offset: number,
@@ -106,7 +106,7 @@ function positionOf(
   return consumer.position + ((inArea - (consumer.position % size) + size) % size)
 }
 
-/** What is at an offset in a record. */
+/** The structure at an offset of a record. */
 function part(
   state: RingInspection,
   position: bigint,

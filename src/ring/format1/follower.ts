@@ -6,8 +6,8 @@ import type { Control } from './control.ts'
 import { RecordReader } from './reader.ts'
 
 /**
- * Reads records after an offset as they come, without a role. Records have no checksum, so one counts only if the consumer's pointer is
- * not behind it after it was read: what the consumer has acknowledged may be overwritten.
+ * Reads records from an offset on as they are committed, without a role. Records have no checksum, so one counts only
+ * if the consumer's pointer has not passed it after it was read: acknowledged records may be overwritten.
  */
 export class Follower implements RingFollower {
   readonly #control: Control
@@ -33,7 +33,7 @@ export class Follower implements RingFollower {
     signal?.throwIfAborted()
     const { producer } = await this.#control.refresh()
     if (producer.offset < this.#at) {
-      // What was read is lost with a cache.
+      // Drops records that were lost with a cache.
       this.#reader.forget()
       this.#at = producer.offset
     }
@@ -56,7 +56,7 @@ export class Follower implements RingFollower {
     return { items: read, missedBytes: 0 }
   }
 
-  /** The next records, or what is wrong with the first of them, if it is still there. */
+  /** The next records; or the problem of the first one, if it is still there. */
   async #records(producer: bigint, maxItems: number, maxBytes: number) {
     try {
       return await this.#reader.readMany(this.#at, producer, maxItems, maxBytes)

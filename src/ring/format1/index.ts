@@ -4,7 +4,7 @@ import { checkOptions, checkSize, createRing } from './create.ts'
 import { inspect } from './inspect.ts'
 import { attachProducer } from './producer.ts'
 
-/** The format of the original. */
+/** Format 1, the original's. */
 export const format1: Format = {
   creation: async () => ({ checkOptions, checkSize, createRing }),
   attachProducer,

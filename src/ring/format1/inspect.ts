@@ -24,7 +24,7 @@ export interface WaitingRecord {
 
 /** A ring's state, as the tools read it. */
 export interface Inspection extends RingInspection {
-  /** The unacknowledged records, one by one; all of their bytes are read. */
+  /** The unacknowledged records, one by one. All of their bytes are read. */
   records(signal: AbortSignal | undefined): AsyncIterable<WaitingRecord>
 }
 
@@ -63,7 +63,7 @@ export async function inspect(
   }
 }
 
-/** @throws {RingError} `RING_UNSUPPORTED`, when it is read */
+/** @throws {RingError} `RING_UNSUPPORTED`, when the first item is read */
 async function* unsupported({ name }: BlockDevice, why: string): AsyncGenerator<PoppedItem> {
   yield* []
   const message = `The ring on ${name} is of format 1, whose items cannot ${why}`
@@ -104,7 +104,7 @@ function records(
         at += BigInt(recordBytes(length))
         batch.push({ length, position: asPosition(at) })
       } catch (error) {
-        // The next batch throws, once what is before it was returned.
+        // This batch returns the records before it; the next one throws.
         if (batch.length === 0) throw error
         break
       }
@@ -114,9 +114,9 @@ function records(
 }
 
 /**
- * Reads between two offsets, except for what the consumer acknowledges meanwhile: its space may be overwritten while it is read, so
- * a batch counts only if the consumer has not passed it afterwards.
- * @param read reads some of it, from an offset on
+ * Reads between two offsets, except for what the consumer acknowledges meanwhile. Acknowledged space may be overwritten
+ * during the read, so a batch counts only if the consumer has not passed it afterwards.
+ * @param read reads a batch at an offset
  */
 async function* waiting<T extends { readonly position: Position }>(
   control: Control,
@@ -138,7 +138,7 @@ async function* waiting<T extends { readonly position: Position }>(
   }
 }
 
-/** What was read, or what is wrong with the first of it, which counts only if it is still unacknowledged. */
+/** Reads a batch; or finds the problem of its first record, which counts only if that is still unacknowledged. */
 async function readBatch<T>(read: () => Promise<readonly T[]>): Promise<readonly T[] | RingError> {
   try {
     return await read()

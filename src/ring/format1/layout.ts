@@ -14,12 +14,12 @@ export const DATA_SECTOR = 3
 export const MIN_SECTORS = 4
 
 /**
- * Offsets from here on are refused: 2^63 is the format's own end, and at 1 GB/s half of it lasts for 146
- * years, so a larger one is damage.
+ * Offsets from here on are refused. The format ends at 2^63, but at 1 GB/s even half of that lasts for 146 years, so a
+ * larger offset is damage.
  */
 export const MAX_OFFSET: bigint = 2n ** 62n
 
-/** Where everything is on a device. Nothing of this is recorded there: both sides have to agree on it. */
+/** The layout of a ring. The device does not record it, so both sides have to agree on it. */
 export interface Layout {
   /** Bytes in a sector. */
   readonly sectorSize: number
@@ -45,8 +45,8 @@ export function makeLayout(sectorSize: number, sizeSectors: number, device: stri
 }
 
 /**
- * Checks that the device is all of the file or export. If that ends within a sector, programs that round differently see another
- * number of sectors, and so every item at another offset.
+ * Checks that no part of the file or export is cut off. If it ends within a sector, programs that round differently see
+ * different numbers of sectors, and every item at a different offset.
  * @throws {RingError} `RING_PARTIAL_SECTOR`
  */
 export function checkWholeSectors(size: DeviceSize): void {
@@ -64,7 +64,7 @@ export function checkWholeSectors(size: DeviceSize): void {
   )
 }
 
-/** Bytes that an item's record takes, with its length field and padding. */
+/** Length of an item's record in bytes, with its length field and padding. */
 export function recordBytes(itemBytes: number): number {
   return Math.ceil((itemBytes + HEADER_BYTES) / HEADER_BYTES) * HEADER_BYTES
 }
@@ -79,7 +79,7 @@ export function maxItemBytes(layout: Layout): number {
   return Math.min(layout.dataBytes - HEADER_BYTES, MAX_LENGTH)
 }
 
-/** Where a ring offset lies in the data area, in bytes from the area's start. */
+/** The place of a ring offset in the data area, in bytes from the area's start. */
 export function dataOffset(layout: Layout, offset: bigint): number {
   return Number(offset % BigInt(layout.dataBytes))
 }

@@ -4,24 +4,24 @@ import type { Role } from '../roles.ts'
 import { CONSUMER_SECTOR, isAligned, MAX_OFFSET, PRODUCER_SECTOR } from './layout.ts'
 import { HEADER_BYTES } from './magic.ts'
 
-/** Where the text is in a pointer sector, and where it is cut. */
+/** Offset of the text in a pointer sector; below, its limit. */
 export const TEXT_START = 128
 export const TEXT_END = 512
 export const OFFSET_AT = 0
-/** Where the bool is in a pointer sector. */
+/** Offset of the bool in a pointer sector. */
 export const FLAG_AT = 8
 const MIN_BYTES = 512
-/** How the format writes a bool. */
+/** The representation of true. */
 const TRUE = 1
 const FALSE = 2
 
-/** One of the two pointer sectors: what distinguishes them. */
+/** The differences between the two pointer sectors. */
 export interface PointerKind {
   readonly role: Role
   readonly sector: number
-  /** What the bool is called, also in the text. */
+  /** The name of the bool, also in the text. */
   readonly flag: 'suspend_ack' | 'suspend'
-  /** Finds the fields in the text, whatever the names before them are. */
+  /** Matches the fields at the end of the text, whatever names precede them. */
   readonly summary: RegExp
 }
 
@@ -40,18 +40,18 @@ export const CONSUMER: PointerKind = {
 
 /** The content of a pointer sector. */
 export interface Pointer {
-  /** Byte count that only grows. */
+  /** A byte count that only grows. */
   readonly offset: bigint
   readonly flag: boolean
 }
 
-/** A pointer as read, and whether its text confirms it. */
+/** A pointer as read, with the verdict of its text. */
 export interface ParsedPointer extends Pointer {
   /** The text as stored, without trailing zeroes; empty before the first write after `create`. */
   readonly text: string
   /**
-   * True if the text repeats the fields: the only redundancy that the format has against a torn read. `absent` if the sector has no
-   * text, one that was cut, or another program's.
+   * `yes` if the text repeats the fields, which is the format's only redundancy against a torn read. `absent` if the
+   * sector has no text, a text that was cut, or another program's.
    */
   readonly confirmed: 'yes' | 'no' | 'absent'
 }
@@ -71,7 +71,7 @@ function corrupt(
   )
 }
 
-/** The text that people see with `strings`, byte for byte as the original writes it. */
+/** The text that `strings` shows to people, byte for byte as the original writes it. */
 function describe(kind: PointerKind, pointer: Pointer, queue: string, client: string): string {
   return `${roleText({ queue, client })}; ${summary(kind, pointer.offset, pointer.flag)}`
 }
@@ -80,7 +80,7 @@ function summary(kind: PointerKind, offset: bigint, flag: boolean): string {
   return `${kind.role} = ${offset}; ${kind.flag} = ${flag}`
 }
 
-/** Writes a pointer into `sector`, all of it. */
+/** Encodes a pointer into `sector`, filling all of it. */
 export function encodePointer(
   sector: Uint8Array,
   kind: PointerKind,
@@ -96,7 +96,7 @@ export function encodePointer(
   sector.set(text.subarray(0, TEXT_END - TEXT_START), TEXT_START)
 }
 
-/** Writes the pointer of a new ring into `sector`: zero, false and no text. */
+/** Encodes the pointer of a new ring: zero, false and no text. */
 export function encodeFreshPointer(sector: Uint8Array): void {
   sector.fill(0)
   sector[FLAG_AT] = FALSE
@@ -108,7 +108,7 @@ export function isFreshPointer(sector: Uint8Array): boolean {
 }
 
 /**
- * Reads a pointer sector and checks each field by itself.
+ * Parses a pointer sector, and validates each field by itself.
  * @throws {RingError} `RING_CORRUPT`
  */
 export function parsePointer(sector: Uint8Array, kind: PointerKind, device: string): ParsedPointer {
@@ -185,7 +185,7 @@ function decodeText(sector: Uint8Array): { text: string; whole: boolean } {
   const area = sector.subarray(TEXT_START, Math.min(sector.length, TEXT_END))
   let length = area.length
   while (length > 0 && area[length - 1] === 0) length--
-  // A text that fills its area may have been cut anywhere, so its end means nothing.
+  // A text that fills its area may have been cut anywhere, so its end proves nothing.
   return {
     text: new TextDecoder('utf-8', { ignoreBOM: true }).decode(area.subarray(0, length)),
     whole: length < area.length,

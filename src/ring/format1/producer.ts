@@ -10,9 +10,9 @@ import { CONSUMER, PRODUCER } from './pointer.ts'
 import { encodeRecords, extentOf, runsOf } from './record.ts'
 import { type Attachment, attach, Format1Role } from './role.ts'
 
-/** Items are written in extents of about this many bytes; a single larger item is still one extent. */
+/** Items are written in extents of about this size. A single larger item is one extent. */
 const EXTENT_BYTES = 1 << 20
-/** The memory for an extent is kept for the next one, unless it is larger than this. */
+/** Memory of up to this size is kept for the next extent. */
 const RETAINED_BYTES = 2 * EXTENT_BYTES
 
 /**
@@ -38,12 +38,12 @@ export async function attachProducer(
 }
 
 class Format1Producer extends Format1Role implements QueueProducer {
-  /** Records are copied into extents anyway. */
+  /** Records are copied into extents, so they need no room of their own. */
   readonly roomFor: RoomFor = (bytes) => ({ bytes, front: 0 })
-  /** The sector with the end of what was pushed, if that ends within one: the next push rewrites it. */
+  /** The sector in which the pushed items end, unless they end at its boundary: the next push rewrites it. */
   readonly #tailSector: Uint8Array
   readonly #tailBefore: Uint8Array
-  /** Where pushed items end that are not visible yet, ascending. */
+  /** The ends of pushed items that are not visible yet, ascending. */
   #pending: Position[] = []
   #tail: bigint
   #retained: Uint8Array = new Uint8Array(0)
@@ -63,7 +63,7 @@ class Format1Producer extends Format1Role implements QueueProducer {
     return this.#tail
   }
 
-  /** Makes what was read at attach durable, before anything is built on it. */
+  /** Makes what was read while attaching durable, before anything depends on it. */
   async begin(): Promise<void> {
     // Both pointers may be only in a volatile cache.
     await this.flushSeen()
@@ -149,8 +149,8 @@ class Format1Producer extends Format1Role implements QueueProducer {
   }
 
   /**
-   * Undoes the pushes of an operation that failed: no later call may make them visible. If a write failed, the handle has
-   * ended anyway.
+   * Reverts the pushes of an operation that failed, so that no later call makes them visible. A failed write has
+   * already ended the handle.
    */
   async #allOrNothing<T>(operation: () => Promise<T>): Promise<T> {
     const tail = this.#tail
@@ -166,7 +166,7 @@ class Format1Producer extends Format1Role implements QueueProducer {
     }
   }
 
-  /** How many items from the front have room. */
+  /** The number of leading items that fit. */
   async #fitting(items: readonly Uint8Array[]): Promise<number> {
     let bytes = 0
     let count = 0
@@ -184,13 +184,13 @@ class Format1Producer extends Format1Role implements QueueProducer {
     if (needed <= this.durable) return true
     if (needed > this.other.offset || this.isForgotten) await this.refresh()
     if (needed > this.other.offset) return false
-    // The consumer's pointer may be only in a volatile cache. If we overwrote the space and the power then failed,
-    // the old pointer would be back and point into our bytes.
+    // The consumer's pointer may be only in a volatile cache. If we overwrote the space and the power failed, the old
+    // pointer would return and point into our bytes.
     await this.flushSeen()
     return true
   }
 
-  /** Puts the items on stable storage, after the tail: in one durable write, or in many and a flush. */
+  /** Writes the items after the tail, durably: in one durable write, or in several and a flush. */
   async #write(items: readonly Uint8Array[]): Promise<void> {
     for (let done = 0; done < items.length; ) {
       const batch = extentItems(items, done)
@@ -219,7 +219,7 @@ class Format1Producer extends Format1Role implements QueueProducer {
     const lead = dataOffset(layout, start) % sectorSize
     const used = dataOffset(layout, end) % sectorSize
     const length = lead + Number(end - start)
-    // A record may fill the ring from within a sector, and so end in the sector where it begins.
+    // A record may fill the ring from within a sector, and so end in the sector in which it begins.
     const lastAt = (length - used) % bytes.length
     const lastSector = bytes.subarray(lastAt, lastAt + sectorSize)
     if (used > 0 && length <= bytes.length) await this.#fillAfter(lastSector, used, end)
@@ -229,7 +229,7 @@ class Format1Producer extends Format1Role implements QueueProducer {
     return runsOf(layout, extent, bytes)
   }
 
-  /** Restores what follows the end in its sector: zeroes, or in a nearly full ring the oldest items' bytes. */
+  /** Restores the rest of the last sector: zeroes, or in a nearly full ring the bytes of the oldest items. */
   async #fillAfter(sector: Uint8Array, used: number, end: bigint): Promise<void> {
     const live = this.durable + BigInt(this.capacityBytes)
     if (end + BigInt(sector.length - used) > live) {
@@ -250,7 +250,7 @@ class Format1Producer extends Format1Role implements QueueProducer {
   }
 }
 
-/** The items from `start` on that make up one extent: at least one, and no more than `EXTENT_BYTES`. */
+/** The items from `start` on that form one extent: at least one, and at most `EXTENT_BYTES`. */
 function extentItems(items: readonly Uint8Array[], start: number): readonly Uint8Array[] {
   let bytes = 0
   const over = items.findIndex((item, index) => {
@@ -262,7 +262,7 @@ function extentItems(items: readonly Uint8Array[], start: number): readonly Uint
   return items.slice(start, over < 0 ? items.length : over)
 }
 
-/** The index of a value in an ascending array; -1 if it is not there. */
+/** The index of a value in an ascending array; -1 if it is missing. */
 function indexOf(ascending: readonly bigint[], value: bigint): number {
   let low = 0
   let high = ascending.length

@@ -6,10 +6,13 @@ import { DATA_SECTOR, dataOffset, type Layout, recordBytes } from './layout.ts'
 import { HEADER_BYTES } from './magic.ts'
 import { extentOf, parseLength, runsOf, type Window } from './record.ts'
 
-/** How many bytes a read takes beyond those that are needed now. */
+/** Bytes that a read takes beyond those needed now. */
 const READ_AHEAD_BYTES = 256 * 1024
 
-/** Reads records in large extents, and keeps the last one. Bytes before the producer's offset never change, unless that offset is lost with a cache. */
+/**
+ * Reads records in large extents, and keeps the last one. Bytes before the producer's offset never change, unless that
+ * offset is lost with a cache.
+ */
 export class RecordReader {
   readonly #device: BlockDevice
   readonly #layout: Layout
@@ -30,7 +33,7 @@ export class RecordReader {
   }
 
   /**
-   * A copy of the item at `from`, which lies before the producer's offset.
+   * Copies the item at `from`, which lies before the producer's offset.
    * @throws {RingError} `RING_CORRUPT` if its length is invalid; `RING_ITEM_TOO_LARGE`
    */
   async read(from: bigint, producer: bigint): Promise<Uint8Array> {
@@ -50,8 +53,8 @@ export class RecordReader {
   }
 
   /**
-   * Copies of the items from `from` on, up to the producer's offset or until their bytes reach a bound. If one is damaged, those
-   * before it are returned, and the next call throws.
+   * Copies items from `from` on, up to the producer's offset, or until their bytes reach a limit. If one is damaged,
+   * those before it are returned, and the next call throws.
    * @throws as `read`, for the first item
    */
   async readMany(
@@ -79,7 +82,7 @@ export class RecordReader {
   /**
    * Reads the record at `from`, which lies before the producer's offset, window by window, however large it is.
    * @returns the length of its item
-   * @throws {RingError} `RING_CORRUPT` if that is invalid
+   * @throws {RingError} `RING_CORRUPT` if the length is invalid
    * @throws the signal's reason
    */
   async pass(from: bigint, producer: bigint, signal: AbortSignal | undefined): Promise<number> {
@@ -113,7 +116,7 @@ export class RecordReader {
     this.#window = { start: from, bytes: this.#unwrapped(memory, lead, wanted) }
   }
 
-  /** The wanted bytes in one piece: in a full ring they may end in the sector in which they begin. */
+  /** The wanted bytes as one range: in a full ring they may end in the sector in which they begin. */
   #unwrapped(memory: Uint8Array, lead: number, wanted: number): Uint8Array {
     if (lead + wanted <= memory.length) return memory.subarray(lead, lead + wanted)
     const bytes = new Uint8Array(wanted)
@@ -122,7 +125,7 @@ export class RecordReader {
     return bytes
   }
 
-  /** Memory for an extent; of the usual size, it is reused. */
+  /** Memory for an extent, reused if it is of the usual size. */
   #allocate(bytes: number): Uint8Array {
     const usual = READ_AHEAD_BYTES + 2 * this.#layout.sectorSize
     if (bytes > usual) return this.#device.allocate(bytes)

@@ -22,7 +22,7 @@ export function extentOf(layout: Layout, from: bigint, to: bigint): Extent {
   }
 }
 
-/** The extent as one run of the device, or two where it wraps: where each begins, and its part of `bytes`. */
+/** Splits an extent into one run of the device, or two if it wraps: the offset of each, and its part of `bytes`. */
 export function runsOf(
   layout: Layout,
   extent: Extent,
@@ -35,8 +35,8 @@ export function runsOf(
 }
 
 /**
- * Writes the items' records into `bytes`, which is an extent and so addressed modulo its own length: a record that fills the ring
- * ends in the sector in which it begins.
+ * Encodes records into the extent `bytes`, with offsets modulo its length: a record that fills the ring ends in the
+ * sector in which it begins.
  */
 export function encodeRecords(bytes: Uint8Array, at: number, items: readonly Uint8Array[]): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -59,15 +59,15 @@ function putWrapped(bytes: Uint8Array, at: number, item: Uint8Array): void {
   if (item.length > room) bytes.set(item.subarray(room), 0)
 }
 
-/** Bytes of the ring in memory: those from `start` on. */
+/** Bytes of the ring in memory, from the offset `start` on. */
 export interface Window {
   readonly start: bigint
   readonly bytes: Uint8Array
 }
 
 /**
- * Reads the length of the record at `from`, which the window has to contain, and checks that all of it lies before the producer's
- * offset.
+ * Parses the length of the record at `from`, which the window has to contain, and checks that the whole record lies
+ * before the producer's offset.
  * @throws {RingError} `RING_CORRUPT`
  */
 export function parseLength(

@@ -3,8 +3,8 @@ import type { RepairOptions, RepairReport } from '../report/repair.ts'
 import { verify } from './verify.ts'
 
 /**
- * Reports what is damaged. Nothing is written: each pointer exists only once and nothing has a checksum, so any write would be
- * a guess.
+ * Reports the damage. Writes nothing: there is only one copy of each pointer and nothing has a checksum, so any write
+ * would be a guess.
  */
 export async function repair(
   device: SalvageBlockDevice,

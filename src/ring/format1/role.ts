@@ -7,11 +7,11 @@ import { Control, type Pointers } from './control.ts'
 import { maxItemBytes } from './layout.ts'
 import type { Pointer, PointerKind } from './pointer.ts'
 
-/** What a role starts with. */
+/** The results of attaching, with which a role starts. */
 export interface Attachment {
   readonly claimed: Claimed
   readonly control: Control
-  /** What the pointers said when the role attached. */
+  /** The pointers at that time. */
   readonly pointers: Pointers
 }
 
@@ -36,17 +36,17 @@ export async function attach(
   }
 }
 
-/** What producer and consumer have in common: their own pointer sector, and a view of the other's. */
+/** The common part of producer and consumer: their own pointer sector, and a view of the other one. */
 export abstract class Format1Role extends BaseRole {
   override readonly format = 1
   override readonly capacityBytes: number
   override readonly maxItemBytes: number
   protected readonly control: Control
-  /** The content of our own sector: only we write it. */
+  /** The content of our own sector, which no other program writes. */
   protected own: Pointer
-  /** The other side's sector as of the last refresh. */
+  /** The content of the other side's sector, as of the last refresh. */
   protected other: Pointer
-  /** The other side's offset that a flush has made durable: what this side writes must not depend on a later one. */
+  /** The other side's offset as far as a flush has made it durable. Our writes must not depend on a later offset. */
   protected durable: bigint
   #incarnation: number | undefined
   readonly #kind: PointerKind
@@ -60,7 +60,7 @@ export abstract class Format1Role extends BaseRole {
     this.control = control
     this.own = pointers[kind.role]
     this.other = pointers[otherKind.role]
-    // A consumer's offset is only written once the producer's is durable up to there.
+    // A consumer's offset is written only after the producer's is durable up to it.
     this.durable = pointers.consumer.offset
     this.#incarnation = pointers.incarnation
     this.#kind = kind
@@ -74,7 +74,7 @@ export abstract class Format1Role extends BaseRole {
     })
   }
 
-  /** Refreshes both pointers. Another writer of our own sector is noticed here. */
+  /** Refreshes both pointers, and detects another writer of our own sector. */
   protected override async doRefresh(): Promise<void> {
     const pointers = await this.control.refresh()
     const own = pointers[this.#kind.role]
@@ -86,7 +86,7 @@ export abstract class Format1Role extends BaseRole {
     }
     if (pointers.incarnation !== this.#incarnation) {
       this.checkForgotten()
-      // What was not durable may be lost.
+      // Anything that was not durable may be lost.
       this.other = { ...this.other, offset: this.durable }
       this.#incarnation = pointers.incarnation
     }
@@ -94,14 +94,14 @@ export abstract class Format1Role extends BaseRole {
     this.other = other
   }
 
-  /** True if what was last read may have been only in a cache that is lost. */
+  /** True if what was read last may have been only in a cache that is lost. */
   protected get isForgotten(): boolean {
     return this.device.incarnation !== this.#incarnation
   }
 
   /**
-   * Makes what the last refresh read of the other side durable. If the device has lost its cache by then, a flush does not cover it:
-   * that is handled like a failed flush.
+   * Makes what the last refresh read of the other side durable. If the device has lost its cache meanwhile, a flush
+   * does not cover it, which is handled like a failed flush.
    */
   protected async flushSeen(): Promise<void> {
     await this.guard(this.device.flush())
@@ -109,10 +109,10 @@ export abstract class Format1Role extends BaseRole {
     this.durable = this.other.offset
   }
 
-  /** Called when the device has lost its cache: ends the handle if something depends on what was not durable. */
+  /** Called when the device has lost its cache. Ends the handle if it depends on anything that was not durable. */
   protected checkForgotten(): void {}
 
-  /** Ends the handle, because it depends on what may have been only in a cache that is lost. */
+  /** Ends the handle, because it depends on data that may have been only in a cache that is lost. */
   protected forgotten(): unknown {
     const device = this.device.name
     return this.poisonWith(
@@ -147,7 +147,7 @@ export abstract class Format1Role extends BaseRole {
   }
 }
 
-/** The pointers under the original's keys, bools as the format writes them. */
+/** The pointers under the original's keys, with bools as the format writes them. */
 export function debugInfo(pointers: Pointers): DebugInfo {
   const { producer, consumer } = pointers
   return {

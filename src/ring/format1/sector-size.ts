@@ -5,8 +5,8 @@ import { isPointer, PRODUCER } from './pointer.ts'
 const SIZES = [512, 1024, 2048, 4096] as const
 
 /**
- * Checks that the ring was not made with sectors of another size, which format 1 does not record: it was if our sector 1
- * has no pointer, but that of another size does.
+ * Checks that the ring was not created with another sector size, which format 1 does not record. It was if sector 1 has
+ * no pointer at our size, but has one at another.
  * @throws {RingError} `RING_SECTOR_SIZE`
  */
 export async function checkSectorSize(device: BlockDevice): Promise<void> {

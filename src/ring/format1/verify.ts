@@ -13,7 +13,7 @@ import { DATA_SECTOR, type Layout, makeLayout, PRODUCER_SECTOR, recordBytes } fr
 import { FLAG_AT, TEXT_START } from './pointer.ts'
 import { type Extent, extentOf } from './record.ts'
 
-/** Where the fields of a pointer sector are; the offset is at its start. */
+/** Offsets of the fields in a pointer sector. */
 const FIELDS: Readonly<Record<string, number>> = {
   suspend_ack: FLAG_AT,
   suspend: FLAG_AT,
@@ -24,7 +24,7 @@ const BEHIND =
   'the items before it can be consumed; those after it cannot be found, because format 1 has no checksums'
 const CANNOT_BE_READ = 'cannot be read'
 
-/** Checks a ring: both pointers, and the length of each unacknowledged record; see `verifyRing`. */
+/** Checks both pointers, and the length of each unacknowledged record; see `verifyRing`. */
 export async function verify(
   device: SalvageBlockDevice,
   options: VerifyOptions,
@@ -73,7 +73,7 @@ async function check(
       signal?.throwIfAborted()
       const from = position - BigInt(recordBytes(length))
       const sector = unreadableIn(device, layout, extentOf(layout, from, position))
-      // What was read there, and what follows it, is not what was written.
+      // What was read here and after it is not what was written.
       if (sector !== undefined) throw unreadableRecord(device.name, sector)
       items++
       bytes += length
@@ -89,7 +89,7 @@ async function check(
   return { blocks, freeBlocks, batches: 0, items, bytes }
 }
 
-/** The unreadable sector of a run of the data area. */
+/** The unreadable sector in a run of the data area. */
 function unreadableIn(
   device: SalvageBlockDevice,
   { sizeSectors }: Layout,
@@ -102,7 +102,7 @@ function unreadableIn(
   )
 }
 
-/** The first unreadable sector of a range of the device. */
+/** The first unreadable sector in a range of the device. */
 function firstUnreadable(device: SalvageBlockDevice, extent: Extent): number | undefined {
   const end = extent.sector + extent.sectors
   for (const { sector, sectors } of device.unreadable) {

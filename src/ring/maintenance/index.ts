@@ -31,10 +31,12 @@ const DUMP_BYTES = 256
 const CANNOT_BE_READ = 'cannot be read'
 
 /**
- * Checks a ring: all that the roles rely on, and all unacknowledged batches or records. Writes nothing, takes no role, and
- * works while both sides run: what they write meanwhile is no damage. Unreadable sectors are damage; all others are checked.
- * @throws {TypeError} there is no such option, or it has another type
- * @throws {RingError} `RING_NOT_INITIALISED`, `RING_SECTOR_SIZE`, `RING_UNSUPPORTED`, `RING_UNSTABLE`; damage is in the report
+ * Checks a ring: everything that the roles rely on, and all unacknowledged batches or records. Writes nothing, takes no
+ * role, and works while both sides run: their writes are no damage. Unreadable sectors are damage; all others are
+ * checked.
+ * @throws {TypeError} an option is unknown or has the wrong type
+ * @throws {RingError} `RING_NOT_INITIALISED`, `RING_SECTOR_SIZE`, `RING_UNSUPPORTED`, `RING_UNSTABLE`; damage is in the
+ *   report
  * @throws {BlockError} as the device throws it, if too much is unreadable to find the ring
  * @throws the signal's reason
  */
@@ -49,9 +51,9 @@ export async function verifyRing(
 }
 
 /**
- * Repairs what has a second copy: the guard, superblocks and slots. Damaged batches are reported and not changed, except for
- * unreadable sectors with `zeroUnreadable`. Without `write` nothing is written. No role may be running: claim both first. A repair
- * that was interrupted is finished by another one.
+ * Repairs structures that have a second copy: the guard, superblocks and slots. Damaged batches are reported and not
+ * changed, except for unreadable sectors with `zeroUnreadable`. Without `write` nothing is written. No role may be
+ * running: claim both first. If a repair is interrupted, another one completes it.
  * @throws as `verifyRing`; also `RING_UNSTABLE` if something has become readable meanwhile: nothing was written
  */
 export async function repairRing(
@@ -69,7 +71,7 @@ export async function repairRing(
 /**
  * Describes the structure at an offset of a device: its fields and bytes, as far as they are readable.
  * @param offset in bytes from the device's start
- * @throws {TypeError} there is no such option, or it has another type
+ * @throws {TypeError} an option is unknown or has the wrong type
  * @throws {RangeError} the offset is not on the device, or the length is not positive
  * @throws {RingError} as `inspectRing`, if there is no ring to explain it
  * @throws {BlockError} as the device throws it, if too much is unreadable to find the ring
@@ -104,7 +106,7 @@ export async function dumpAt(
   })
 }
 
-/** In format 1, zeroes could be records: after something unreadable, nothing is known. */
+/** In format 1, zeroes could be records, so nothing is known after an unreadable part. */
 async function structureIfReadable(
   device: BlockDevice,
   offset: number,
@@ -120,7 +122,7 @@ async function structureIfReadable(
   }
 }
 
-/** An unreadable part has no fields, because it is unreadable, and not because of the zeroes read in its place. */
+/** An unreadable part has no fields. The zeroes read in its place are not its content. */
 function explained(found: RingStructure, lost: readonly ByteRange[]): RingStructure {
   const meets = (start: number, bytes: number): ByteRange | undefined =>
     lost.find((range) => range.offset < start + bytes && start < range.offset + range.bytes)

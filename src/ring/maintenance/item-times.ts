@@ -5,7 +5,7 @@ import type { Consumer, PopManyOptions, Producer } from '../types.ts'
 /** Items that were pushed at the same time; `time` is undefined in format 1, which does not record it. */
 export type TimedItems = Omit<PushedTogether, 'time'> & { readonly time: number | undefined }
 
-/** As `popMany`, with the times of the pushes. */
+/** As `popMany`, with push times. */
 export async function popTimed(
   consumer: Consumer,
   options: PopManyOptions,
@@ -15,7 +15,7 @@ export async function popTimed(
   return items.length === 0 ? [] : [{ items, time: undefined }]
 }
 
-/** Makes the next pushes keep the time of an earlier push to another ring; now, if that is unknown. */
+/** Gives the next pushes the time of an earlier push to another ring; the current time if that is unknown. */
 export function keepTime(producer: Producer, time: number | undefined): void {
   if (producer instanceof Format2Producer) producer.pushedAt = time
 }

@@ -15,30 +15,30 @@ import { totalBytes } from '../shared/item-limits.ts'
 import type { PopManyOptions } from '../types.ts'
 import { keepTime, popTimed, type TimedItems } from './item-times.ts'
 
-/** The queue's name in the new ring's producer slot during and after the migration. */
+/** The name of the queue in the new ring's producer slot, during and after the migration. */
 const QUEUE = 'migration'
 const BATCH = { maxItems: 1000, maxBytes: 1 << 20 } as const
-/** Items that were pushed within this many milliseconds share a commit of the new ring, and the time of the first. */
+/** Items pushed within this many milliseconds share a commit in the new ring, and the time of the first. */
 const SAME_TIME_MS = 1000
 
-/** How to move items from one ring to another. */
+/** Options of a migration. */
 export interface MigrateOptions {
-  /** Leave the items in the old ring as well. Default false: they are acknowledged there once all are in the new one. */
+  /** Keep the items in the old ring. Default false: they are acknowledged once all are in the new one. */
   readonly keep?: boolean
   /**
-   * Add to a ring that has, or had, items of its own, or of an earlier migration. Default false: items that others pushed hide how
-   * far an earlier call came, so what that one moved would be there twice.
+   * Add to a ring that has, or had, other items, or those of an earlier migration. Default false, because items that
+   * others pushed hide the progress of an earlier call, whose items would then be duplicated.
    */
   readonly add?: boolean
-  /** What to do about damage in the old ring; as for a consumer. Default `stop`. With `skip`, what is lost is counted. */
+  /** The treatment of damage in the old ring, as for a consumer. Default `stop`. With `skip`, losses are counted. */
   readonly onDamage?: 'stop' | 'skip'
-  /** The largest item that is moved, in bytes; as for a consumer. Default 16 MiB. */
+  /** The largest item to move, in bytes, as for a consumer. Default 16 MiB. */
   readonly maxItemBytes?: number
-  /** Called repeatedly while the new ring is full, or suspended. */
+  /** Called repeatedly while the new ring is full or suspended. */
   readonly onBlocked?: () => void
   /** Called after each commit. */
   readonly onProgress?: (moved: Migrated) => void
-  /** Ends it between two batches; calling again continues there. */
+  /** Ends the migration between two batches. Another call continues there. */
   readonly signal?: AbortSignal
 }
 
@@ -52,34 +52,38 @@ const KINDS: OptionKinds<MigrateOptions> = {
   signal: 'signal',
 }
 
-/** What was moved. */
+/** The counts of a migration. */
 export interface Migrated {
   /** Items that this call moved. */
   readonly items: number
   /** Bytes of these items. */
   readonly bytes: number
-  /** Items that an earlier, interrupted call had moved already. */
+  /** Items that an earlier, interrupted call moved. */
   readonly movedBefore: number
-  /** Items of the old ring that were damaged and skipped, so that they are not in the new one. */
+  /** Items of the old ring that were damaged, and are not in the new one. */
   readonly damagedItems: number
   /** Items that the old ring's producer overwrote before they could be moved. */
   readonly missedItems: number
 }
 
-/** The same, while it grows. */
+/** The counts while they grow. */
 type Moving = { -readonly [Field in keyof Migrated]: Migrated[Field] }
 
 /**
- * Moves all items of a ring to another, existing one: to another format, size or device. Takes the consumer's role of the old one
- * and the producer's of the new one. The old ring's items are acknowledged only once everything is on stable storage in the new
- * one, so an interrupted call loses nothing; called again, it continues where it was, and no item is in the new ring twice,
- * unless others pushed to that meanwhile. Items that are pushed to the old ring meanwhile are moved too: suspend it first, or move
- * its producer afterwards and call again with `add`. Items keep the time when they were pushed, to the second: those of one second
- * may share a commit, and the time of the first of them. Format 1 records none. In a ring that overwrites its oldest items, they are
- * acknowledged batch by batch, and an interrupted call may have moved the last batch twice.
- * @throws {TypeError} an option is out of range; or both are one ring, under whatever names: it has lost nothing
- * @throws {RingError} `RING_NOT_BLANK`: the new ring has items of its own, or of another old ring; `RING_ITEM_TOO_LARGE`: one
- *   does not fit it; and as `Consumer.attach` and `Producer.attach`
+ * Moves all items of a ring to another, existing one: to another format, size or device. Takes the consumer's role of
+ * the old ring and the producer's role of the new one.
+ *
+ * The old ring's items are acknowledged only once all of them are on stable storage in the new one, so an interrupted
+ * call loses nothing. Another call continues, and moves no item twice, unless other programs pushed to the new ring
+ * meanwhile. Items pushed to the old ring meanwhile are moved too: suspend it first, or move its producer afterwards
+ * and call again with `add`.
+ *
+ * Items keep their push time to the second; those of one second may share a commit, with the time of the first. Format
+ * 1 records no times. A ring that overwrites its oldest items is acknowledged batch by batch, and an interrupted call
+ * may have moved the last batch twice.
+ * @throws {TypeError} an option is out of range; or both are one ring, under whatever names, which has lost nothing
+ * @throws {RingError} `RING_NOT_BLANK`: the new ring has items of its own, or of another old ring;
+ *   `RING_ITEM_TOO_LARGE`: an item does not fit it; and as `Consumer.attach` and `Producer.attach`
  * @throws the signal's reason
  */
 export async function migrateRing(
@@ -136,7 +140,7 @@ export async function migrateRing(
         moved.bytes += totalBytes(rest)
         onProgress?.({ ...moved })
       }
-      // Items there may be overwritten any time, so what is left to move could not be told from what is done.
+      // These items may be overwritten any time, so the rest could no longer be told from what was moved.
       if (overwrites && !keep) await consumer.advance(position)
     }
     if (!keep) await consumer.advance(position)
@@ -147,9 +151,9 @@ export async function migrateRing(
 }
 
 /**
- * Checks that the two are different rings. The new ring has this client in its claim, and in its producer's text: at once in
- * format 2, with the first push in format 1.
- * @throws {TypeError} the client shows in the old one
+ * Checks that the two are different rings. The new ring has this client in its claim, and in its producer's text: at
+ * once in format 2, with the first push in format 1.
+ * @throws {TypeError} the client appears in the old one
  */
 async function checkNotOne(from: BlockDevice, to: BlockDevice, client: string): Promise<void> {
   const holder = from.capabilities.claim ? (await whoHolds(from)).producer?.holder : undefined
@@ -161,7 +165,7 @@ function oneRing(from: BlockDevice, to: BlockDevice): TypeError {
   return new TypeError(`${from.name} and ${to.name} are one ring, which cannot be moved to itself`)
 }
 
-/** The next items, none at the end, and the position after them. Items that are no longer there are counted. */
+/** Pops the next items, none at the end, with the position after them. Items that are lost are counted. */
 async function popBatch(
   consumer: Consumer,
   wanted: PopManyOptions & { readonly from: Position },
@@ -184,7 +188,7 @@ async function popBatch(
   }
 }
 
-/** Joins items that were pushed at about the same time: a commit for each batch of the old ring would cost time and space. */
+/** Joins items pushed at about the same time: a commit for each batch of the old ring would cost time and space. */
 function together(runs: readonly TimedItems[]): readonly TimedItems[] {
   const joined: TimedItems[] = []
   for (const { items, time } of runs) {
@@ -198,8 +202,8 @@ function together(runs: readonly TimedItems[]): readonly TimedItems[] {
 }
 
 /**
- * Distinguishes the old ring from others, as long as nothing is acknowledged in it: most begin at the same offset. A ring of
- * format 1 has no identity, but a first item.
+ * Distinguishes the old ring from others while nothing is acknowledged in it, because most begin at the same offset. A
+ * ring of format 1 has no identity, but a first item.
  */
 async function identityOf(
   { ring, sizeSectors, sectorSize }: RingInspection,
@@ -216,21 +220,21 @@ function hexOf(number: number, digits: number): string {
   return number.toString(16).padStart(digits, '0')
 }
 
-/** Where a migration begins, or continues. */
+/** The start of a migration, and its progress. */
 interface Plan {
   /** Items pushed to the new ring when the migration began. */
   readonly base: bigint
   /** Items acknowledged in the old ring then. */
   readonly start: bigint
-  /** How much of the old ring is in the new one already. */
+  /** The part of the old ring that is in the new one already. */
   readonly skip: bigint
-  /** True if these count items; in format 1 they count bytes of records. */
+  /** True if these count items, false if they count bytes of records (format 1). */
   readonly counts: boolean
 }
 
 /**
- * Before the first item is pushed, the new ring's producer slot records where both began; so what was pushed since is what was
- * moved.
+ * Records both starting positions in the new ring's producer slot before the first item is pushed. What was pushed
+ * since is what was moved.
  * @returns undefined if there is nothing to do
  */
 function planOf(
@@ -262,7 +266,7 @@ function planOf(
   return { base: pushed, start, skip: 0n, counts }
 }
 
-/** Parses the migration that a producer's text belongs to. */
+/** The migration that a producer's text records. */
 interface Begun extends Pick<Plan, 'base' | 'start'> {
   readonly identity: string
 }

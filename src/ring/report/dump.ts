@@ -5,7 +5,7 @@ import type { ByteRange } from '../types.ts'
 export interface DumpOptions {
   /** Bytes to dump. Default 256; fewer at the end of the device. */
   readonly length?: number
-  /** Ends it with the signal's reason. */
+  /** Ends the dump with the signal's reason. */
   readonly signal?: AbortSignal
   /** Default: the machine's clock. */
   readonly clock?: Clock
@@ -15,44 +15,44 @@ export interface DumpOptions {
 export interface RingDumpField {
   /** Its name, as in FORMAT.md. */
   readonly name: string
-  /** Where it is, in bytes from the device's start. */
+  /** Its offset on the device, in bytes. */
   readonly offset: number
   /** Its length. */
   readonly bytes: number
-  /** For people. */
+  /** Its value, as text. */
   readonly value: string
 }
 
-/** What is at an offset of a device. */
+/** The structure at an offset of a device. */
 export interface RingStructure {
   /** Such as `producer slot 2`, `item 3 of the batch at LSN 17`, or `free`. */
   readonly structure: string
-  /** Where it begins, in bytes from the device's start. */
+  /** Its offset on the device, in bytes. */
   readonly start: number
-  /** Its length in bytes, with the part that wraps around to the beginning of the data area. */
+  /** Its length in bytes, including a part that wraps around to the beginning of the data area. */
   readonly length: number
-  /** Why it is invalid; absent if it is valid, or if that is unknown. */
+  /** The reason why it is invalid; absent if it is valid, or if that is unknown. */
   readonly problem?: string
-  /** Its fields, in the order of their offsets; none if it has none. */
+  /** Its fields, in the order of their offsets. */
   readonly fields: readonly RingDumpField[]
 }
 
-/** What `dumpAt` returns. */
+/** The result of `dumpAt`. */
 export interface RingDump extends RingStructure {
   /** The format’s number. */
   readonly format: 1 | 2
-  /** Where the dumped bytes are. */
+  /** Offset of the dumped bytes. */
   readonly offset: number
   /** The dumped bytes. */
   readonly bytes: Uint8Array
-  /** The unreadable ones of these bytes, shown as zeroes. */
+  /** The unreadable parts of these bytes, shown as zeroes. */
   readonly unreadable: readonly ByteRange[]
 }
 
-/** How the bytes of a field are shown. */
+/** The ways to show the bytes of a field. */
 export type FieldKind = 'number' | 'signed' | 'hex' | 'text'
 
-/** A field of a structure: name, offset in the structure, length, and how it is shown. */
+/** A field of a structure: name, offset in the structure, length, and the way to show it. */
 export type FieldSpec = readonly [
   name: string,
   at: number,
@@ -60,7 +60,7 @@ export type FieldSpec = readonly [
   kind?: FieldKind | undefined,
 ]
 
-/** Decodes fields; those beyond the end of the bytes are left out. All numbers are little-endian. */
+/** Decodes fields, except those beyond the end of the bytes. All numbers are little-endian. */
 export function decodeFields(
   bytes: Uint8Array,
   start: number,

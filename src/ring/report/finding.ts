@@ -1,36 +1,36 @@
 import type { Clock } from '../../clock.ts'
 import type { OptionKinds } from '../../util/options.ts'
 
-/** How bad a finding is: `warning` loses nothing, and is normal after a power cut; `damage` needs action. */
+/** The severity of a finding: `warning` costs nothing, and is normal after a power cut; `damage` needs action. */
 export type Severity = 'warning' | 'damage'
 
-/** Something wrong at an offset of a device. */
+/** A problem at an offset of a device. */
 export interface Finding {
-  /** How bad it is. */
+  /** Its severity. */
   readonly severity: Severity
-  /** Where it is, in bytes from the device's start. */
+  /** Its offset on the device, in bytes. */
   readonly offset: number
-  /** What is there, such as `producer slot 2`. */
+  /** The structure there, such as `producer slot 2`. */
   readonly structure: string
-  /** What is wrong with it, for people. */
+  /** Describes the problem. */
   readonly problem: string
-  /** Unacknowledged items that are lost with it; absent if that is unknown. */
+  /** The number of unacknowledged items that it costs; absent if that is unknown. */
   readonly items?: number
-  /** Which items are concerned, counted from 1, in format 2. */
+  /** The items concerned, counted from 1, in format 2. */
   readonly numbers?: {
     /** The number of the first one. */
     readonly first: number
     /** The number of the last one. */
     readonly last: number
   }
-  /** What to do about it, for people. */
+  /** Describes what to do about it. */
   readonly advice: string
 }
 
-/** Findings that a report lists; more are only counted. */
+/** The most findings that a report lists. Further ones are only counted. */
 const MAX_FINDINGS = 1000
 
-/** Takes findings one by one. */
+/** Receives findings one by one. */
 export interface FindingSink {
   add(finding: Finding): void
 }
@@ -54,52 +54,52 @@ export class Findings implements FindingSink {
     return !this.#damaged
   }
 
-  /** Lost items, as far as that is known. */
+  /** The number of lost items, as far as it is known. */
   get damagedItems(): number {
     return this.#items
   }
 
-  /** How many findings are not in the list. */
+  /** The number of findings that are not listed. */
   get more(): number {
     return this.#count - this.list.length
   }
 }
 
-/** What was read of the log, from the oldest unacknowledged item on. */
+/** Counts of what was read of the log, from the oldest unacknowledged item on. */
 export interface LogCounts {
-  /** Blocks that are in use; in format 1 these are sectors. */
+  /** Blocks in use; in format 1, sectors. */
   readonly blocks: number
-  /** Free blocks of the data area: their content means nothing, and was not checked. */
+  /** Free blocks of the data area, whose content is meaningless and was not checked. */
   readonly freeBlocks: number
-  /** Batches that are sound; none in format 1. */
+  /** Sound batches; 0 in format 1. */
   readonly batches: number
-  /** Unacknowledged items that are sound. */
+  /** Sound unacknowledged items. */
   readonly items: number
   /** Their bytes. */
   readonly bytes: number
 }
 
-/** What `verifyRing` found. */
+/** The result of `verifyRing`. */
 export interface RingReport {
   /** The format’s number. */
   readonly format: 1 | 2
   /** True if nothing is damaged. */
   readonly sound: boolean
-  /** In the order in which they were found, 1,000 at most. */
+  /** In the order in which they were found, at most 1,000. */
   readonly findings: readonly Finding[]
-  /** How many findings are not listed. */
+  /** The number of findings that are not listed. */
   readonly moreFindings: number
-  /** Unacknowledged items that are lost, as far as that is known. */
+  /** The number of unacknowledged items that are lost, as far as it is known. */
   readonly damagedItems: number
   /** Absent if the log could not be read. */
   readonly log?: LogCounts
 }
 
-/** How a ring is verified. */
+/** Options of a verification. */
 export interface VerifyOptions {
-  /** Called now and then with how much of the log was read, or of the device while a superblock is searched. */
+  /** Called now and then with the progress in the log, or on the device while a superblock is searched. */
   readonly onProgress?: (doneBytes: number, totalBytes: number) => void
-  /** Ends it with the signal's reason. */
+  /** Ends the verification with the signal's reason. */
   readonly signal?: AbortSignal
   /** Default: the machine's clock. */
   readonly clock?: Clock
@@ -112,7 +112,7 @@ export const VERIFY_KINDS: OptionKinds<VerifyOptions> = {
   clock: 'object',
 }
 
-/** A report of the findings and of what was read. */
+/** Builds the report. */
 export function reportOf(
   format: 1 | 2,
   findings: Findings,

@@ -1,13 +1,13 @@
 import type { Finding, VerifyOptions } from './finding.ts'
 
-/** How a ring is repaired. */
+/** Options of a repair. */
 export interface RepairOptions extends VerifyOptions {
   /**
-   * The format of the ring, if its guard is gone, so that nothing else says whether what looks like a ring of format 2 is one.
-   * Default: detected.
+   * The format of a ring whose guard is gone: without a guard, nothing else proves that an apparent ring of format 2 is
+   * one. Default: detected.
    */
   readonly format?: 2
-  /** Write. Default false: the report says what would be written. */
+  /** Write the repairs. Default false: the report lists what would be written. */
   readonly write?: boolean
   /**
    * If both slots of a role are damaged, rebuild them from the data area. Items may then be delivered
@@ -15,25 +15,25 @@ export interface RepairOptions extends VerifyOptions {
    */
   readonly rebuild?: boolean
   /**
-   * Read all of the ring, and write zeroes to unreadable sectors that have no second copy. Their content is given up; where it was
-   * items, that is damage which a consumer can skip. Default false.
+   * Read the whole ring, and write zeroes to unreadable sectors that have no second copy. This gives up their content;
+   * lost items become damage that a consumer can skip. Default false.
    */
   readonly zeroUnreadable?: boolean
 }
 
 /** One write of a repair. */
 export interface RepairAction {
-  /** Where, in bytes from the device's start. */
+  /** Its offset on the device, in bytes. */
   readonly offset: number
-  /** What is written there, such as `producer slot 2`. */
+  /** The structure that is written, such as `producer slot 2`. */
   readonly structure: string
-  /** What is written, and where it comes from, for people. */
+  /** Describes what is written, and where it comes from. */
   readonly action: string
-  /** What is lost by it, for people; absent if nothing is. */
+  /** Describes what it costs; absent if it costs nothing. */
   readonly cost?: string
 }
 
-/** What `repairRing` did, or would do. */
+/** The result of `repairRing`, done or planned. */
 export interface RepairReport {
   /** The format’s number. */
   readonly format: 1 | 2
@@ -42,10 +42,10 @@ export interface RepairReport {
   /** In the order of writing. */
   readonly actions: readonly RepairAction[]
   /**
-   * What stays damaged, 1,000 findings at most: leases, and lost items. If both slots of a role are damaged and are not made from the
-   * log, batches are not checked, because nothing says where the log is.
+   * The damage that remains, at most 1,000 findings: leases, and lost items. If both slots of a role are damaged and
+   * not rebuilt, batches are not checked, because the log cannot be found.
    */
   readonly left: readonly Finding[]
-  /** How many more findings stay than are listed. */
+  /** The number of further findings that are not listed. */
   readonly moreLeft: number
 }

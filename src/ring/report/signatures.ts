@@ -4,7 +4,7 @@ import { CONSUMER_SECTOR, DATA_SECTOR, MAGIC_SECTOR, PRODUCER_SECTOR } from '../
 import { isFreshPointer } from '../format1/pointer.ts'
 import { isGuarded, partOfGuard, saidByGuard } from '../format2/disk/guard.ts'
 
-/** How much of a device's start and end must be zero for it to count as blank. */
+/** The part of a device's start that must be zero for it to count as blank. */
 export const START_BYTES: number = 1 << 20
 export const END_BYTES: number = 128 << 10
 
@@ -32,25 +32,25 @@ const SIGNATURES: readonly { readonly what: string; readonly at: number; readonl
   { what: 'an MBR partition table or boot sector', at: 510, is: '\x55\xaa' },
 ]
 
-/** Unknown content may have words that say what it is. */
+/** Unknown content may begin with words that identify it. */
 const TEXT = /^[\x20-\x7e]{8,}/
 const TEXT_BYTES = 30
 const latin1 = new TextDecoder('latin1')
 
-/** The start of a device, and whether its end is zero too. */
+/** The start of a device, and the first byte of start and end that is not zero. */
 export interface DeviceContent {
   /** The first bytes: whole sectors, up to 1 MiB. */
   readonly start: Uint8Array
-  /** Byte offset on the device of the first byte that is not zero, in what was read; -1 if all is zero. */
+  /** Device offset of the first byte read that is not zero; -1 if all are zero. */
   readonly firstNonZero: number
-  /** Of a ring whose creation was interrupted the format, or a pool, if there is nothing else: it can be created again. */
+  /** The kind of an interrupted creation, if nothing else is there. It can be created again. */
   readonly unfinished: 1 | 2 | 'pool' | undefined
 }
 
-/** What is found on a blank device. */
+/** The description of a blank device. */
 export const BLANK = 'nothing: its first MiB and its last 128 KiB are zeroes'
 
-/** What is found after an interrupted creation, by the ring's format, or of a pool. */
+/** The descriptions of an interrupted creation. */
 export const UNFINISHED = {
   1: 'a ring of format 1 whose creation was cut short',
   2: 'a ring of format 2 whose creation was cut short',
@@ -63,7 +63,7 @@ const CREATE_AGAIN = {
   pool: 'create the pool again: sbr pool create',
 } as const
 
-/** Reads what shows whether a device is blank: its first MiB and its last 128 KiB. */
+/** Reads the bytes that show if a device is blank: its first MiB and its last 128 KiB. */
 export async function readContent(device: BlockDevice): Promise<DeviceContent> {
   const { sectorSize, sizeSectors } = await device.getInfo()
   const startSectors = Math.min(sizeSectors, Math.floor(START_BYTES / sectorSize))
@@ -82,7 +82,7 @@ export async function readContent(device: BlockDevice): Promise<DeviceContent> {
   return { start, firstNonZero, unfinished: undefined }
 }
 
-/** The last write of a creation makes the ring: without it, there are only the writes before. */
+/** The last write of a creation completes the ring. Without it, the earlier writes are alone. */
 function unfinishedFormat(start: Uint8Array, sectorSize: number): 1 | 2 | 'pool' | undefined {
   const guarded = partOfGuard(start)
   if (guarded !== undefined) return guarded === 'ring' ? 2 : 'pool'
@@ -98,7 +98,7 @@ function unfinishedFormat(start: Uint8Array, sectorSize: number): 1 | 2 | 'pool'
     : undefined
 }
 
-/** What a device seems to contain, for people. */
+/** Describes a device's apparent content. */
 export function describeContent(content: DeviceContent): string {
   const { start, firstNonZero, unfinished } = content
   if (firstNonZero < 0) return BLANK
@@ -115,8 +115,8 @@ export function describeContent(content: DeviceContent): string {
 }
 
 /**
- * The error for a device without a ring, of either format.
- * @returns it, with what is there instead
+ * The error for a device without a ring of either format.
+ * @returns the error, with the content found instead
  */
 export async function notInitialised(device: BlockDevice): Promise<RingError> {
   const { name } = device

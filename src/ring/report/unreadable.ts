@@ -1,6 +1,6 @@
 import type { ByteRange } from '../types.ts'
 
-/** Says that some bytes are unreadable. */
+/** The text about unreadable bytes. */
 export function cannotRead({ offset, bytes }: ByteRange): string {
   return `cannot be read: the device fails at ${bytes} bytes from byte ${offset} on`
 }

@@ -21,7 +21,7 @@ export const CONSUMER_KINDS: OptionKinds<ConsumerOptions> = {
 }
 
 /**
- * Checks the values of what a role is attached with, but for its lease.
+ * Validates the options of a role, except its lease.
  * @throws {TypeError | RangeError} an option is out of range
  */
 export function checkAttachOptions(options: AttachOptions): void {

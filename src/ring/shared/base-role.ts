@@ -11,22 +11,26 @@ import { ItemMemory, type OwnItems } from './own-items.ts'
 
 const ends = new Lazy(() => import('./ends.ts'))
 
-/** True if a write was refused, by the device or because no reader would accept it: nothing was written, and the handle is usable. */
+/**
+ * True if a write was refused, by the device or because no reader would accept it. Nothing was written, and the handle
+ * is usable.
+ */
 export function isRefusal(error: unknown): boolean {
   if (isRingError(error)) return error.code === 'RING_EXHAUSTED'
   return isBlockError(error) && error.code === 'BLOCK_READ_ONLY'
 }
 
 /**
- * True if what failed may succeed later through the same handle: it was refused, or is a read. Only a failed write ends a handle.
+ * True if the failed operation may succeed later through the same handle: it was refused, or was a read. Only a failed
+ * write ends a handle.
  */
 export function mayPass(error: unknown, role: RingRole & { readonly poisoned?: boolean }): boolean {
   return isRefusal(error) || (isBlockError(error) && error.code === 'BLOCK_IO' && !role.poisoned)
 }
 
 /**
- * What all roles of both formats have in common: calls run one at a time, there is a claim, and the handle ends once the content
- * of the device is unknown.
+ * The common part of all roles of both formats. Calls run one at a time, a claim excludes other handles, and the handle
+ * ends once the content of the device is unknown.
  */
 export abstract class BaseRole implements RingRole {
   readonly device: BlockDevice
@@ -64,10 +68,10 @@ export abstract class BaseRole implements RingRole {
 
   abstract debugInfo(): Promise<DebugInfo>
 
-  /** Reads what both sides wrote, and checks it against what this handle knows. */
+  /** Reads the state of both sides, and checks it against what this handle has written. */
   protected abstract doRefresh(): Promise<void>
 
-  /** What to do with the device before the role is released. */
+  /** The last work on the device before the role is released. */
   protected async doClose(): Promise<void> {}
 
   close(): Promise<void> {
@@ -75,7 +79,7 @@ export abstract class BaseRole implements RingRole {
       try {
         if (this.#poison === undefined) await this.doClose()
       } catch {
-        // Closing never fails, and what was acknowledged does not depend on this.
+        // Closing never fails, and acknowledgements do not depend on it.
       } finally {
         await this.#release()
       }
@@ -119,13 +123,13 @@ export abstract class BaseRole implements RingRole {
   }
 
   async #refuse(poison: unknown): Promise<never> {
-    // This error explains better than a poisoned handle why writes end; a background write may have hit it first.
+    // This error explains better than a poisoned handle why writes end. A background write may have met it first.
     if (isBlockError(poison) && poison.code === 'BLOCK_REPLACED') throw poison
     const { poisoned } = ends.value ?? (await ends.load())
     throw poisoned(this.device.name, poison)
   }
 
-  /** As `run`, with items as they are at the call: the operation may have to wait for others. */
+  /** As `run`, with a copy of the items: the operation may have to wait for others, and callers may change them. */
   protected runWith<T>(
     items: readonly Uint8Array[],
     operation: (own: OwnItems) => Promise<T>,
@@ -139,7 +143,7 @@ export abstract class BaseRole implements RingRole {
     return this.run(() => operation(own))
   }
 
-  /** Runs an operation that counts only if the role is held before and after. */
+  /** Runs an operation that counts only if the role is held before and after it. */
   async #whileHeld<T>(operation: () => Promise<T>, check: () => void): Promise<T> {
     try {
       check()
@@ -168,7 +172,7 @@ export abstract class BaseRole implements RingRole {
     if (this.mustRefreshBeforeWrite) await this.refresh()
   }
 
-  /** True to refresh before a write of what only this role writes: if nothing else excludes a second handle. */
+  /** True to refresh before a write of what only this role writes, because nothing else excludes a second handle. */
   protected get mustRefreshBeforeWrite(): boolean {
     return !this.#exclusive || this.#isStale
   }
@@ -178,8 +182,8 @@ export abstract class BaseRole implements RingRole {
   }
 
   /**
-   * Waits for a write or flush, and tells the other role's holder. If it fails, the content of the device is unknown, and the handle ends
-   * here; only a refusal is known to have written nothing.
+   * Waits for a write or flush, and then sends a hint to the other role's holder. If it fails, the content of the
+   * device is unknown, and the handle ends; only a refusal is known to have written nothing.
    */
   protected async guard(written: Promise<void>): Promise<void> {
     try {
@@ -196,7 +200,7 @@ export abstract class BaseRole implements RingRole {
     return error
   }
 
-  /** Another program wrote what only this role writes: ends the handle, and returns the error to throw. */
+  /** Ends the handle because another program wrote what only this role writes, and returns the error to throw. */
   protected async conflict(
     role: Role,
     sector: number,

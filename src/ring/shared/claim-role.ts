@@ -15,18 +15,19 @@ export interface Claimed {
   readonly names: Names
   readonly clock: Clock
   readonly refreshIntervalMs: number
-  /** The largest item that the role accepts, unless the ring takes less. */
+  /** The largest item that the role accepts, unless the ring accepts less. */
   readonly maxItemBytes: number
-  /** True if something excludes a second handle. If nothing does, a role reads its sectors before each write. */
+  /** True if something excludes a second handle. Otherwise a role reads its sectors before each write. */
   readonly exclusive: boolean
-  /** What is shown to the holder of the other role, and to who asks. */
+  /** The key that proves to holders and askers on this machine that this program has read the ring. */
   readonly kept: KeptKey
-  /** Hints of the other role's holder on this machine, and for it. */
+  /** Hints to and from the other role's holder on this machine. */
   readonly hints: RoleHints
-  /** Releases the role: once this resolves, nothing more is sent for it. Never fails. */
+  /** Releases the role. Once this resolves, nothing more is sent for it. Never fails. */
   readonly release: () => Promise<void>
   /**
-   * Throws if the role is lost; called before and after each operation. Absent if the role is held as long as the process lives.
+   * Throws if the role is lost. Called before and after each operation. Absent if the role lasts as long as the
+   * process.
    * @throws {RingError} `RING_LEASE_LOST`
    */
   readonly checkHeld?: () => void

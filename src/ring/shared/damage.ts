@@ -7,9 +7,9 @@ import { parsePosition } from './position-text.ts'
 export interface DamageEvent {
   /** The device's `name`. */
   readonly device: string
-  /** How many items. */
+  /** The number of items. */
   readonly items: number
-  /** Which ones, counted from 1. */
+  /** The items, counted from 1. */
   readonly numbers: {
     /** The number of the first one. */
     readonly first: number
@@ -18,25 +18,25 @@ export interface DamageEvent {
   }
   /** The position after them. */
   readonly position: Position
-  /** Where the damage is, in bytes from the device's start. */
+  /** Device offset of the damage, in bytes. */
   readonly offset: number
-  /** What is damaged: `item`, `table` or `batch header`. */
+  /** The damaged structure: `item`, `table` or `batch header`. */
   readonly structure: string
-  /** What is wrong with it, for people, in the words of `verifyRing`. */
+  /** Describes the damage, in the words of `verifyRing`. */
   readonly problem: string
 }
 
-/** Damaged items that a consumer stopped at. */
+/** Damaged items at which a consumer stopped. */
 export interface Damage extends DamageEvent {
-  /** How many items before them were overwritten. */
+  /** The number of earlier items that were overwritten. */
   readonly missed: number
 }
 
 const damages = channel('shared-block-ring:damage')
 
 /**
- * Skips what a consumer with `onDamage: 'stop'` stopped at, for callers that have to know what is lost: it is published
- * as a consumer that skips does. The caller acknowledges it by advancing to its position, or to one after it.
+ * Skips the damage at which a consumer with `onDamage: 'stop'` stopped, for callers that need to know the loss. It is
+ * published, as a consumer that skips does. The caller acknowledges it by advancing to its position, or to a later one.
  * @throws the error itself, if it is of another kind
  */
 export function stepOver(error: unknown): Damage {

@@ -8,15 +8,17 @@ import { credible, readSuperblocks } from '../format2/disk/identify.ts'
 import { isSound } from '../format2/disk/superblock-copy.ts'
 
 const refusals = new Lazy(() => import('../format2/disk/no-single-ring.ts'))
-/** Loaded on demand: the guard of most devices says what they hold. */
+/** Loaded on demand: the guard identifies the content of most devices. */
 const directories = new Lazy(() => import('../format2/disk/directory-copies.ts'))
 const loaded = async (): Promise<typeof import('../format2/disk/directory-copies.ts')> =>
   directories.value ?? (await directories.load())
 
 /**
- * Detects the format of the ring on a device. If it has neither, the answer is 1, and attaching then reports what format 1 expects.
- * It is format 2 only if most of the guard is there: an item of a ring of format 1 can contain a whole ring of format 2.
- * @throws {RingError} `RING_IS_POOL`; `RING_CORRUPT` if there is a superblock, and neither a guard nor a ring of format 1
+ * Detects the format of a device's ring. Without a ring the result is 1, and attaching then reports what format 1
+ * expects. It is 2 only if most of the guard is present, because an item of a format 1 ring can contain a whole ring of
+ * format 2.
+ * @throws {RingError} `RING_IS_POOL`; `RING_CORRUPT` if there is a superblock, and neither a guard nor a ring of format
+ *   1
  */
 export async function detectFormat(device: BlockDevice): Promise<1 | 2> {
   const found = await whatIsOn(device)
@@ -25,7 +27,7 @@ export async function detectFormat(device: BlockDevice): Promise<1 | 2> {
 }
 
 /**
- * Checks that a device is not a pool: what is taken for a ring there may be of one of its rings, or in an item.
+ * Checks that a device is not a pool, where an apparent ring may be one of its rings, or inside an item.
  * @throws {RingError} `RING_IS_POOL`
  */
 export async function refusePool(device: BlockDevice): Promise<void> {

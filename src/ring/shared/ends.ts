@@ -1,9 +1,9 @@
 import { RingError } from '../../errors.ts'
 import type { Role } from '../roles.ts'
 
-// Why a handle of a role has ended; loaded only then.
+// The reasons why a handle has ended. Loaded only then.
 
-/** It ended earlier. */
+/** The handle ended earlier. */
 export function poisoned(device: string, cause: unknown): RingError {
   return new RingError(
     'RING_POISONED',

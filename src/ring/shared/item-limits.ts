@@ -2,7 +2,10 @@ import { RingError } from '../../errors.ts'
 import { HEADER_BYTES } from '../format1/magic.ts'
 import type { RingRole } from '../types.ts'
 
-/** The largest item by default: 16 MiB. It holds on both sides, so that nothing is written that a reader would refuse. */
+/**
+ * The largest item by default: 16 MiB. The limit applies on both sides, so that nothing is written that a reader would
+ * refuse.
+ */
 export const DEFAULT_MAX_ITEM_BYTES: number = 16 << 20
 
 /** An item that is larger than its reader accepts. */
@@ -12,7 +15,7 @@ interface LargeItem {
   /** In bytes from the device's start. */
   readonly offset: number
   readonly length: number
-  /** The position after it, as it is shown. */
+  /** The position after it, as text. */
   readonly position: string
   readonly maxItemBytes: number
 }
@@ -35,17 +38,17 @@ export function itemTooLarge(item: LargeItem): RingError {
   )
 }
 
-/** What bounds the length of an item. */
+/** The limits for the length of an item. */
 export type ItemLimits = Pick<RingRole, 'device' | 'format' | 'maxItemBytes'>
 
-/** The getter that each typed array inherits: an item's class may override its length. */
+/** The getter that each typed array inherits. An item's class may override its length. */
 const { get: lengthOf } = Object.getOwnPropertyDescriptor(
   Object.getPrototypeOf(Uint8Array.prototype),
   'length',
 ) as { readonly get: () => number }
 
 /**
- * The length of an item that may be pushed.
+ * The length of an item, if it may be pushed.
  * @throws {TypeError} it is not a Uint8Array
  * @throws {RingError} `RING_ITEM_TOO_LARGE`
  */
@@ -54,7 +57,7 @@ export function checkedLength(item: Uint8Array, role: ItemLimits): number {
   const length = lengthOf.call(item)
   const { maxItemBytes } = role
   if (length <= maxItemBytes) return length
-  // In the original's words, which count the item's length field.
+  // In the original's words, which include the length field.
   const size = role.format === 1 ? length + HEADER_BYTES : length
   throw new RingError(
     'RING_ITEM_TOO_LARGE',
@@ -68,7 +71,7 @@ export function checkedLength(item: Uint8Array, role: ItemLimits): number {
   )
 }
 
-/** Bytes of all items together. */
+/** Total bytes of the items. */
 export function totalBytes(items: readonly Uint8Array[]): number {
   let bytes = 0
   for (const item of items) bytes += item.length

@@ -2,12 +2,12 @@ import type { BlockDevice } from '../../block/device.ts'
 import { identifyRing } from '../format2/disk/identify.ts'
 import { detectFormat } from './detect.ts'
 
-/** Reads the secret that only a reader of the device knows, for talking to a role's holder. */
+/** Reads a secret that proves access to the device, for talking to a role's holder. */
 type ReadKey = () => Promise<Uint8Array | undefined>
 
 /**
- * The UUID of the ring on a device. Undefined for a ring of format 1, which has nothing that is secret and constant; and for a device
- * without a ring, or with an unreadable one.
+ * The UUID of the ring on a device. Undefined for a ring of format 1, which has no constant secret, and for a device
+ * without a readable ring.
  */
 export function keyOf(device: BlockDevice): ReadKey {
   return async () => {
@@ -20,7 +20,7 @@ export function keyOf(device: BlockDevice): ReadKey {
   }
 }
 
-/** The same, read once: asking a holder repeatedly costs no further reads. */
+/** As `keyOf`, read once: repeated requests to a holder cost no further reads. */
 export function keptKeyOf(device: BlockDevice, kept: KeptKey = {}): ReadKey {
   const read = keyOf(device)
   return async () => {
@@ -29,7 +29,7 @@ export function keptKeyOf(device: BlockDevice, kept: KeptKey = {}): ReadKey {
   }
 }
 
-/** Where a key is kept, so that it is not read by whoever has read the ring's UUID anyway. */
+/** Keeps a key, so that code that has read the ring's UUID need not read it again. */
 export interface KeptKey {
   key?: Uint8Array | undefined
 }

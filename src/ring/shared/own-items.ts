@@ -2,27 +2,30 @@ import { BufferPool, type PooledBuffer } from '../../block/buffer-pool.ts'
 import type { RoomFor } from '../format.ts'
 import { checkedLength, type ItemLimits } from './item-limits.ts'
 
-/** Size of the memory that small items share. */
+/** Size of the chunks that small items share. */
 const CHUNK_BYTES = 64 << 10
-/** Larger items have their own memory, so that none keeps a chunk for long, or leaves much of one unused. */
+/** Larger items have memory of their own, so that none keeps a chunk alive for long, or wastes much of one. */
 const SHARED_BYTES = CHUNK_BYTES / 8
-/** The items of one call are kept together if the first has as many bytes: shorter ones are copied faster into memory of other kind. */
+/**
+ * The items of one call are kept together if the first is at least this long: shorter ones are copied faster into other
+ * memory.
+ */
 const MIN_BYTES = 512
-/** Nor if they have more, going by the first: one batch does not take them. */
+/** Not if their total, judged by the first, exceeds this: one batch would not hold them. */
 const MAX_TOGETHER_BYTES = 4 << 20
 
-/** Where large items are kept. */
+/** The memory for large items. */
 export interface LargeItems {
   /** As `BlockDevice.allocate`. */
   readonly allocate: (bytes: number) => Uint8Array
-  /** The size of a batch with these items, and of what precedes them: built around them, it needs no copy. */
+  /** The size of a batch with these items, and of what precedes them: a batch built around them needs no copy. */
   readonly roomFor: RoomFor
 }
 
-/** Memory around large items. */
+/** The memory around large items. */
 const rooms = new WeakMap<Uint8Array, PooledBuffer>()
 
-/** The memory in which items are kept as their batch has them, the first where it begins there; undefined if they are not. */
+/** The memory in which items lie as in their batch, with the first at its offset there; undefined if they do not. */
 export function roomOf(items: readonly Uint8Array[], front: number): Uint8Array | undefined {
   const [first] = items
   if (first === undefined || !areOwn(items)) return undefined
@@ -33,23 +36,23 @@ export function roomOf(items: readonly Uint8Array[], front: number): Uint8Array 
 const OWN: unique symbol = Symbol('own')
 
 /**
- * Checked items whose bytes no other code can change, so they need no copy. A marked plain array, because V8 is slow with subclasses of
- * arrays.
+ * Validated items whose bytes no other code can change, so that they need no copy. A marked plain array, because V8 is
+ * slow with subclasses of arrays.
  */
 export interface OwnItems extends Array<Uint8Array> {
   [OWN]: true
-  /** The memory in which all of them are, one after the other, as their batch has them. */
+  /** The memory that has all of them, in sequence, as in their batch. */
   room?: PooledBuffer | undefined
 }
 
-/** Items of our own: none yet. */
+/** An empty list of our own items. */
 export function ownItems(): OwnItems {
   const items = [] as Uint8Array[] as OwnItems
   items[OWN] = true
   return items
 }
 
-/** True if they are items of our own. */
+/** True if the items are our own. */
 export function areOwn(items: readonly Uint8Array[] | Uint8Array): items is OwnItems {
   return OWN in items
 }
@@ -64,8 +67,8 @@ export async function allOwn(
 }
 
 /**
- * Copies items when they are pushed: what counts is their content at the call, though they may be written much later. Small items
- * share memory, because making some for each takes longer than the copy.
+ * Copies items when they are pushed: their content at the call counts, though they may be written much later. Small
+ * items share memory, because allocating some for each takes longer than the copy.
  */
 export class ItemMemory {
   #chunk = new ArrayBuffer(0)
@@ -73,14 +76,14 @@ export class ItemMemory {
   readonly #large: LargeItems | undefined
   readonly #pool: BufferPool | undefined
 
-  /** @param large without it, large items get new memory each time, which is slow to allocate */
+  /** @param large without it, each large item gets new memory, which is slow to allocate */
   constructor(large?: LargeItems) {
     this.#large = large
     this.#pool = large === undefined ? undefined : new BufferPool(large.allocate)
   }
 
   /**
-   * Copies of the items; items that are our own already are not copied.
+   * Copies the items, except those that are our own already.
    * @throws as `keep`
    */
   own(items: readonly Uint8Array[], limits: ItemLimits): OwnItems {
@@ -91,7 +94,7 @@ export class ItemMemory {
   }
 
   /**
-   * A copy of one item. Its length is checked here, because both it and the bytes can change until it is written.
+   * Copies one item. Its length is validated here, because both length and bytes can change until it is written.
    * @throws {TypeError} it is not a Uint8Array, or its memory was transferred
    * @throws {RingError} `RING_ITEM_TOO_LARGE`
    */
@@ -109,8 +112,9 @@ export class ItemMemory {
   }
 
   /**
-   * Copies the items of one call: one after the other as their batch has them, if it is worth it, and they are about as long as the first.
-   * @param own what they are put into
+   * Copies the items of one call. They lie in sequence, as in their batch, if that is worth it and they are about as
+   * long as the first.
+   * @param own receives the copies
    */
   keeper(own: OwnItems, count: number, limits: ItemLimits): (item: Uint8Array) => Uint8Array {
     let at: number | undefined
@@ -129,7 +133,7 @@ export class ItemMemory {
     }
   }
 
-  /** @returns where the first item begins in it */
+  /** @returns the offset of the first item in it */
   #makeRoom(own: OwnItems, count: number, itemBytes: number): number {
     const bytes = count * itemBytes
     const isWorthIt = itemBytes >= MIN_BYTES && bytes >= CHUNK_BYTES && bytes <= MAX_TOGETHER_BYTES
@@ -138,7 +142,7 @@ export class ItemMemory {
     return room?.front ?? 0
   }
 
-  /** Releases the memory of items that were pushed. Not after a failure: it may still be on its way to the device. */
+  /** Releases the memory of pushed items. Not after a failure: the device may still be writing from it. */
   release(items: Uint8Array | readonly Uint8Array[]): void {
     if (!(items instanceof Uint8Array)) {
       if (areOwn(items) && items.room !== undefined) items.room.release()

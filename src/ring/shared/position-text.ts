@@ -2,11 +2,12 @@ import { asPosition, type Position } from '../../position.ts'
 import { shown } from '../../util/options.ts'
 import { fromPosition, fromText, toText } from '../format2/position.ts'
 
-/** Positions of format 1 are below this. */
+/** Positions of format 1 have at most this many digits. */
 const MAX_OFFSET_DIGITS = 19
 
 /**
- * A position as errors, commands and their JSON show it: in format 2 `epoch:item`, such as `1:42` after the 42nd item; in
+ * The text of a position in errors, commands and their JSON: in format 2 `epoch:item`, such as `1:42` after the 42nd
+ * item; in
  * format 1 the offset in bytes. Roles, and the result of `inspectRing`, have the `format`.
  */
 export function formatPosition(position: bigint, format: 1 | 2): string {
@@ -19,8 +20,8 @@ export function itemNumber(position: Position, format: 1 | 2): number | undefine
 }
 
 /**
- * Parses the text of a position, of either format, such as the `details.position` of an error.
- * @throws {RangeError} it is none
+ * Parses the text of a position of either format, such as `details.position` of an error.
+ * @throws {RangeError} it is not a position
  */
 export function parsePosition(text: string): Position {
   const isText = typeof text === 'string'

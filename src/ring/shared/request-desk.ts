@@ -1,8 +1,8 @@
 import type { Consumer } from '../types.ts'
 
-/** Answers the requests of other programs on this machine to a consumer, once there is one. */
+/** Answers requests of other programs on this machine to a consumer, once it exists. */
 export class RequestDesk {
-  /** Set once the handle is made, which is after the claim. */
+  /** Set once the handle exists, which is after the claim. */
   consumer: Consumer | undefined
 
   readonly answer = async (request: string): Promise<string> => {

@@ -4,10 +4,10 @@ import type { WaitingOptions } from '../../util/waiting.ts'
 import type { Consumer, PopManyOptions, PopResult, Producer, PushResult } from '../types.ts'
 
 const DEFAULT_MAX_ITEMS = 1000
-/** What a `popMany` pops at most, if it is not told. */
+/** The default limit of a `popMany`, in bytes. */
 export const DEFAULT_MAX_BYTES: number = 1 << 20
 
-/** `push`, by way of `pushMany`. */
+/** Implements `push` with `pushMany`. */
 export async function pushOne(
   producer: Producer,
   item: Uint8Array,
@@ -28,7 +28,7 @@ export const BOUND_KINDS: OptionKinds<Omit<PopManyOptions, 'from'>> = {
 const POP_KINDS: OptionKinds<PopManyOptions> = { from: 'bigint', ...BOUND_KINDS }
 
 /**
- * The bounds of a `popMany`, or of a call like it.
+ * The bounds of a `popMany`, or of a similar call.
  * @param kinds types of that call's options
  * @throws {TypeError} as `checkOptions`
  * @throws {RangeError} less than one item or byte
@@ -49,13 +49,13 @@ export function popBounds(
   )
 }
 
-/** `pop`, by way of `popMany`. */
+/** Implements `pop` with `popMany`. */
 export async function popOne(consumer: Consumer, from: Position | undefined): Promise<PopResult> {
   const [popped] = await consumer.popMany({ ...(from !== undefined && { from }), maxItems: 1 })
   return popped === undefined ? { status: 'retry' } : { status: 'item', ...popped }
 }
 
-/** `fold`, by way of `popMany`. */
+/** Implements `fold` with `popMany`. */
 export async function foldAll<A>(
   consumer: Consumer,
   f: (accumulator: A, item: Uint8Array, position: Position) => A | Promise<A>,
