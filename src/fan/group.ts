@@ -304,7 +304,7 @@ export class Group<Out> implements AsyncDisposable {
     const { AwaitedRing } = awaiting.value ?? (await awaiting.load())
     const awaited = this.#awaited.get(device) ?? new AwaitedRing(device, this.#clock)
     this.#awaited.set(device, awaited)
-    if (!(await awaited.look(signal))) return false
+    if (!(await awaited.exists(signal))) return false
     this.#awaited.delete(device)
     return true
   }

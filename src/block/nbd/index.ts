@@ -204,7 +204,7 @@ export class NbdBlockDevice extends BaseBlockDevice {
   protected override async doFlush(permit: Permit): Promise<void> {
     if (this.durability === 'none') return
     const failing = { device: this.name, operation: 'flush' }
-    await telling(failing, () => this.#flushTracker.flush(permit))
+    await withRequestErrors(failing, () => this.#flushTracker.flush(permit))
   }
 
   protected override async doSeekMapped(sector: number): Promise<number> {
@@ -266,12 +266,12 @@ export class NbdBlockDevice extends BaseBlockDevice {
     const start = sector * sectorSize
     if (bytes <= this.#pieceBytes) {
       const request = { ...kind, offset: start, length: bytes, parts: buffers }
-      await telling(failing, () => this.#pool.request(request))
+      await withRequestErrors(failing, () => this.#pool.request(request))
       return
     }
     let next = start
     const pieces = runs(buffers, () => this.#pieceBytes)
-    await telling(failing, () =>
+    await withRequestErrors(failing, () =>
       inParallel(pieces, PIECES_IN_WINDOW, kind.permit, ({ parts, bytes: length }, shared) => {
         const offset = next
         next += length
@@ -288,7 +288,7 @@ export class NbdBlockDevice extends BaseBlockDevice {
   ): Promise<void> {
     const { sectorSize } = this.info
     const pieces = piecesOf(sector * sectorSize, sectors * sectorSize, this.#settings.rangeBytes)
-    await telling({ device: this.name, operation, sector, sectors }, () =>
+    await withRequestErrors({ device: this.name, operation, sector, sectors }, () =>
       inParallel(pieces, PIECES_IN_WINDOW, kind.permit, (piece, shared) =>
         this.#request({ ...kind, ...shared, ...piece }),
       ),
@@ -302,7 +302,9 @@ export class NbdBlockDevice extends BaseBlockDevice {
     const ask = (offset: number): Promise<Status> => search.ask(offset)
     const failing = { device: this.name, operation: 'seek in' }
     try {
-      return (await telling(failing, () => find(ask, sectorSize, sector, end))) ?? sizeSectors
+      return (
+        (await withRequestErrors(failing, () => find(ask, sectorSize, sector, end))) ?? sizeSectors
+      )
     } finally {
       await search.close()
     }
@@ -329,8 +331,8 @@ async function dialAgain(
   }
 }
 
-/** Reports failures between client and server to the caller. */
-async function telling<T>(failing: FailedRequest, work: () => Promise<T>): Promise<T> {
+/** Turns failures between client and server into errors of the request. */
+async function withRequestErrors<T>(failing: FailedRequest, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (fault) {

@@ -11,26 +11,27 @@ import { type ReaderEvent, readerEvents } from './events.ts'
 import type { LazyAckOptions } from './lazy-ack-options.ts'
 import type { LazyAcknowledgements } from './lazy-acknowledgements.ts'
 
-/** How entries are acknowledged. */
+/** Options of an `Acknowledger`. */
 export interface AcknowledgerOptions {
   readonly clock: Clock
-  /** When to write, if not at once; the class is loaded for readers that ask for it. */
+  /** Delays writes. Its class is loaded only for readers with `lazyAck`. */
   readonly lazily:
     | { readonly when: LazyAckOptions; readonly Lazy: typeof LazyAcknowledgements }
     | undefined
-  /** Aborted when the reader is closed, with the error that everything rejects with from then on. */
+  /** Aborted when the reader is closed, with the error that rejects all later calls. */
   readonly closing: AbortSignal
-  /** Called when entries left the ring, or their acknowledgement was reverted, or the reader went back. */
+  /** Called when entries have left the ring, their acknowledgement was reverted, or the reader went back. */
   readonly onChange: () => void
 }
 
 /**
- * Acknowledges what a reader delivered, in any order: the ring advances past the entries that are finished without a gap.
+ * Acknowledges the entries that a reader delivered, in any order. The ring advances past the entries that are finished
+ * without a gap.
  *
- * - At most one write is under way and one is queued: all calls that come before the queued one starts share it.
- * - If a write fails, nothing that it would have acknowledged is, and its calls reject. With `lazyAck` the entries stay
+ * - At most one write is in progress and one is queued. All calls made before the queued write starts share it.
+ * - If a write fails, none of its entries is acknowledged, and its calls reject. With `lazyAck` the entries remain
  *   acknowledged, and the next write includes them.
- * - What others acknowledge through the consumer counts.
+ * - Acknowledgements that bypass the reader, through the consumer, count too.
  */
 export class Acknowledger {
   readonly format: 1 | 2
@@ -42,10 +43,10 @@ export class Acknowledger {
   readonly #advancing = new Serial()
   /** The queued write. */
   #write: Promise<void> | undefined
-  /** Why the consumer is useless, if a write failed for good. */
+  /** The failure that made the consumer unusable, if a write failed for good. */
   #ended: { readonly reason: unknown } | undefined
   readonly #onChange: Set<() => void>
-  /** Entries that left the ring, or will, since a write was last published. */
+  /** Entries that have left the ring, or are about to, since the last write was published. */
   #left = 0
 
   constructor(consumer: QueueConsumer, deliveries: Deliveries, options: AcknowledgerOptions) {
@@ -67,7 +68,7 @@ export class Acknowledger {
     this.#lazy = new lazily.Lazy(lazily.when, clock, closing, write, later)
   }
 
-  /** True if a write failed for good: nothing more is acknowledged. */
+  /** True if a write failed for good, so that nothing more is acknowledged. */
   get hasEnded(): boolean {
     return this.#ended !== undefined
   }
@@ -75,11 +76,11 @@ export class Acknowledger {
   /** As `RingEntry.ack`. */
   async acknowledge(delivery: Delivery): Promise<void> {
     this.#closing.throwIfAborted()
-    // Once more if the write of another call failed, which reverted this entry too.
+    // Repeats if the failed write of another call has reverted this entry too.
     do {
       if (!this.#finish(delivery)) {
         this.#deliveries.unpin(delivery)
-        // If it has left the ring, overwritten, those that waited for it are written now.
+        // If an overwritten entry has left the ring, those that waited for it are written now.
         return this.writeUnwritten()
       }
       if (this.#lazy !== undefined) return this.#writeLater(this.#lazy)
@@ -97,18 +98,18 @@ export class Acknowledger {
       if (this.#lazy !== undefined) return this.#writeLater(this.#lazy)
       for (const delivery of leading) this.#deliveries.wait(delivery)
       await this.#writeFinished()
-      // Once more if the write of another call failed, which took some with it.
+      // Repeats if the failed write of another call has reverted some of them.
       rest = leading.filter((delivery) => !this.#deliveries.confirm(delivery))
     }
   }
 
   /**
    * As `RingReader.ackThrough`, for the position of a delivered entry.
-   * @throws {RangeError} nothing that was delivered ends there
+   * @throws {RangeError} no delivered item ends there
    */
   async acknowledgeThrough(position: Position): Promise<void> {
     const deliveries = this.#deliveries
-    // Positions of format 1 are bytes: nothing on the device distinguishes those between two items.
+    // Positions of format 1 are bytes. The device does not show if one lies between two items.
     if (this.format === 1 && !deliveries.endsAt(position)) {
       const text = formatPosition(position, this.format)
       throw new RangeError(`no item that was delivered ends at position ${text}`)
@@ -128,7 +129,7 @@ export class Acknowledger {
     const deliveries = this.#deliveries
     this.catchUp()
     for (let newest = deliveries.newestFinished(); newest !== undefined; ) {
-      // It has left the ring, or was reverted; then an entry before it may still be unacknowledged.
+      // If it has left the ring or was reverted, an earlier entry may still be unacknowledged.
       if (!deliveries.isUnwritten(newest)) newest = deliveries.newestFinished(newest.position)
       else if (deliveries.hasUnwritten) await this.#writeFinished()
       else await this.#changed(signal)
@@ -142,7 +143,7 @@ export class Acknowledger {
     await (this.#lazy?.flush() ?? this.#advancing.run(async () => undefined))
   }
 
-  /** Writes what is finished and belongs to no call. A device that takes no writes now can still be read. */
+  /** Writes finished entries that no call waits for. A device that refuses writes at present can still be read. */
   async writeUnwritten(): Promise<void> {
     try {
       if (this.#deliveries.hasUnwritten) await this.#writeFinished()
@@ -151,24 +152,24 @@ export class Acknowledger {
     }
   }
 
-  /** Writes what is finished; the next reader gets the rest again. Never fails. */
+  /** Writes finished entries. The next reader gets the others again. Never fails. */
   async close(): Promise<void> {
-    // A call's write that waits for its turn counts too: the consumer would refuse it once it is closed.
+    // Includes the queued write of a call, which the consumer would refuse once it is closed.
     if (this.#write !== undefined || this.#deliveries.hasUnwritten) {
       await this.#writeFinished().catch(() => undefined)
     }
     await this.#lazy?.flush().catch(() => undefined)
   }
 
-  /** Forgets the entries that have left the ring, whichever write moved the cursor. */
+  /** Drops the entries that have left the ring, whichever write moved the cursor. */
   catchUp(): void {
     const { position } = this.#consumer
     if (this.isBefore(this.#deliveries.advancedTo, position)) this.#forgetThrough(position)
   }
 
   /**
-   * Has it called when entries left the ring, or their acknowledgement was reverted, or the reader went back.
-   * @returns a function that ends it
+   * Subscribes to changes: entries have left the ring, their acknowledgement was reverted, or the reader went back.
+   * @returns a function that ends the subscription
    */
   watch(onChange: () => void): () => void {
     this.#onChange.add(onChange)
@@ -191,17 +192,17 @@ export class Acknowledger {
     return position <= advancedTo && !this.isBefore(advancedTo, position)
   }
 
-  /** @returns whether the ring may advance past it */
+  /** @returns true if the ring may advance past it */
   #finish(delivery: Delivery): boolean {
     if (this.#deliveries.finish(delivery)) return true
     this.catchUp()
     return this.#deliveries.finish(delivery)
   }
 
-  /** @returns those past which the ring may advance */
+  /** @returns the deliveries past which the ring may advance */
   #finishAll(all: readonly Delivery[]): readonly Delivery[] {
     const deliveries = this.#deliveries
-    // In the order of delivery, each has none before it that is not finished.
+    // In the order of delivery, none of them has an unfinished one before it.
     let leads = true
     for (const delivery of all) leads = deliveries.finish(delivery) && leads
     if (leads) return all
@@ -213,7 +214,7 @@ export class Acknowledger {
     })
   }
 
-  /** Writes what is finished when its turn comes; calls until then share the write. */
+  /** Writes finished entries in its turn. Calls until then share the write. */
   #writeFinished(): Promise<void> {
     this.#write ??= this.#advancing.run(async () => {
       this.#write = undefined
@@ -250,7 +251,7 @@ export class Acknowledger {
     }
   }
 
-  /** When a write begins; undefined without subscribers. */
+  /** The start time of a write; undefined without subscribers. */
   #startedAt(): number | undefined {
     return readerEvents.hasSubscribers ? this.#clock.now() : undefined
   }
@@ -283,7 +284,7 @@ export class Acknowledger {
     this.change()
   }
 
-  /** Waits until an entry leaves or is reverted. */
+  /** Waits until an entry leaves the ring or is reverted. */
   async #changed(signal: AbortSignal | undefined): Promise<void> {
     if (this.#ended !== undefined) throw this.#ended.reason
     const next = deferred<void>()

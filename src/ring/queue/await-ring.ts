@@ -6,12 +6,12 @@ import { BLANK, UNFINISHED } from '../report/signatures.ts'
 import type { Consumer, RingState } from '../types.ts'
 import { Waiter, type WaitOptions } from './poll.ts'
 
-/** What a device holds before another program has created a ring on it. */
+/** The content of a device before another program has created a ring on it. */
 const NOTHING_YET: readonly unknown[] = [BLANK, UNFINISHED[1], UNFINISHED[2]]
-/** Between the first write of a creation and its last, a ring looks damaged. After so long it is. */
+/** A ring looks damaged from the first write of its creation to the last. After this time it is. */
 const CREATION_MS = 10_000
 
-/** Looks again and again whether a ring has been created on a blank device. */
+/** Checks repeatedly if a ring has been created on a blank device. */
 export class AwaitedRing {
   readonly #device: BlockDevice
   readonly #clock: Clock
@@ -23,11 +23,11 @@ export class AwaitedRing {
   }
 
   /**
-   * True if there is one now.
+   * True if there is a ring now.
    * @throws {RingError} as `Consumer.attach`: the device holds something else, or a damaged ring
    * @throws the signal's reason
    */
-  async look(signal: AbortSignal | undefined): Promise<boolean> {
+  async exists(signal: AbortSignal | undefined): Promise<boolean> {
     try {
       await inspectRing(this.#device, { ...(signal !== undefined && { signal }) })
       return true
@@ -44,7 +44,7 @@ export class AwaitedRing {
 
 /**
  * Waits until there is a ring on a blank device.
- * @throws as `AwaitedRing.look`
+ * @throws as `AwaitedRing.exists`
  */
 export async function awaitRing(
   device: BlockDevice,
@@ -54,15 +54,15 @@ export async function awaitRing(
   const waiter = new Waiter(device, clock, options)
   const awaited = new AwaitedRing(device, clock)
   try {
-    while (!(await awaited.look(signal))) await waiter.pause(signal)
+    while (!(await awaited.exists(signal))) await waiter.pause(signal)
   } finally {
     waiter.close()
   }
 }
 
 /**
- * Asks the producer to pause, or to continue, and waits until it does.
- * @param waiter closed when it does
+ * Requests the producer to pause or continue, and waits until it does.
+ * @param waiter closed afterwards
  * @throws the signal's reason
  */
 export async function awaitState(

@@ -6,12 +6,12 @@ import { inspectRing } from '../access/inspect.ts'
 import { NEW_RING_KINDS } from '../new-ring-kinds.ts'
 import type { NewRingOptions } from '../types.ts'
 
-/** What a ring is created with, and keeps. */
+/** The options that a ring keeps from its creation. */
 const KEPT = ['format', 'blockSize', 'name', 'onFull'] as const
 
 /**
- * Creates a ring on a blank device. An existing ring is not changed, and must match the options.
- * @throws {TypeError} there is no such option, or it has another type
+ * Creates a ring on a blank device. An existing ring is never changed, and must match the options.
+ * @throws {TypeError} an option is unknown or has the wrong type
  * @throws {RingError} `RING_OTHER_OPTIONS`: the ring was created with others
  * @throws as `Producer.create`; as `inspectRing`, if there is a ring and the options describe it
  */

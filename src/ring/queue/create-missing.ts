@@ -5,7 +5,7 @@ import type { NewRingOptions } from '../types.ts'
 const creating = new Lazy(() => import('./create-as.ts'))
 
 /**
- * Creates a ring on a blank device if the options ask for that; an existing one must match them.
+ * Creates a ring on a blank device if the options ask for it. An existing one must match them.
  * @throws as `createAs`
  */
 export async function createMissing(

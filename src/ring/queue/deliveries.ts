@@ -3,9 +3,9 @@ import type { Position } from '../../position.ts'
 
 /** Not acknowledged. */
 const PENDING = 0
-/** Acknowledged; its `ack` resolved, or was never waited for. */
+/** Acknowledged, and its `ack` has resolved, or no caller waits for it. */
 const RECORDED = 1
-/** Acknowledged; its `ack` waits for the write. */
+/** Acknowledged, and its `ack` waits for the write. */
 const WAITING = 2
 /** It has left the ring. */
 const GONE = 3
@@ -14,17 +14,17 @@ const GONE = 3
 export interface Delivery {
   /** The position after the item. */
   readonly position: Position
-  /** Where reading it begins; undefined for what lies between two items and was not delivered. */
+  /** The position at which reading it begins; undefined for bytes between two items that were not delivered. */
   readonly from: Position | undefined
   state: typeof PENDING | typeof RECORDED | typeof WAITING | typeof GONE
-  /** What is pinned for views of the item. */
+  /** The buffers pinned for views of the item. */
   pins: readonly PooledBuffer[] | undefined
   before: Delivery | undefined
   after: Delivery | undefined
 }
 
 /**
- * The items that a reader delivered and that are still in the ring, in order, and which of them are finished. It does no I/O.
+ * The items that a reader delivered and that are still in the ring, in order, with the state of each. It does no I/O.
  *
  * ```
  *   left the ring   finished, being written    not finished, or after that
@@ -32,17 +32,18 @@ export interface Delivery {
  *                 first                      unfinished        revisit       last
  * ```
  *
- * - Everything before `unfinished` is finished: the ring may advance to `finishedTo`, and never beyond.
- * - A delivery is identified by its position, which includes the epoch: an item of a later epoch with the same number is another one.
- * - Each step touches one delivery, or those that leave or become finished by it: O(1) per delivery over its life, except for going
- *   back, which scans the list.
- * - A delivery that has left links to no other: an entry that a caller keeps does not keep those after it.
+ * - Everything before `unfinished` is finished. The ring may advance to `finishedTo`, and never beyond.
+ * - A delivery is identified by its position, which includes the epoch: an item of a later epoch with the same number
+ *   is another one.
+ * - Each step touches one delivery, or those that leave or become finished by it: O(1) per delivery over its life. Only
+ *   going back scans the list.
+ * - A delivery that has left the ring has no links, so an entry that a caller keeps does not keep later ones alive.
  */
 export class Deliveries {
   #first: Delivery | undefined
   #last: Delivery | undefined
   #unfinished: Delivery | undefined
-  /** After the reader went back: the next delivery that it reads again. */
+  /** The next delivery to read again, after the reader went back. */
   #revisit: Delivery | undefined
   #size = 0
   #advancedTo: Position
@@ -52,12 +53,12 @@ export class Deliveries {
     this.#advancedTo = start
   }
 
-  /** How many were delivered and are still in the ring. */
+  /** The number of deliveries still in the ring. */
   get size(): number {
     return this.#size
   }
 
-  /** Everything before this position has left the ring, or will soon. */
+  /** Everything before this position has left the ring, or is about to. */
   get advancedTo(): Position {
     return this.#advancedTo
   }
@@ -67,14 +68,14 @@ export class Deliveries {
     return state === RECORDED || state === WAITING
   }
 
-  /** How many of these are finished. */
+  /** The number of finished deliveries among these. */
   get finished(): number {
     let count = 0
     for (let at = this.#first; at !== undefined; at = at.after) if (at.state !== PENDING) count++
     return count
   }
 
-  /** The oldest one that is not finished. */
+  /** The oldest unfinished one. */
   get oldest(): Delivery | undefined {
     return this.#unfinished
   }
@@ -94,20 +95,20 @@ export class Deliveries {
     return last === undefined || last.position < this.#advancedTo ? this.#advancedTo : last.position
   }
 
-  /** True if something became finished because what was before it left the ring, so that no `ack` writes it. */
+  /** True if something became finished because everything before it left the ring, so that no `ack` writes it. */
   get hasUnwritten(): boolean {
     const first = this.#first
     return first !== undefined && first !== this.#unfinished && first.state === RECORDED
   }
 
-  /** True if the reader went back, and has not yet read again all that it delivered. */
+  /** True if the reader went back, and has not yet read everything again. */
   get isRevisiting(): boolean {
     return this.#revisit !== undefined
   }
 
   /**
-   * Passes the item that ends at a position, the next in the ring, if it is finished. Earlier ones that the reader has not come to
-   * again are no longer in the ring: overwritten, damaged, or lost with a cache.
+   * Passes the item that ends at a position, the next in the ring, if it is finished. Earlier ones that the reader has
+   * not met again are no longer in the ring: overwritten, damaged, or lost with a cache.
    * @returns whether it did
    */
   passFinished(position: Position): boolean {
@@ -125,7 +126,7 @@ export class Deliveries {
     return at?.position === position || position <= this.#advancedTo
   }
 
-  /** Where reading the item begins that ends at a position, if it is held. */
+  /** The position at which reading the item begins that ends at a position, if it is still in the ring. */
   fromOf(position: Position): Position | undefined {
     let at = this.#first
     while (at !== undefined && at.position < position) at = at.after
@@ -153,7 +154,7 @@ export class Deliveries {
     return delivery
   }
 
-  /** Its views may no longer be used. */
+  /** Unpins a delivery's views, which may no longer be used. */
   unpin(delivery: Delivery): void {
     const { pins } = delivery
     if (pins === undefined) return
@@ -161,7 +162,7 @@ export class Deliveries {
     for (const pin of pins) pin.unpin()
   }
 
-  /** Everything before a position that was not read, because it is damaged, is finished. */
+  /** Marks everything before a position as finished that was not read, because it is damaged. */
   skip(position: Position): void {
     if (position <= this.#advancedTo) return
     this.#dropMissed(position, true)
@@ -170,7 +171,7 @@ export class Deliveries {
 
   /**
    * Marks a delivery as finished.
-   * @returns whether all before it are: then the ring may advance past it
+   * @returns true if all before it are finished too, so that the ring may advance past it
    */
   finish(delivery: Delivery): boolean {
     if (delivery.state === GONE) return false
@@ -181,7 +182,7 @@ export class Deliveries {
     return this.#isInPrefix(delivery)
   }
 
-  /** Marks everything up to a position as finished, with damage there that was not delivered. */
+  /** Marks everything up to a position as finished, including damage that was not delivered. */
   finishThrough(position: Position): void {
     for (let at = this.#unfinished; at !== undefined && at.position <= position; at = at.after) {
       if (at.state === PENDING) at.state = WAITING
@@ -190,13 +191,13 @@ export class Deliveries {
     if (this.finishedTo < position) this.#insert(finishedAt(position), this.#unfinished)
   }
 
-  /** Its `ack` waits for the write. */
+  /** Records that the delivery's `ack` waits for the write. */
   wait(delivery: Delivery): void {
     if (delivery.state === RECORDED) delivery.state = WAITING
   }
 
   /**
-   * Its `ack` resolves: it remains finished even if a later write fails.
+   * Records that the delivery's `ack` resolves: it remains finished even if a later write fails.
    * @returns false if a failed write has reverted it
    */
   confirm(delivery: Delivery): boolean {
@@ -204,7 +205,7 @@ export class Deliveries {
     return delivery.state !== PENDING
   }
 
-  /** The write up to a position failed: the entries that waited for it are not acknowledged. */
+  /** Reverts the entries that waited for a write up to a position, which failed. */
   revert(to: Position): void {
     for (let at = this.#first; at !== undefined && at.position <= to; at = at.after) {
       if (at.state !== WAITING) continue
@@ -213,20 +214,20 @@ export class Deliveries {
     }
   }
 
-  /** Everything up to a position has left the ring, or will. */
+  /** Drops everything up to a position, which has left the ring or is about to. */
   forgetThrough(position: Position): void {
     while (this.#first !== undefined && this.#first.position <= position) this.#remove(this.#first)
     if (position > this.#advancedTo) this.#advancedTo = position
   }
 
-  /** Drops the newest ones whose positions are lost. */
+  /** Drops the newest deliveries, whose positions are lost. */
   cut(isLost: (position: Position) => boolean): void {
     while (this.#last !== undefined && isLost(this.#last.position)) this.#remove(this.#last)
   }
 
   /**
    * Moves the reader to a position.
-   * @param all whether finished ones after it are delivered again, and are unfinished until they are acknowledged again
+   * @param all true to deliver finished items after it again, which then have to be acknowledged again
    */
   goTo(position: Position, all: boolean): void {
     let at = this.#first
@@ -285,7 +286,7 @@ export class Deliveries {
     delivery.after = undefined
     delivery.state = GONE
     if (state === PENDING) {
-      // Overwritten, or lost with a cache: its handler still uses the view, and may never acknowledge the entry.
+      // Overwritten, or lost with a cache. Its handler still uses the view, and may never acknowledge the entry.
       delivery.pins = undefined
       for (const pin of pins) pin.giveAway()
     } else this.unpin(delivery)

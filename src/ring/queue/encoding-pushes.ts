@@ -3,7 +3,9 @@ import { untilAborted } from '../../util/abort.ts'
 import { Serial } from '../../util/serial.ts'
 import type { OwnItems } from '../shared/own-items.ts'
 
-/** Pushes whose items are still being encoded. A slow codec must not let later pushes overtake. */
+/**
+ * Pushes whose items are still being encoded. They keep their order: a slow codec must not let later pushes overtake.
+ */
 export class EncodingPushes {
   readonly #inOrder = new Serial()
   readonly #closing: AbortSignal
@@ -12,7 +14,7 @@ export class EncodingPushes {
 
   /**
    * @param closing aborted when the writer is closed
-   * @param enqueue queues items that are encoded
+   * @param enqueue queues encoded items
    */
   constructor(
     closing: AbortSignal,
@@ -22,7 +24,7 @@ export class EncodingPushes {
     this.#enqueue = enqueue
   }
 
-  /** True if a push that is called now has to queue here, though its items are encoded. */
+  /** True if a push made now has to queue here, even if its items are encoded. */
   get any(): boolean {
     return this.#count > 0
   }
@@ -33,12 +35,12 @@ export class EncodingPushes {
     return pushed
   }
 
-  /** The next call may queue its items now, and does not wait until these are pushed. */
+  /** Resolves when the next call may queue its items, before these are pushed. */
   async #queued(
     encoded: Promise<OwnItems>,
     signal: AbortSignal | undefined,
   ): Promise<{ pushed: Promise<Position> }> {
-    // A codec may never finish; a signal, and closing, do not wait for it.
+    // A codec may never finish, so a signal and closing do not wait for it.
     const awaited = untilAborted(encoded, signal, this.#closing)
     awaited.catch(() => undefined) // It is awaited below, but perhaps only later.
     this.#count++

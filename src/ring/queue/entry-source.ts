@@ -14,16 +14,16 @@ import { DeliveredEntry, type RingEntry } from './entry.ts'
 import { type ReaderEvent, readerEvents } from './events.ts'
 import type { Hold } from './hold.ts'
 
-/** However much a call takes, no more is popped at once. */
+/** The most bytes per pop, however many a call takes. */
 const MAX_POPPED_BYTES = 16 << 20
 
-/** How many entries are taken at most; the signal ends a search, and waiting for a codec. */
+/** The limits of a call. The signal ends a search, and the wait for a codec. */
 type TakeOptions = Pick<PopManyOptions, 'maxItems' | 'maxBytes' | 'signal'> & {
   /** True if items may be views. */
   readonly views?: boolean
 }
 
-/** What an {@link EntrySource} works with. */
+/** The collaborators of an {@link EntrySource}. */
 interface EntrySourceParts<Out> {
   readonly consumer: QueueConsumer
   readonly codec: Codec<Out, never>
@@ -36,10 +36,10 @@ interface EntrySourceParts<Out> {
 }
 
 /**
- * Makes entries of what the consumer pops, from a cursor of its own on.
+ * Pops items from a cursor of its own, and makes entries of them.
  *
- * - Each item is delivered once, unless the reader goes back; what is finished is passed.
- * - What was overwritten since the last entry is reported with the next one.
+ * - Each item is delivered once, unless the reader goes back. Finished items are passed.
+ * - Items overwritten since the last entry are reported with the next one.
  * - Calls must not overlap.
  */
 export class EntrySource<Out> {
@@ -51,15 +51,15 @@ export class EntrySource<Out> {
   readonly #closing: AbortSignal
   readonly #clock: Clock
   #cursor: Position
-  /** The last position that was ever delivered, or reported. */
+  /** The last position that was ever delivered or reported. */
   #deliveredTo: Position
-  /** What was popped and not delivered, the next one last. */
+  /** Items popped and not yet delivered, the next one last. */
   #popped: ItemView[] = []
-  /** Items that were overwritten since the last entry, before one that did not decode, or that was acknowledged. */
+  /** Items overwritten since the last entry, before one that did not decode, or that was acknowledged. */
   #missed = 0
-  /** The last call's signal, and what is aborted with it or when the reader is closed. */
+  /** The last call's signal, and one that is aborted with it or when the reader is closed. */
   #either: { readonly waiting: AbortSignal; readonly signal: AbortSignal } | undefined
-  /** Where to continue after what the last pop stopped at. */
+  /** The position after the item at which the last pop stopped. */
   #stoppedBefore: Position | undefined
 
   constructor(parts: EntrySourceParts<Out>) {
@@ -74,12 +74,12 @@ export class EntrySource<Out> {
     this.#deliveredTo = parts.consumer.position
   }
 
-  /** Where the next item is read. */
+  /** The position of the next item. */
   get cursor(): Position {
     return this.#cursor
   }
 
-  /** @throws {RangeError} nothing was delivered up to there */
+  /** @throws {RangeError} no item was delivered up to there */
   checkDelivered(position: Position): void {
     if (typeof position !== 'bigint')
       throw new TypeError('a position is a bigint, as parsePosition answers')
@@ -93,8 +93,8 @@ export class EntrySource<Out> {
   }
 
   /**
-   * Goes on after a position, as `RingReader.seek`.
-   * @param all whether what is finished there is delivered again
+   * Continues after a position, as `RingReader.seek`.
+   * @param all true to deliver finished items there again
    */
   goTo(position: Position, all: boolean): void {
     const isSkip = this.#stoppedBefore === position
@@ -106,7 +106,7 @@ export class EntrySource<Out> {
     else this.#deliveries.goTo(position, all)
   }
 
-  /** Takes decoded items from what was popped, popping more if there is nothing. */
+  /** Takes decoded items from those popped, and pops more if there are none. */
   async take(options: TakeOptions): Promise<readonly RingEntry<Out>[]> {
     const { maxItems = Number.POSITIVE_INFINITY, maxBytes = Number.POSITIVE_INFINITY } = options
     const views = options.views === true
@@ -118,7 +118,7 @@ export class EntrySource<Out> {
     const deliveredBefore = this.#deliveredTo
     for (let taken = 0; entries.length < maxItems && taken < maxBytes; ) {
       if (this.#popped.length === 0 && entries.length === 0) {
-        // The pop before may have found only what is finished, and entries are acknowledged meanwhile.
+        // The last pop may have found only finished items, and entries are acknowledged meanwhile.
         this.#passFinished()
         this.#popped = await this.#pop(options.signal, views, maxBytes)
       }
@@ -194,7 +194,7 @@ export class EntrySource<Out> {
     readerEvents.publish(event)
   }
 
-  /** What was acknowledged meanwhile, also by a write under way, is not read again. */
+  /** Skips items acknowledged meanwhile, even by a write in progress. */
   #passFinished(): void {
     this.#acknowledger.catchUp()
     const { finishedTo } = this.#deliveries
@@ -209,13 +209,13 @@ export class EntrySource<Out> {
     }
   }
 
-  /** What was popped and not delivered is popped again. */
+  /** Drops the items popped and not delivered, which are popped again. */
   #dropPopped(): void {
     for (const { pin } of this.#popped) pin?.unpin()
     this.#popped = []
   }
 
-  /** Pops what comes next for a call that takes so many bytes; the last one first. */
+  /** Pops the next items for a call that takes up to this many bytes, the last one first. */
   async #pop(
     waiting: AbortSignal | undefined,
     views: boolean,
@@ -233,12 +233,12 @@ export class EntrySource<Out> {
       this.#reported(this.#stoppedBefore)
       throw error
     } finally {
-      // It may have learned that a cache was lost, and with it what was delivered.
+      // The consumer may have learned that a cache was lost, and delivered items with it.
       this.#deliveries.cut((position) => consumer.isLost(position))
     }
   }
 
-  /** What ends a pop: also `close` ends what looks past damage. A loop has one signal for all its calls. */
+  /** The signal that ends a pop. `close` also ends a search past damage. A loop has one signal for all its calls. */
   #ending(waiting: AbortSignal | undefined): AbortSignal {
     if (waiting === undefined) return this.#closing
     if (this.#either?.waiting !== waiting) {
@@ -247,7 +247,7 @@ export class EntrySource<Out> {
     return this.#either.signal
   }
 
-  /** @param pin what the entry keeps of its view */
+  /** @param pin the buffer that the entry keeps pinned for its view */
   #passed(position: Position, pin?: PooledBuffer): void {
     const popped = this.#popped.pop()
     if (pin === undefined) popped?.pin?.unpin()
@@ -260,13 +260,13 @@ export class EntrySource<Out> {
   }
 }
 
-/** A call that does not say how much it takes is not answered with much at once. */
+/** The bytes to pop for a call. One without a limit gets few at a time. */
 function poppedBytes(wanted: number): number {
   if (wanted === Number.POSITIVE_INFINITY) return DEFAULT_MAX_BYTES
   return Math.min(Math.max(wanted, DEFAULT_MAX_BYTES), MAX_POPPED_BYTES)
 }
 
-/** The position after what a pop stopped at. */
+/** The position after the item at which a pop stopped. */
 function afterStop(error: unknown): Position | undefined {
   if (!isRingError(error)) return undefined
   if (error.code !== 'RING_DAMAGED' && error.code !== 'RING_ITEM_TOO_LARGE') return undefined

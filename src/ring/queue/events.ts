@@ -3,7 +3,7 @@ import { type Channel, channel, type EventDetails } from '../../util/diagnostics
 import type { RingRole } from '../types.ts'
 import type { WakeCause } from './poll.ts'
 
-/** Which handle. */
+/** Identifies a handle. */
 export interface HandleNames {
   /** The device's `name`. */
   readonly device: string
@@ -13,62 +13,62 @@ export interface HandleNames {
   readonly client: string
 }
 
-/** Pushes that were called in the same turn of the event loop, and completed by the same commit. */
+/** Pushes called in the same turn of the event loop, and completed by the same commit. */
 export interface CompletedPushes {
-  /** How many calls. */
+  /** The number of calls. */
   readonly count: number
-  /** How long they took, from when their items were encoded until these are durable. */
+  /** Time from encoding their items until they are durable. */
   readonly waitedMs: number
 }
 
-/** What is published on the diagnostics channel `shared-block-ring:writer`. Times are in milliseconds. */
+/** Published on the diagnostics channel `shared-block-ring:writer`. Times are in milliseconds. */
 export type WriterEvent = HandleNames &
   (
     | { readonly event: 'opened' }
     | {
-        /** Items became visible, with one call of `Producer.append`. */
+        /** One call of `Producer.append` made items visible. */
         readonly event: 'committed'
-        /** How many items. */
+        /** The number of items. */
         readonly items: number
-        /** Of these items. */
+        /** Their total bytes. */
         readonly bytes: number
         /** The position after the last of them. */
         readonly position: Position
-        /** How long `Producer.append` took, the write included. */
+        /** Duration of `Producer.append`, including the write. */
         readonly durationMs: number
-        /** The pushes that it completed. */
+        /** The pushes completed by it. */
         readonly pushes: readonly CompletedPushes[]
-        /** Bytes that still wait in memory. */
+        /** Bytes still queued in memory. */
         readonly queuedBytes: number
       }
     | {
-        /** There was no room, or the ring is suspended: pushes wait, or `tryPush` says so. */
+        /** The ring is full or suspended: pushes wait, and `tryPush` returns that status. */
         readonly event: 'blocked'
-        /** Why there is no room for the push now. */
+        /** The reason. */
         readonly reason: 'full' | 'suspended'
       }
     | {
         /** A push was refused with `RING_OVERLOADED`. */
         readonly event: 'overloaded'
-        /** How many items the push had. */
+        /** The number of items in the push. */
         readonly items: number
       }
     | {
-        /** A commit failed; what waited rejects with the error. */
+        /** A commit failed, and its pushes reject with the error. */
         readonly event: 'failed'
-        /** What the commit threw. */
+        /** The error of the commit. */
         readonly error: unknown
       }
     | {
         /** A pause while waiting has ended. */
         readonly event: 'woken'
-        /** What ended it. */
+        /** The cause. */
         readonly by: WakeCause
       }
     | { readonly event: 'closed' }
   )
 
-/** What an event says of an entry: as in `RingEntry`. */
+/** The part of a `RingEntry` that events include. */
 export interface ReceivedEntry {
   /** As in `RingEntry`. */
   readonly position: Position
@@ -80,68 +80,68 @@ export interface ReceivedEntry {
   readonly missed?: number
 }
 
-/** What is published on the diagnostics channel `shared-block-ring:reader`. Times are in milliseconds. */
+/** Published on the diagnostics channel `shared-block-ring:reader`. Times are in milliseconds. */
 export type ReaderEvent = HandleNames &
   (
     | { readonly event: 'opened' }
     | {
         /** Entries were delivered. */
         readonly event: 'received'
-        /** The entries, in their order. */
+        /** The entries, in order. */
         readonly entries: readonly ReceivedEntry[]
-        /** How many of them this reader had delivered before. */
+        /** The number of them that this reader had delivered before. */
         readonly redelivered: number
-        /** When, since 1970, by the reader's clock. */
+        /** Time since 1970, by the reader's clock. */
         readonly at: number
-        /** Entries that were delivered and are still in the ring. */
+        /** Entries delivered and still in the ring. */
         readonly unackedEntries: number
       }
     | {
-        /** Acknowledgements became durable, with one write. */
+        /** One write made acknowledgements durable. */
         readonly event: 'acknowledged'
-        /** How many entries left the ring. */
+        /** The number of entries that left the ring. */
         readonly count: number
-        /** Everything before it is acknowledged. */
+        /** Everything before this position is acknowledged. */
         readonly position: Position
-        /** How long the write took. */
+        /** Duration of the write. */
         readonly durationMs: number
-        /** Entries that were delivered and are still in the ring. */
+        /** Entries delivered and still in the ring. */
         readonly unackedEntries: number
       }
     | {
         /** A pause while waiting has ended. */
         readonly event: 'woken'
-        /** What ended it. */
+        /** The cause. */
         readonly by: WakeCause
       }
     | { readonly event: 'closed' }
   )
 
-/** What has a handle's names. */
+/** An object that has a handle's names. */
 type Named = Pick<RingRole, 'device' | 'queue' | 'client'>
 
 /** An event without the names. */
 type Unnamed<Event extends HandleNames> = EventDetails<Event, keyof HandleNames>
 
-/** Where {@link WriterEvent}s are published. */
+/** The channel of {@link WriterEvent}s. */
 export const writerEvents: Channel = channel('shared-block-ring:writer')
-/** Where {@link ReaderEvent}s are published. */
+/** The channel of {@link ReaderEvent}s. */
 export const readerEvents: Channel = channel('shared-block-ring:reader')
 
 /**
- * Publishes what happened to a writer. What comes with every commit and every receipt is published without it, as one literal, once the
- * caller has asked whether anybody listens: to spread names and event takes 4 us in Node 20, a hundred times as long.
+ * Publishes an event of a writer. Events of every commit and every receipt are published as one literal instead, after
+ * a check for subscribers: spreading names and event takes 4 us in Node 20, a hundred times as long.
  */
 export function publishWriterEvent(role: Named, event: Unnamed<WriterEvent>): void {
   if (writerEvents.hasSubscribers) writerEvents.publish({ ...namesOf(role), ...event })
 }
 
-/** As `publishWriterEvent`, of a reader. */
+/** As `publishWriterEvent`, for a reader. */
 export function publishReaderEvent(role: Named, event: Unnamed<ReaderEvent>): void {
   if (readerEvents.hasSubscribers) readerEvents.publish({ ...namesOf(role), ...event })
 }
 
-/** The names that all messages about a handle have. */
+/** The names that all events of a handle have. */
 export function namesOf({ device, queue, client }: Named): HandleNames {
   return { device: device.name, queue, client }
 }

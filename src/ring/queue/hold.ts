@@ -5,13 +5,13 @@ import type { Consumer } from '../types.ts'
 import type { Deliveries, Delivery } from './deliveries.ts'
 import { namesOf } from './events.ts'
 
-/** The entries that a reader has delivered and that are still in the ring. */
+/** The entries that a reader delivered and that are still in the ring. */
 export interface Unacked {
-  /** How many entries. */
+  /** The number of entries. */
   readonly entries: number
-  /** How many of them are acknowledged, and wait for one before them or for a write. */
+  /** The number of them that are acknowledged, and wait for an earlier one or for a write. */
   readonly acknowledged: number
-  /** The oldest one that is not acknowledged: it holds back all after it. */
+  /** The oldest unacknowledged entry, which holds back all later ones. */
   readonly oldest:
     | {
         /** The position after it. */
@@ -22,7 +22,10 @@ export interface Unacked {
     | undefined
 }
 
-/** Published on `shared-block-ring:held` when a reader has `maxUnacked` entries and waits for an acknowledgement. */
+/**
+ * Published on `shared-block-ring:held` when a reader has `maxUnacked` entries in the ring and waits for an
+ * acknowledgement.
+ */
 export interface HeldEvent {
   /** The device’s `name`. */
   readonly device: string
@@ -34,19 +37,19 @@ export interface HeldEvent {
   readonly position: Position
   /** Its number; undefined in format 1. */
   readonly number: number | undefined
-  /** How many entries were delivered and are still in the ring. */
+  /** The number of entries delivered and still in the ring. */
   readonly unackedEntries: number
 }
 
 const helds = channel('shared-block-ring:held')
 
-/** Keeps a reader from having more than `maxUnacked` entries in the ring, and publishes which entry it waits for. */
+/** Limits a reader to `maxUnacked` entries in the ring, and publishes the entry that it waits for. */
 export class Hold {
   readonly #consumer: Consumer
   readonly #deliveries: Deliveries
   readonly #maxUnacked: number
   #wasFull = false
-  /** The entry that was published last. */
+  /** The entry published last. */
   #published: Delivery | undefined
 
   constructor(consumer: Consumer, deliveries: Deliveries, maxUnacked: number) {
@@ -55,12 +58,12 @@ export class Hold {
     this.#maxUnacked = maxUnacked
   }
 
-  /** True if no more could be delivered at the last check: then the reader waits for a change. */
+  /** True if the limit was reached at the last check, so that the reader waits for a change. */
   get wasFull(): boolean {
     return this.#wasFull
   }
 
-  /** True if no more may be delivered now. */
+  /** True if the limit is reached. */
   get isFull(): boolean {
     const { size, isRevisiting } = this.#deliveries
     return size >= this.#maxUnacked && !isRevisiting
@@ -71,7 +74,7 @@ export class Hold {
     return { entries, acknowledged, oldest: oldest && this.#named(oldest) }
   }
 
-  /** True if no more may be delivered; publishes why, once for each entry that is the cause. */
+  /** True if the limit is reached. Publishes the cause, once for each entry that is one. */
   check(): boolean {
     const { size, oldest } = this.#deliveries
     this.#wasFull = this.isFull

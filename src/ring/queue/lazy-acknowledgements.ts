@@ -5,7 +5,7 @@ import type { LazyAckOptions } from './lazy-ack-options.ts'
 const DEFAULT_CALLS = 1000
 const DEFAULT_MS = 100
 
-/** Writes acknowledgements now and then: one durable write for many calls. */
+/** Delays acknowledgements, so that one durable write covers many calls. */
 export class LazyAcknowledgements {
   readonly #maxCalls: number
   readonly #maxDelayMs: number
@@ -16,14 +16,14 @@ export class LazyAcknowledgements {
   #waitingCalls = 0
   #to: Position | undefined
   #timer: Promise<void> | undefined
-  /** The last write. They are done in order. */
+  /** The last write. Writes are done in order. */
   #written: Promise<void> = Promise.resolve()
 
   /**
    * @param options checked already: see `checkLazyAckOptions`
-   * @param closing ends the waiting for the time
+   * @param closing ends the wait for the delay
    * @param write acknowledges everything before a position, durably
-   * @param mayPass whether a write that failed so may succeed later
+   * @param mayPass true if a write that failed with this error may succeed later
    */
   constructor(
     options: LazyAckOptions,
@@ -42,7 +42,8 @@ export class LazyAcknowledgements {
   }
 
   /**
-   * Acknowledges everything before a position. Resolves immediately, or, if enough calls are pending, when they are written.
+   * Acknowledges everything before a position. Resolves immediately or, if enough calls are pending, once they are
+   * written.
    * @throws as `flush`
    */
   async add(to: Position): Promise<void> {
@@ -53,8 +54,8 @@ export class LazyAcknowledgements {
   }
 
   /**
-   * Resolves when everything that was added is written.
-   * @throws as the write does, also one that no caller waited for
+   * Resolves when everything added is written.
+   * @throws as the write, even one that no caller waited for
    */
   flush(): Promise<void> {
     const to = this.#to
@@ -64,7 +65,7 @@ export class LazyAcknowledgements {
     return this.#written
   }
 
-  /** If a write may succeed later, its acknowledgements wait again, with those that were added meanwhile. */
+  /** Writes. If the write may succeed later, its acknowledgements stay pending, with those added meanwhile. */
   async #writeOrKeep(to: Position): Promise<void> {
     try {
       await this.#write(to)
@@ -80,12 +81,12 @@ export class LazyAcknowledgements {
   async #flushInTime(): Promise<void> {
     try {
       await this.#clock.sleep(this.#maxDelayMs, this.#closing)
-      // Before the write, because acknowledgements that are added meanwhile need a timer of their own.
+      // Cleared before the write, because acknowledgements added during it need a timer of their own.
       this.#timer = undefined
       await this.flush()
     } catch {
-      // Closed, which flushes; refused, or a read failed, so it is tried again; or a write failed, which ended the handle: the next
-      // write or flush throws.
+      // Either the reader was closed, which flushes; or the write was refused, or a read failed, and it is retried; or
+      // a write failed, which ended the handle, and the next write or flush throws.
     }
   }
 }

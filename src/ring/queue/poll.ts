@@ -8,29 +8,30 @@ import type { AttachOptions } from '../types.ts'
 import { afterPause } from './rounds.ts'
 
 const FIRST_MS = 1
-/** The longest pause between two refreshes, unless it has been quiet for long. */
+/** The longest pause between two polls, unless it has been quiet for long. */
 const BUSY_POLL_MS = 50
-/** The same after a long quiet time, or if the device says that it reports changes and one came without a report. */
+/** The longest pause after a long quiet time, or if the device reports changes, but one came without a report. */
 const QUIET_POLL_MS = 250
-/** The same if each change has been reported so far: a report is a hint, which may be lost. */
+/** The longest pause while every change has been reported. A report is a hint, and may be lost. */
 const REPORTED_POLL_MS = 1000
-/** The part of the quiet time so far that a pause may add to it. */
+/** A pause lasts at most this part of the quiet time so far. */
 const QUIET_SHARE = 1 / 20
-/** What ended a pause: a report of a change by the device or by the other side, `wake()`, or its time. */
+/** The cause of the end of a pause: a hint from the device or the other side, `wake()`, or its time. */
 export type WakeCause = 'hint' | 'call' | 'poll'
 
-/** How to wait. */
+/** Options of waiting. */
 export interface WaitOptions {
   /**
-   * The longest pause between two looks, in milliseconds. Default: 1,000 if the device reports changes, and 250 once one came
-   * unreported, as those of another host do; otherwise 50, and up to 250 when it has been quiet for seconds, so that idling costs little.
-   * A reader mostly looks at one sector, and at everything once a second, or as often as this says.
+   * The longest pause between two polls, in milliseconds. Default: 1,000 if the device reports changes, and 250 once
+   * one came unreported, as those of another host do; otherwise 50, and up to 250 after seconds of quiet, so that
+   * idling costs little. A reader usually polls one sector, and everything once a second, or as often as this option
+   * demands.
    */
   readonly maxPollMs?: number
 }
 
 /**
- * Checks how a role is to be attached, but for its lease, and how to wait for the other side.
+ * Validates the options of a role, except its lease, and of waiting for the other side.
  * @throws {TypeError | RangeError} an option is out of range
  */
 export function checkWaitOptions(options: WaitOptions & AttachOptions): void {
@@ -39,12 +40,12 @@ export function checkWaitOptions(options: WaitOptions & AttachOptions): void {
   checkAttachOptions(options)
 }
 
-/** True if it is certain that nothing has come, as far as a look shows that takes no time; otherwise what waits has to look itself. */
+/** True if it is certain, synchronously, that nothing has come. Otherwise the caller has to poll. */
 type NothingYet = () => boolean
 
 /**
- * Waits for the other side: pauses grow from 1 ms, and end early when the device or the other side reports a change. Where it can be seen
- * at once that nothing has come, the next pause follows, without a turn for what waits.
+ * Waits for the other side. Pauses grow from 1 ms, and end early when the device or the other side reports a change.
+ * While it is certain that nothing has come, pauses follow each other without waking the caller.
  */
 export class Waiter {
   readonly #clock: Clock
@@ -54,19 +55,19 @@ export class Waiter {
   readonly #hear = (): void => this.#end('hint')
   #pauseMs = FIRST_MS
   #quietSince: number
-  /** What ends the next pause. */
+  /** The cause that ends the next pause. */
   #woken: WakeCause | undefined
   readonly #onWake: ((by: WakeCause) => void) | undefined
-  /** True if the last pause ended by itself. */
+  /** True if the last pause ended by its time. */
   #wasLong = false
-  /** True if something came that was not reported. */
+  /** True if a change came without a report. */
   #isDeaf = false
   /** Ends the current pause. */
   #wake: ((by: WakeCause) => void) | undefined
 
   /**
    * @param options checked already: see `checkWaitOptions`
-   * @param onWake called with what ended each pause
+   * @param onWake called with the cause that ended each pause
    */
   constructor(
     device: BlockDevice,
@@ -79,7 +80,7 @@ export class Waiter {
     this.#clock = clock
     this.#maxPollMs = maxPollMs
     this.#quietSince = clock.now()
-    // Where the other side tells of what it changes, the device's reports are mostly of something else.
+    // If the other side sends hints, the device's reports are mostly about something else.
     const onChange = (): void => {
       if (!this.#hints?.connected) this.#hear()
     }
@@ -87,13 +88,13 @@ export class Waiter {
     this.#onWake = onWake
   }
 
-  /** Takes hints from the other side, too. */
+  /** Subscribes to hints from the other side. */
   listen(hints: RoleHints): void {
     this.#hints = hints.given
     hints.onHint = this.#hear
   }
 
-  /** Resets the pauses: what was waited for has come. */
+  /** Resets the pauses, because the awaited change has come. */
   reset(): void {
     this.#isDeaf ||= this.#wasLong
     this.#wasLong = false
@@ -107,8 +108,8 @@ export class Waiter {
   }
 
   /**
-   * Pauses until it is worth refreshing again.
-   * @returns what ended the pause
+   * Pauses until it is worth polling again.
+   * @returns the cause that ended the pause
    * @throws the signal's reason
    */
   async pause(signal?: AbortSignal, nothingYet: NothingYet = () => false): Promise<WakeCause> {

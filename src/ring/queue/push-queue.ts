@@ -8,52 +8,55 @@ import { areOwn, ItemMemory, type OwnItems, ownItems } from '../shared/own-items
 import type { Pushed } from '../types.ts'
 import { type CompletedPushes, writerEvents } from './events.ts'
 
-/** Items of one commit. */
+/** The most items of one commit. */
 const COMMIT_ITEMS = 8192
 
-/** How much may wait in memory. */
+/** Limits of the queue. */
 export interface QueueBounds {
   readonly items: number
   readonly bytes: number
 }
 
-/** What a queue calls and asks for what is published of it. */
+/** The collaborators that observe a queue. */
 export interface QueueHooks {
-  /** Times the pushes, if anybody listens. */
+  /** Times the pushes, if there are subscribers. */
   readonly clock?: Clock
-  /** Told how many items were refused. */
+  /** Called with the number of items refused. */
   readonly onOverloaded?: (items: number) => void
 }
 
-/** A tick: one turn of the event loop, in which calls came. What they share is asked for, and kept, once: there may be thousands. */
+/**
+ * A tick: one turn of the event loop in which calls came. Their common data is computed and kept once, because there
+ * may be thousands.
+ */
 interface Tick {
   readonly startedAt: number
 }
 
-/** How many calls of one tick a commit completed. */
+/** The number of calls of one tick that a commit completed. */
 interface CompletedInTick {
   readonly tick: Tick
   count: number
 }
 
-/** What a commit did, as far as there were subscribers when its calls were queued. */
+/** The effect of a commit. The calls are those that had subscribers when they were queued. */
 export interface CommitDone {
-  /** Of the items that became visible. */
+  /** Bytes of the items that became visible. */
   readonly bytes: number
   readonly pushes: readonly CompletedPushes[]
 }
 
-/** One call, which waits for its items. The calls are a linked list, so that any of them can leave in one step. */
+/** A call that waits for its items. Calls form a linked list, so that any of them can leave in one step. */
 interface Call {
-  /** One item, without an array for it: that would be a fifth of the cost of a push that shares its commit with many. */
+  /** One item without an array: an array would be a fifth of the cost of a push that shares its commit with many. */
   readonly items: Uint8Array | readonly Uint8Array[]
   readonly count: number
-  /** How many of the items are in the ring. */
+  /** The number of items that are in the ring. */
   pushed: number
-  /** Bytes of the others. */
+  /** Bytes of the other items. */
   bytes: number
   readonly signal: AbortSignal | undefined
-  /** When it was called, if anybody wants to know. */
+  /** The tick of the call; undefined without subscribers. */
   readonly tick: Tick | undefined
   readonly pushing: Deferred<Position>
   /** Removes the listener from the signal. */
@@ -65,8 +68,8 @@ interface Call {
 }
 
 /**
- * The pushes that wait, in the order of the calls. The cost of an item depends neither on how many wait nor on how many came
- * with it: a step touches one call, or the calls and items of one commit.
+ * The queued pushes, in the order of the calls. The cost per item depends neither on the length of the queue nor on the
+ * size of its call: a step touches one call, or the calls and items of one commit.
  */
 export class PushQueue {
   readonly #bounds: QueueBounds
@@ -74,28 +77,28 @@ export class PushQueue {
   readonly #memory: ItemMemory
   readonly #clock: Clock
   readonly #onOverloaded: QueueHooks['onOverloaded']
-  /** The current one, once it was asked for. */
+  /** The current tick, once a call needed it. */
   #tick: Tick | undefined
   #first: Call | undefined
   #last: Call | undefined
-  /** Items of all calls that are not in the ring. */
+  /** Items of all calls that are not in the ring yet. */
   #items = 0
   #bytes = 0
   #abandoned = new AbortController()
 
   /**
-   * @param memory where the items are kept
-   * @param telling how it tells what is published
+   * @param memory owns the items
+   * @param hooks observes the queue
    */
   constructor(
     bounds: QueueBounds,
     device: string,
     memory: ItemMemory = new ItemMemory(),
-    telling: QueueHooks = {},
+    hooks: QueueHooks = {},
   ) {
     this.#memory = memory
-    this.#clock = telling.clock ?? systemClock
-    this.#onOverloaded = telling.onOverloaded
+    this.#clock = hooks.clock ?? systemClock
+    this.#onOverloaded = hooks.onOverloaded
     this.#bounds = bounds
     this.#device = device
   }
@@ -109,8 +112,8 @@ export class PushQueue {
   }
 
   /**
-   * Adds the items of one call, whose bytes no other code changes. Resolves with the position after the last of them, once they
-   * are visible; rejects with the signal's reason, unless some of the items are being written then.
+   * Adds the items of one call, whose bytes no other code changes. Resolves with the position after the last of them,
+   * once they are visible; rejects with the signal's reason, unless some of the items are being written.
    * @throws {RingError} `RING_OVERLOADED`, immediately
    * @throws the signal's reason, immediately
    */
@@ -162,12 +165,12 @@ export class PushQueue {
     return tick
   }
 
-  /** Aborted when no caller waits for the current commit any longer: what is not written yet need not be. */
+  /** Aborted when no caller waits for the current commit any longer, so that its unwritten part can be dropped. */
   get abandoned(): AbortSignal {
     return this.#abandoned.signal
   }
 
-  /** No call waits for the current commit. */
+  /** Abandons the current commit, for which no caller waits. */
   abandon(reason: unknown): void {
     this.#abandoned.abort(reason)
   }
@@ -193,8 +196,8 @@ export class PushQueue {
   }
 
   /**
-   * Ends the commit: some items from the front became visible, perhaps none.
-   * @param current the position after everything that was ever pushed
+   * Ends the commit: some leading items became visible, perhaps none.
+   * @param current the position after everything ever pushed
    */
   committed(pushed: Pushed | undefined, current: Position): CommitDone {
     const ticks: CompletedInTick[] = []
@@ -237,7 +240,7 @@ export class PushQueue {
     while (this.#first !== undefined) this.#reject(this.#first, reason)
   }
 
-  /** Calls whose items are not all visible wait for the next commit, unless their signals were aborted meanwhile. */
+  /** Returns calls with unwritten items to the queue for the next commit, except those whose signal was aborted. */
   #endCommit(): void {
     for (let call = this.#first; call?.committing === true; call = call.after) {
       call.committing = false
@@ -276,7 +279,7 @@ export class PushQueue {
   }
 
   /**
-   * Some more of a call's items, but not all, are in the ring.
+   * Records that some of a call's items are in the ring, but not all.
    * @returns their bytes
    */
   #pushedSome(call: Call, count: number): number {

@@ -8,26 +8,28 @@ import type { ConsumerOptions, NewRingOptions, PopManyOptions } from '../types.t
 import { checkLazyAckOptions, type LazyAckOptions } from './lazy-ack-options.ts'
 import { checkWaitOptions, type WaitOptions } from './poll.ts'
 
-/** How a `RingReader` is opened. */
+/** Options of a `RingReader`. */
 export interface ReaderOptions<Out> extends ConsumerOptions, WaitOptions {
-  /** Turns bytes into items. Default: items are bytes. */
+  /** Decodes items. Default: items are bytes. */
   readonly codec?: Codec<Out, never>
-  /** Create the ring if the device is blank, as the options say: either end may start first. Default false. */
+  /** Create the ring if the device is blank, with these options: either end may start first. Default false. */
   readonly createIfMissing?: boolean | NewRingOptions
   /**
-   * Wait while the device is blank, for another program to create the ring; `signal` ends the waiting. Default false: a blank device is
-   * refused, as one with something else on it always is. Not with `createIfMissing`, after which there is nothing to wait for.
+   * Wait while the device is blank for another program to create the ring; `signal` ends the wait. Default false: a
+   * blank device is refused. A device with other content is always refused. Not with `createIfMissing`, which leaves
+   * nothing to wait for.
    */
   readonly waitForRing?: boolean
   /**
-   * `ack` resolves immediately, and one write covers many calls; `true` for the defaults. After a crash, entries whose
-   * acknowledgement was not written yet are delivered again. Default: an `ack` that lets the ring advance resolves when that is durable.
+   * Let `ack` resolve immediately, and one write cover many calls; `true` uses the defaults. After a crash, entries
+   * whose acknowledgement was not yet written are delivered again. Default: an `ack` that lets the ring advance
+   * resolves when that is durable.
    */
   readonly lazyAck?: boolean | LazyAckOptions
   /**
-   * Bounds the entries that are delivered and still in the ring, acknowledged ones after an unacknowledged one included. At the bound,
-   * `receive` waits until the oldest one is acknowledged, `tryReceive` answers nothing, and `shared-block-ring:held` tells which
-   * entry it is, as `RingReader.unacked` does. Default 65,536.
+   * The most entries delivered and still in the ring, including acknowledged ones after an unacknowledged one. At the
+   * limit, `receive` waits until the oldest one is acknowledged, `tryReceive` returns nothing, and
+   * `shared-block-ring:held` and `RingReader.unacked` identify that entry. Default 65,536.
    */
   readonly maxUnacked?: number
 }
@@ -43,7 +45,7 @@ const KINDS: OptionKinds<ReaderOptions<never>> = {
 }
 
 /**
- * Checks a reader's options, but for its lease, so that nothing is sent to the device for options that are refused.
+ * Validates a reader's options, except its lease, before anything is sent to the device.
  * @throws {TypeError | RangeError} an option is out of range
  */
 export function checkReaderOptions<Out>(call: string, options: ReaderOptions<Out>): void {
@@ -57,29 +59,29 @@ export function checkReaderOptions<Out>(call: string, options: ReaderOptions<Out
   }
 }
 
-/** What `receiveMany` takes. */
+/** Options of `receiveMany`. */
 export interface ReceiveManyOptions
   extends WaitingOptions,
     Pick<PopManyOptions, 'maxItems' | 'maxBytes'> {
   /**
-   * True if the codec gets, and so `bytes` answers, items as views of the memory they were read into, and not as copies. A view is good
-   * until its entry is acknowledged: from then on the memory is used again, and the view detached (its length is 0). Views that keep
-   * more than 64 MiB from being used again are followed by copies. In format 1 all are. Default false.
+   * Pass items to the codec, and as `bytes`, as views of the memory that was read instead of copies. A view is valid
+   * until its entry is acknowledged: then the memory is reused, and the view detached (its length is 0). While views
+   * pin more than 64 MiB, further items are copies; in format 1 all are. Default false.
    */
   readonly views?: boolean
 }
 
-/** How much `flush` waits for. */
+/** Options of `flush`. */
 export interface FlushOptions extends WaitingOptions {
-  /** True to wait for entries that are not acknowledged and hold back others that are. Default true. */
+  /** Wait for unacknowledged entries that hold back acknowledged ones. Default true. */
   readonly waitForEarlier?: boolean
 }
 
-/** Where a reader continues after `rewind` or `seek`. */
+/** Options of `rewind` and `seek`. */
 export interface SeekOptions {
   /**
-   * Also deliver again entries that were acknowledged after an unacknowledged one; their acknowledgements are dropped. Default false:
-   * they are passed over.
+   * Also deliver again entries that were acknowledged after an unacknowledged one, and drop their acknowledgements.
+   * Default false: they are skipped.
    */
   readonly acknowledgedToo?: boolean
 }

@@ -39,36 +39,38 @@ const lazily = new Lazy(() => import('./lazy-acknowledgements.ts'))
 const waiting = new Lazy(() => import('./await-ring.ts'))
 const processing = new Lazy(() => import('./process/process.ts'))
 
-/** Default of `maxUnacked`. */
+/** The default of `maxUnacked`. */
 const MAX_UNACKED = 65_536
 
 const ONE: ReceiveManyOptions = { maxItems: 1 }
 
-/** How often a reader that waits looks at more than the next block, in milliseconds; more often if its polls are to be. */
+/** A waiting reader polls the slots at this interval, in milliseconds, or more often if its polls are more frequent. */
 const SLOTS_MS = 1000
 
-/** With what `open` has loaded for a reader that acknowledges lazily. */
+/** The lazy acknowledgements of a reader, whose code `open` has loaded. */
 function lazilyOf(lazyAck: boolean | LazyAckOptions): AcknowledgerOptions['lazily'] {
   if (lazyAck === false) return undefined
   if (lazily.value === undefined) throw new Error('RingReader.open loads it')
   return { when: lazyAck === true ? {} : lazyAck, Lazy: lazily.value.LazyAcknowledgements }
 }
 
-/** A reader of a consumer that is attached already. */
+/** Creates a reader of an attached consumer. */
 let readerOf: <Out>(consumer: QueueConsumer, options: ReaderOptions<Out>) => RingReader<Out>
 
-/** What a reader tells `process` alone. */
+/** The internals of a reader that only `process` uses. */
 let insideOf: <Out>(reader: RingReader<Out>) => Inside
 
 export { insideOf, readerOf }
 
 /**
- * The waiting end that pops. It moves on from item to item by itself. An item stays in the ring until it, and all before it, are
- * acknowledged: the next reader delivers those that are not again. Several loops may receive from one reader: each item goes to
- * one of them.
+ * The waiting end that pops. It moves on from item to item by itself. An item stays in the ring until it and all items
+ * before it are acknowledged: the next reader delivers the others again. Several loops may receive from one reader:
+ * each item goes to one of them.
  *
- * - `Deliveries` knows what was delivered and what of it is finished, `Acknowledger` writes that, and `Hold` bounds it.
- * - The ring advances only past entries that are finished without a gap: a slow handler's item is never lost to a fast one.
+ * - `Deliveries` tracks what was delivered and which of it is finished, `Acknowledger` writes that, and `Hold` limits
+ *   it.
+ * - The ring advances only past entries that are finished without a gap: a slow handler's item is never lost to a fast
+ *   one.
  * - Calls that wait take turns; `tryReceive` never waits for them.
  *
  * @example
@@ -89,7 +91,10 @@ export { insideOf, readerOf }
  * ```
  */
 export class RingReader<Out = Uint8Array> implements AsyncDisposable {
-  /** The primitives beneath. Using them beside the reader is safe: what `advance` goes past there counts as acknowledged. */
+  /**
+   * The underlying primitives. Using them beside the reader is safe: what `advance` passes there counts as
+   * acknowledged.
+   */
   readonly consumer: Consumer
   readonly #consumer: QueueConsumer
   readonly #clock: Clock
@@ -103,7 +108,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   readonly #hold: Hold
   readonly #acknowledger: Acknowledger
   readonly #source: EntrySource<Out>
-  /** What only the other side's slots show is seen within this time. */
+  /** The interval at which the slots are polled, in milliseconds. */
   readonly #slotsMs: number
   #closed: RingError | undefined
   #isProcessing = false
@@ -150,7 +155,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
 
   /**
    * Takes the consumer's role.
-   * @throws {TypeError} there is no such option, or it has another type; `device` is no device
+   * @throws {TypeError} an option is unknown or has the wrong type; `device` is not a device
    * @throws {RangeError} an option is out of range; then nothing was sent to the device
    * @throws as `Consumer.attach`; the signal's reason
    */
@@ -211,7 +216,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
 
   /**
    * The next items, at least one.
-   * @throws as `receive`; items before one that does not decode are answered first
+   * @throws as `receive`; items before one that does not decode are returned first
    */
   async receiveMany(options: ReceiveManyOptions = {}): Promise<readonly RingEntry<Out>[]> {
     const { signal } = options
@@ -238,8 +243,8 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   }
 
   /**
-   * The next items, if there are some now; else none.
-   * @throws as `receive`; items before one that does not decode are answered first
+   * The next items that are available now; none if there are none.
+   * @throws as `receive`; items before one that does not decode are returned first
    */
   async tryReceiveMany(options: ReceiveManyOptions = {}): Promise<readonly RingEntry<Out>[]> {
     popBounds(options, 'RingReader.tryReceiveMany', RECEIVE_KINDS)
@@ -254,8 +259,8 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   }
 
   /**
-   * Delivers one entry after the other, waiting for more; acknowledges nothing by itself. Ends, without an error, when the
-   * signal is aborted or the reader is closed. After any other error another loop continues where this one ended.
+   * Delivers one entry after the other, and waits for more. Acknowledges nothing. Ends without an error when the signal
+   * is aborted or the reader is closed. After any other error, another loop continues where this one ended.
    * @throws as `receive`
    */
   async *entries(options: WaitingOptions = {}): AsyncGenerator<RingEntry<Out>, void, undefined> {
@@ -274,13 +279,14 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   }
 
   /**
-   * Calls the handler for each item, side by side, and settles each item independently: it is acknowledged when the handler returns,
-   * retried after a pause when it throws, and given up after `attempts`. Resolves once it was stopped and the running handlers have ended,
-   * or `graceMs` is over. By then every acknowledgement without an unacknowledged item before it is durable. Items that were not
-   * handled are delivered again. One call at a time; do not call `receive` beside it.
-   * @throws {TypeError | RangeError} an option is out of range, or another call is under way
-   * @throws {WorkError} `WORK_GIVEN_UP`, `WORK_UNDECODABLE`: the item stays in the ring, and a new call comes to it again
-   * @throws as `receive` and `RingEntry.ack`, when the handlers under way have ended
+   * Calls the handler for each item, concurrently, and settles each item independently: it is acknowledged when the
+   * handler returns, retried after a pause when it throws, and given up after `attempts`. Resolves once it was stopped
+   * and the running handlers have ended, or `graceMs` is over. By then every acknowledgement without an unacknowledged
+   * item before it is durable. Items that were not handled are delivered again. One call at a time; do not call
+   * `receive` beside it.
+   * @throws {TypeError | RangeError} an option is out of range, or another call is running
+   * @throws {WorkError} `WORK_GIVEN_UP`, `WORK_UNDECODABLE`: the item stays in the ring, and a new call meets it again
+   * @throws as `receive` and `RingEntry.ack`, when the running handlers have ended
    */
   async process(handler: Handler<Out>, options: ProcessOptions<Out> = {}): Promise<ProcessSummary> {
     if (typeof handler !== 'function') throw new TypeError('process takes a function')
@@ -295,12 +301,12 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   }
 
   /**
-   * Acknowledges everything up to an entry, or up to a position that was delivered: for batches that are handled in order. Resolves
-   * when it is durable; with `lazyAck`, usually immediately. Calls that wait at the same time share one write. If it rejects, nothing is
-   * acknowledged by it.
+   * Acknowledges everything up to an entry, or up to a delivered position: for batches that are handled in order.
+   * Resolves when it is durable; with `lazyAck`, usually immediately. Concurrent calls share one write. If it rejects,
+   * it has acknowledged nothing.
    * @throws {TypeError} the entry is another reader's, or the position is text
-   * @throws {RangeError} nothing was delivered up to there
-   * @throws {RingError} as {@link Consumer} does
+   * @throws {RangeError} no item was delivered up to there
+   * @throws {RingError} as {@link Consumer}
    */
   async ackThrough(upTo: Position | RingEntry<Out>): Promise<void> {
     const position = typeof upTo === 'object' ? this.#deliveryOf(upTo).position : upTo
@@ -309,8 +315,8 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   }
 
   /**
-   * Acknowledges entries, in any order, as their `ack` does, all with one write: for those that were handled side by side. If it rejects,
-   * those after an entry that is not acknowledged stay acknowledged, and the others are not.
+   * Acknowledges entries in any order, as their `ack` does, with one write: for entries that were handled concurrently.
+   * If it rejects, entries after an unacknowledged one remain acknowledged, and the others are not.
    * @throws {TypeError} an entry is another reader's; then none is acknowledged
    * @throws as `RingEntry.ack`
    */
@@ -319,9 +325,9 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   }
 
   /**
-   * Makes durable what was acknowledged. An entry after one that is not acknowledged has to wait for that one, and so does this; `signal`
-   * ends the waiting, and `waitForEarlier: false` does without it.
-   * @throws {RingError} as {@link Consumer} does; `RING_CLOSED` when the reader is closed meanwhile
+   * Makes all acknowledgements durable. An entry after an unacknowledged one has to wait for that one, and so does this
+   * call; `signal` ends the wait, and `waitForEarlier: false` avoids it.
+   * @throws {RingError} as {@link Consumer}; `RING_CLOSED` when the reader is closed meanwhile
    * @throws the signal's reason
    */
   async flush(options: FlushOptions = {}): Promise<void> {
@@ -331,7 +337,8 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   }
 
   /**
-   * Reads the bytes of an entry again, as they are in the ring; undefined if the item has left the ring: overwritten, or acknowledged.
+   * Reads the bytes of an entry again, as they are in the ring; undefined if the item has left the ring, overwritten or
+   * acknowledged.
    * @throws as `receive`
    */
   async bytesOf({ position }: Pick<RingEntry<Out>, 'position'>): Promise<Uint8Array | undefined> {
@@ -342,12 +349,12 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     return popped?.position === position ? popped.item : undefined
   }
 
-  /** What was delivered and is still in the ring. */
+  /** The entries delivered and still in the ring. */
   get unacked(): Unacked {
     return this.#hold.unacked
   }
 
-  /** True if nothing has happened on this side since an item was looked for there. */
+  /** True if nothing has happened on this side since the last search for an item there. */
   #isQuiet(at: Position): boolean {
     if (this.#closed !== undefined || this.#hold.wasFull || this.#deliveries.hasUnwritten)
       return false
@@ -361,12 +368,15 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     throw new TypeError('expected an entry that this reader delivered')
   }
 
-  /** Where the next item is read. */
+  /** The position of the next item. */
   get position(): Position {
     return this.#source.cursor
   }
 
-  /** Goes back to the first entry that is not acknowledged. What is acknowledged after it is not delivered again, unless `options` ask. */
+  /**
+   * Goes back to the first unacknowledged entry. Acknowledged entries after it are not delivered again, unless the
+   * options ask for it.
+   */
   async rewind(options: SeekOptions = {}): Promise<void> {
     const { finishedTo } = this.#deliveries
     const { position: own } = this.consumer
@@ -374,11 +384,11 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   }
 
   /**
-   * Goes on after a position: back to one that was delivered and is still in the ring; or over damage at which `receive` stopped, to the
-   * `parsePosition(details.position)` of its error. What is damaged counts as acknowledged. What is acknowledged after the position is not
-   * delivered again, unless `options` ask.
+   * Continues after a position: back to a delivered one that is still in the ring; or past the damage at which
+   * `receive` stopped, to `parsePosition(details.position)` of its error. Skipped damage counts as acknowledged.
+   * Acknowledged entries after the position are not delivered again, unless the options ask for it.
    * @throws {TypeError} it is the text of a position
-   * @throws {RangeError} nothing was delivered up to there
+   * @throws {RangeError} no item was delivered up to there
    */
   async seek(position: Position, options: SeekOptions = {}): Promise<void> {
     checkOptions('RingReader.seek', options, SEEK_KINDS)
@@ -389,21 +399,21 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     })
   }
 
-  /** True if the producer acknowledged being suspended. */
+  /** Reads the state: `suspended` once the producer has granted the suspend request. */
   state(): Promise<RingState> {
     return this.consumer.state()
   }
 
   /**
-   * Asks the producer to pause, and waits until it does.
-   * @throws the signal's reason: the request stays on the device if it was written
+   * Requests the producer to pause, and waits until it does.
+   * @throws the signal's reason: a request that was written remains
    */
   suspend(options: WaitingOptions = {}): Promise<void> {
     return this.#suspendOrResume('suspend', 'suspended', options)
   }
 
   /**
-   * Asks the producer to continue, and waits until it does.
+   * Requests the producer to continue, and waits until it does.
    * @throws as `suspend`
    */
   resume(options: WaitingOptions = {}): Promise<void> {

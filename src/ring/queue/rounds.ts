@@ -1,13 +1,13 @@
 import type { Clock } from '../../clock.ts'
 
-/** How far rounds are apart in which longer pauses end. */
+/** The interval of the rounds in which longer pauses end. */
 const ROUND_MS = 25
-/** A pause up to here ends when it is over. */
+/** A pause up to this length ends on time. */
 const SHORT_MS = 50
-/** A pause may end this much later: the timer of the round before may have been early. */
+/** A pause may end this much later, because the timer of the round before may have been early. */
 const LATER_MS = 2
 
-/** Those whose pauses end together. */
+/** The callbacks whose pauses end together. */
 interface Round {
   readonly waiting: Set<() => void>
   readonly abandoned: AbortController
@@ -17,9 +17,10 @@ interface Round {
 const all = new WeakMap<Clock, Map<number, Round>>()
 
 /**
- * Calls back once, in `ms` milliseconds; up to 25 ms earlier after a pause that is longer than 50 ms. Such pauses end in rounds, each of which
- * has one timer: a process that waits at a thousand rings wakes up at most forty times a second, and looks at many of them in one pass.
- * @returns what calls it off
+ * Calls back once, in `ms` milliseconds, or up to 25 ms earlier if that is more than 50 ms. Such pauses end in rounds
+ * with one timer each: a process that waits at a thousand rings wakes up at most forty times a second, and polls many
+ * of them in one pass.
+ * @returns a function that cancels the call
  */
 export function afterPause(clock: Clock, ms: number, callback: () => void): () => void {
   const rounds = all.get(clock) ?? new Map<number, Round>()
@@ -42,7 +43,7 @@ function begin(clock: Clock, due: number, rounds: Map<number, Round>): Round {
     rounds.delete(due)
     for (const callback of round.waiting) callback()
   }
-  // It fails when nobody waits for it any more.
+  // It fails when every callback was cancelled.
   clock.sleep(due - clock.now(), round.abandoned.signal).then(call, () => undefined)
   return round
 }

@@ -11,12 +11,15 @@ import { keyOf } from '../shared/key.ts'
 import type { AttachOptions } from '../types.ts'
 import { checkWaitOptions, Waiter, type WaitOptions } from './poll.ts'
 
-/** How often the role may be found taken by a holder that does not answer. */
+/** The limit for finding the role taken by a holder that does not answer. */
 const MAX_REFUSALS = 10
 
-/** How to suspend or resume a ring from outside. `signal` ends the whole call; a request that is on the device by then stays there. */
+/**
+ * Options of suspending or resuming a ring from outside. `signal` ends the whole call; a request already on the device
+ * remains.
+ */
 export interface SuspendOptions extends AttachOptions, WaitOptions {
-  /** Ends only the waiting: even if it is aborted already, the request is made first. */
+  /** Ends only the wait. Even if it is already aborted, the request is made first. */
   readonly waitSignal?: AbortSignal
 }
 
@@ -27,10 +30,10 @@ const KINDS: OptionKinds<SuspendOptions> = {
 }
 
 /**
- * Asks the producer to pause, and waits until it acknowledges. If a consumer is running on this machine, it is asked to make the
- * request, because only one handle may write for that role.
+ * Requests the producer to pause, and waits until it grants that. If a consumer is running on this machine, it is asked
+ * to write the request, because only one handle may write for that role.
  * @throws {TypeError | RangeError} an option is out of range
- * @throws {BlockError} `BLOCK_CLAIMED` if the running consumer takes no requests
+ * @throws {BlockError} `BLOCK_CLAIMED` if the running consumer accepts no requests
  * @throws {RingError} as `Consumer.attach`
  * @throws the reason of the signal that was aborted
  */
@@ -39,7 +42,7 @@ export function suspendRing(device: BlockDevice, options: SuspendOptions = {}): 
 }
 
 /**
- * Asks the producer to continue, and waits until it does.
+ * Requests the producer to continue, and waits until it does.
  * @throws as `suspendRing`
  */
 export function resumeRing(device: BlockDevice, options: SuspendOptions = {}): Promise<void> {
@@ -81,7 +84,10 @@ async function suspendOrResume(
   }
 }
 
-/** Writes the request, or has the running consumer do so. Returns the error that names the holder of the role, if another has it. */
+/**
+ * Writes the request, or has the running consumer write it. Returns the error that names the holder, if another program
+ * has the role.
+ */
 async function request(
   device: BlockDevice,
   action: 'suspend' | 'resume',

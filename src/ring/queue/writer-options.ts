@@ -7,28 +7,28 @@ import type { AttachOptions, NewRingOptions } from '../types.ts'
 import { checkWaitOptions, type WaitOptions } from './poll.ts'
 import { checkQueueLimits, QUEUE_KINDS } from './queue-limits.ts'
 
-/** How a `RingWriter` is opened. */
+/** Options of a `RingWriter`. */
 export interface WriterOptions<In> extends AttachOptions, WaitOptions {
-  /** Turns items into bytes. Default: items are bytes. */
+  /** Encodes items. Default: items are bytes. */
   readonly codec?: Codec<unknown, In>
-  /** Create the ring if the device is blank, as the options say. Default false. */
+  /** Create the ring if the device is blank, with these options. Default false. */
   readonly createIfMissing?: boolean | NewRingOptions
-  /** Pushes are refused while this many items wait in memory. Default 65,536. */
+  /** Refuse pushes while this many items are queued in memory. Default 65,536. */
   readonly maxQueuedItems?: number
-  /** Pushes are refused while this many bytes wait in memory. Default 256 MiB. */
+  /** Refuse pushes while this many bytes are queued in memory. Default 256 MiB. */
   readonly maxQueuedBytes?: number
   /**
-   * How often the writer checks for a suspend request while nothing is pushed, in milliseconds. Default 200; `Infinity`: never.
+   * The interval at which an idle writer checks for a suspend request, in milliseconds. Default 200; `Infinity`: never.
    */
   readonly idleRefreshIntervalMs?: number
   /**
-   * Called each time the writer finds the ring full or suspended, also while it is opened. If it throws, all waiting pushes reject
-   * with its error.
+   * Called each time the writer finds the ring full or suspended, also while it is opened. If it throws, all queued
+   * pushes reject with its error.
    */
   readonly onBlocked?: () => void
 }
 
-/** What `tryPush` returns. */
+/** The result of `tryPush`. */
 export type TryPushResult =
   /** The item is durable and visible. */
   | {
@@ -36,17 +36,17 @@ export type TryPushResult =
       /** The position after the item. */
       readonly position: Position
     }
-  /** There is no room now, or other pushes are waiting. */
+  /** There is no room at present, or other pushes are queued. */
   | { readonly status: 'full' }
-  /** The consumer requests a pause. */
+  /** The consumer has requested a pause. */
   | { readonly status: 'suspended' }
 
-/** What `tryPushMany` answers. */
+/** The result of `tryPushMany`. */
 export type TryPushManyResult =
-  /** Items from the front are durable and visible. */
+  /** Some leading items are durable and visible. */
   | {
       readonly status: 'ok'
-      /** How many. */
+      /** The number of these items. */
       readonly pushed: number
       /** The position after the last of them. */
       readonly position: Position
@@ -65,7 +65,7 @@ export const WRITER_KINDS: OptionKinds<WriterOptions<never>> = {
 }
 
 /**
- * Checks a writer's options, but for its lease, so that nothing is sent to the device for options that are refused.
+ * Validates a writer's options, except its lease, before anything is sent to the device.
  * @throws {TypeError | RangeError} an option is out of range
  */
 export function checkWriterOptions<In>(call: string, options: WriterOptions<In>): void {

@@ -24,11 +24,11 @@ import {
   type WriterOptions,
 } from './writer-options.ts'
 
-/** Default of `idleRefreshIntervalMs`. */
+/** The default of `idleRefreshIntervalMs`. */
 const IDLE_REFRESH_MS = 200
-/** Default of `maxQueuedItems`. */
+/** The default of `maxQueuedItems`. */
 const MAX_QUEUED_ITEMS = 65_536
-/** Default of `maxQueuedBytes`. */
+/** The default of `maxQueuedBytes`. */
 const MAX_QUEUED_BYTES = 256 << 20
 
 /** No caller waits for the commit any longer. */
@@ -54,7 +54,7 @@ interface Abandoned {
  * ```
  */
 export class RingWriter<In = Uint8Array> implements AsyncDisposable {
-  /** The primitives beneath. Using them beside the writer is safe; `push` there without `advance` is not. */
+  /** The underlying primitives. Using them beside the writer is safe; `push` there without `advance` is not. */
   readonly producer: Producer
   readonly #codec: Codec<unknown, In>
   readonly #waiter: Waiter
@@ -149,12 +149,12 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     return this.#blocked
   }
 
-  /** Bytes of encoded items that wait to be pushed. */
+  /** Bytes of encoded items that are queued. */
   get queuedBytes(): number {
     return this.#queue.bytes
   }
 
-  /** Says that there may be room now, so that the writer refreshes immediately. */
+  /** Makes the writer refresh immediately, because there may be room now. */
   wake(): void {
     this.#waiter.wake()
   }
@@ -163,8 +163,8 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
    * Pushes an item as it is at the call. Waits for room, and for the end of a pause.
    * @returns the position after the item
    * @throws {CodecError} `CODEC_ENCODE`
-   * @throws {RingError} `RING_ITEM_TOO_LARGE`, `RING_OVERLOADED`, `RING_CLOSED`, and as {@link Producer} does
-   * @throws {BlockError} the device failed: the item may be in the ring; pushing it again may duplicate it
+   * @throws {RingError} `RING_ITEM_TOO_LARGE`, `RING_OVERLOADED`, `RING_CLOSED`, and as {@link Producer}
+   * @throws {BlockError} the device failed: the item may be in the ring, and pushing it again may duplicate it
    * @throws the signal's reason: then the item was not pushed
    */
   push(item: In, options: WaitingOptions = NO_OPTIONS): Promise<Position> {
@@ -179,8 +179,8 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
   }
 
   /**
-   * Pushes many items in as few commits as possible. It is not one transaction: items that have room become visible while the others
-   * wait, and if it rejects, some from the front may be in the ring.
+   * Pushes many items in as few commits as possible. This is no transaction: items that have room become visible while
+   * the others wait, and if it rejects, some leading items may be in the ring.
    * @returns the position after the last item
    * @throws as `push`
    */
@@ -199,7 +199,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
   }
 
   /**
-   * Pushes an item that is encoded already, as `push` does: what another ring has, or what a reader of this one could not handle.
+   * Pushes an encoded item, as `push` does: one of another ring, or one that a reader of this ring could not handle.
    * @throws as `push`
    */
   pushEncoded(bytes: Uint8Array, options: WaitingOptions = NO_OPTIONS): Promise<Position> {
@@ -214,7 +214,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
   }
 
   /**
-   * Pushes an item if there is room now and no other push is waiting.
+   * Pushes an item if there is room now and no other push is queued.
    * @throws as `push`
    */
   async tryPush(item: In): Promise<TryPushResult> {
@@ -223,7 +223,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
   }
 
   /**
-   * Pushes as many items from the front as have room now, in one commit, if nothing else waits.
+   * Pushes as many leading items as have room now, in one commit, if no other push is queued.
    * @throws as `push`
    */
   async tryPushMany(items: readonly In[]): Promise<TryPushManyResult> {
@@ -241,14 +241,14 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
         pushes: [{ count: 1, waitedMs: durationMs }],
       })
     }
-    // Written or refused; after a failed write the device may still read from it.
+    // Written or refused. After a failed write the device may still read from it.
     this.#memory.release(encoded)
     return result.status === 'retry' ? { status: 'full' } : result
   }
 
   /**
-   * Closes the writer. A commit under way ends first; waiting pushes are rejected with `RING_CLOSED`. Never fails; can be called
-   * again.
+   * Closes the writer. A commit in progress ends first; queued pushes reject with `RING_CLOSED`. Never fails; can be
+   * called again.
    */
   async close(): Promise<void> {
     const isFirst = this.#closed === undefined
@@ -313,7 +313,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     }
   }
 
-  /** Acknowledges a suspend request while nothing is pushed: a push would refresh by itself. */
+  /** Grants a suspend request while nothing is pushed. A push refreshes by itself. */
   async #answerSuspendWhileIdle(intervalMs: number): Promise<void> {
     for (let going = true; going; ) {
       try {
@@ -321,7 +321,8 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
         if (!this.#pushedLately) await this.producer.state()
         this.#pushedLately = false
       } catch (error) {
-        // Closed; or the handle ended, and the next push throws. A failed read may succeed the next time.
+        // The writer was closed; or the handle ended, and the next push throws. A failed read may succeed the next
+        // time.
         const ended = isRingError(error) && error.code !== 'RING_CORRUPT'
         going = this.#closed === undefined && !ended
       }
@@ -337,12 +338,12 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     }
   }
 
-  /** When a commit begins; undefined without subscribers. */
+  /** The start time of a commit; undefined without subscribers. */
   #startedAt(): number | undefined {
     return writerEvents.hasSubscribers ? this.#clock.now() : undefined
   }
 
-  /** Publishes a commit, or why there was none. */
+  /** Publishes a commit, or the reason why there was none. */
   #publishCommit(
     result: PushManyResult | Abandoned,
     durationMs: number,
@@ -371,7 +372,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     writerEvents.publish(event)
   }
 
-  /** Commits waiting pushes until there are none. */
+  /** Commits queued pushes until there are none. */
   async #pump(): Promise<void> {
     // Pushes called in the same tick share the first commit too.
     await Promise.resolve()

@@ -8,20 +8,20 @@ import type { Job, RetryOptions } from './types.ts'
 
 const RETRY_KINDS: OptionKinds<RetryOptions> = { afterMs: 'number', reason: 'any' }
 
-/** What all jobs of a call have in common. */
+/** The properties that all jobs of a call share. */
 export interface JobFacts {
-  /** Items up to here may have been in the ring when the call began. */
+  /** Items up to this position may have been in the ring when the call began. */
   foundUpTo: Position
   /** Aborted when `process` stops waiting for the handlers. */
   readonly signal: AbortSignal
 }
 
-/** A job as its handler sees it. Made for each attempt: what few handlers ask for is looked up then. */
+/** A job as its handler sees it, created for each attempt. Properties that few handlers use are computed on demand. */
 export class CurrentJob implements Job {
   readonly attempt: number
   readonly #entry: RingEntry<unknown>
   readonly #facts: JobFacts
-  /** What the handler asked for last, if it did. */
+  /** The last verdict that the handler asked for, if any. */
   asked: HandlerVerdict | undefined
 
   constructor(entry: RingEntry<unknown>, attempt: number, facts: JobFacts) {

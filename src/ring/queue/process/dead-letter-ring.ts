@@ -7,15 +7,15 @@ import { inspectRing } from '../../access/inspect.ts'
 import { RingWriter } from '../writer.ts'
 import type { DeadLetter, DeadLetterFunction, DeadLetterSink, EncodedSink } from './types.ts'
 
-/** The client that hands dead letters over, and its clock. */
+/** The client that hands over dead letters, and its clock. */
 interface Names {
   readonly clock: Clock
   readonly client: string
 }
 
 /**
- * What hands dead letters over.
- * @throws {TypeError} it is neither a device, nor a writer, nor a function
+ * The function that hands over dead letters.
+ * @throws {TypeError} the option is neither a device, nor a writer, nor a function
  */
 export function sinkOf<Out>(
   sink: DeadLetterSink<Out> | undefined,
@@ -25,9 +25,9 @@ export function sinkOf<Out>(
 }
 
 /**
- * Hands dead letters to a ring: to its writer; or to its device, where it takes the producer's role only while it hands one over, so that
- * many workers can share the ring.
- * @throws {TypeError} it is neither
+ * Hands dead letters to a ring, through its writer or its device. With a device, it takes the producer's role for each
+ * dead letter only, so that many workers can share the ring.
+ * @throws {TypeError} the option is neither
  */
 function deadLettersIn<Out>(
   sink: Exclude<DeadLetterSink<Out>, DeadLetterFunction<Out>>,
@@ -36,7 +36,7 @@ function deadLettersIn<Out>(
   if (isEncodedSink(sink)) return (letter, options) => handOver(sink, letter, clock, options)
   if (isDevice(sink)) {
     return async (letter, { signal }) => {
-      // Waiting for room here would block other items, and keep the role of this ring from other workers.
+      // Waiting for room would block other items, and keep the role of this ring from other workers.
       const onBlocked = (): void => {
         throw new Error('the ring of the dead letters is full or suspended')
       }
@@ -47,7 +47,7 @@ function deadLettersIn<Out>(
   throw new TypeError('deadLetter is a device with a ring, a RingWriter or a function')
 }
 
-/** Pushes a dead letter, with a short reason if its ring takes no longer one. */
+/** Pushes a dead letter. The reason is shortened if the ring refuses its length. */
 async function handOver(
   sink: EncodedSink,
   letter: DeadLetter<unknown>,
@@ -64,7 +64,7 @@ async function handOver(
   }
 }
 
-/** Characters of a reason that fit beside the item in every ring, nearly. */
+/** Length of a reason that fits next to the item in almost every ring. */
 const SHORT_REASON = 100
 
 function stored(
@@ -80,13 +80,13 @@ function stored(
   })
 }
 
-/** True if trying again cannot help: the ring of the dead letters takes no such item. */
+/** True if another attempt cannot help, because the ring of the dead letters cannot hold the item. */
 export function isPermanent(error: unknown): boolean {
   return isRingError(error) && error.code === 'RING_ITEM_TOO_LARGE'
 }
 
 /**
- * True if two devices have the same ring. In format 1 a ring has no name of its own: only the same device is known to have it.
+ * True if two devices have the same ring. A ring of format 1 has no identity, so only the same device counts.
  * @throws as `inspectRing`
  */
 export async function isSameRing(
@@ -102,8 +102,8 @@ export async function isSameRing(
 }
 
 /**
- * Refuses dead letters that would go into the ring that they come from: they would go in a circle.
- * @throws {RangeError} they would
+ * Refuses the ring that the dead letters come from: they would go in a circle.
+ * @throws {RangeError} it is that ring
  * @throws as `inspectRing`
  */
 export async function refuseOwnRing(
@@ -121,7 +121,7 @@ function ringOf(sink: EncodedSink): BlockDevice | undefined {
   return sink instanceof RingWriter ? sink.producer.device : undefined
 }
 
-/** True if a value takes items that are encoded. */
+/** True if a value accepts encoded items. */
 export function isEncodedSink(value: object): value is EncodedSink {
   return 'pushEncoded' in value && typeof value.pushEncoded === 'function'
 }

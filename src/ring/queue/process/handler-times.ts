@@ -1,28 +1,29 @@
 import type { Clock } from '../../../clock.ts'
 
-/** As many are timed together at most. */
+/** The most handlers timed together. */
 const MOST = 32
-/** How quick they have to be for that, each, in milliseconds. */
+/** Handlers are timed together if each takes less than this, in milliseconds. */
 const QUICK_MS = 0.01
 
 /**
- * Times handlers. To read the clock takes 50 ns, and all else for an item with which nothing is done less than 1 us: so handlers that end at once,
- * one right after the other, are timed together while they take microseconds, and each counts with the mean.
+ * Times handlers. Reading the clock takes 50 ns, and the rest of the work for a trivial item less than 1 us. So
+ * handlers that return at once, one right after the other, are timed together while they take microseconds, and each
+ * counts with the mean.
  *
- * - Handlers that take longer are timed one by one.
- * - One that takes long right after quick ones counts as up to 32 handlers that took as long together.
+ * - Slower handlers are timed one by one.
+ * - A slow handler right after quick ones counts as up to 32 handlers that took as long together.
  */
 export class HandlerTimes {
   readonly #clock: Clock
   readonly #onTimed: (durationMs: number) => void
-  /** When the first of those that are timed together was called; undefined if nothing was called right before. */
+  /** The start of the handlers being timed together; undefined if none was called right before. */
   #startedAt: number | undefined
   #begun = 0
   #ended = 0
-  /** As many are timed together now. */
+  /** The number of handlers currently timed together. */
   #most = 1
 
-  /** @param onTimed called with how long each handler took of which `end` did not say it */
+  /** @param onTimed called with the duration of each handler for which `end` returned none */
   constructor(clock: Clock, onTimed: (durationMs: number) => void) {
     this.#clock = clock
     this.#onTimed = onTimed
@@ -30,10 +31,10 @@ export class HandlerTimes {
 
   /**
    * A handler is called.
-   * @returns when; or when the first of those was called that are timed together
+   * @returns the time; or the start of the handlers timed together
    */
   begin(): number {
-    // The last one has not ended: what it does later does not count for those before it.
+    // The last handler has not ended, and its further work does not count for the earlier ones.
     if (this.#begun !== this.#ended) this.rest()
     this.#startedAt ??= this.#clock.now()
     this.#begun++
@@ -41,9 +42,9 @@ export class HandlerTimes {
   }
 
   /**
-   * A handler ended well.
-   * @param startedAt what `begin` answered; undefined if nobody listened then
-   * @returns how long it took; undefined if it is timed together with the next
+   * A handler succeeded.
+   * @param startedAt the result of `begin`; undefined if there were no subscribers then
+   * @returns its duration; undefined if it is timed together with the next one
    */
   end(startedAt: number | undefined): number | undefined {
     if (this.#startedAt === undefined) return this.#since(startedAt)
@@ -51,14 +52,14 @@ export class HandlerTimes {
     return this.#ended < this.#most ? undefined : this.#time()
   }
 
-  /** As `end`, and it is timed with none that comes after. */
+  /** As `end`, for a handler that is not timed together with later ones. */
   endNow(startedAt: number | undefined): number {
     if (this.#startedAt === undefined) return this.#since(startedAt)
     this.#ended++
     return this.#time()
   }
 
-  /** The next handler is not called right after the last one. */
+  /** Ends the timing: the next handler is not called right after the last one. */
   rest(): void {
     if (this.#ended > 0) this.#time()
     this.#startedAt = undefined

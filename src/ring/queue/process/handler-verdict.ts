@@ -1,6 +1,6 @@
 /**
- * What a handler returns instead of success: try again, or give the item up. Only a `Job` makes one, and a private field tells it
- * from everything else, so that nothing in an item can pass for it.
+ * A handler returns this instead of success, to retry the item or give it up. Only a `Job` creates one, and a private
+ * field identifies it, so that nothing in an item can pass for it.
  */
 export class HandlerVerdict {
   readonly #decision: Decision
@@ -11,7 +11,7 @@ export class HandlerVerdict {
   }
 
   /**
-   * The decision in what a handler returned; undefined if it returned something else, which is success.
+   * The decision in a handler's result; undefined for any other result, which is success.
    * @internal
    */
   static of(value: unknown): Decision | undefined {
@@ -21,7 +21,7 @@ export class HandlerVerdict {
   }
 
   /**
-   * What a handler decided: in the verdict it returned or, without one, in the last verdict it asked its job for and did not
+   * The decision of a handler: the verdict that it returned, or else the last one that it asked its job for and did not
    * return. Undefined: success.
    * @internal
    */
@@ -31,7 +31,7 @@ export class HandlerVerdict {
   }
 }
 
-/** What a {@link HandlerVerdict} holds. */
+/** The content of a {@link HandlerVerdict}. */
 export type Decision =
   | { readonly what: 'retry'; readonly afterMs: number | undefined; readonly reason: unknown }
   | { readonly what: 'giveUp'; readonly reason: unknown }

@@ -5,7 +5,7 @@ import { checkOptions, type OptionKinds } from '../../../util/options.ts'
 import { isEncodedSink, sinkOf } from './dead-letter-ring.ts'
 import type { AttemptStore, DeadLetterFunction, ProcessOptions } from './types.ts'
 
-/** The options of `RingReader.process`, checked and complete. */
+/** The options of `RingReader.process`, validated and complete. */
 export interface ProcessSettings<Out> {
   readonly concurrency: number
   readonly attempts: number
@@ -28,7 +28,7 @@ const FIRST_MS = 1000
 const MAX_MS = 60_000
 const MAX_HELD_BYTES = 64 << 20
 const GRACE_MS = 10_000
-/** More than any program needs; each handler costs some memory up front. */
+/** More than any program needs. Each handler costs some memory up front. */
 const MAX_CONCURRENCY = 65_536
 
 const KINDS: OptionKinds<ProcessOptions<never>> = {
@@ -49,7 +49,7 @@ const KINDS: OptionKinds<ProcessOptions<never>> = {
 }
 
 /**
- * Checks the options of `RingReader.process`, and completes them.
+ * Validates and completes the options of `RingReader.process`.
  * @throws {TypeError | RangeError} an option is out of range
  */
 export function processSettings<Out>(

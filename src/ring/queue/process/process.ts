@@ -8,8 +8,8 @@ import { type Inside, type ProcessedRing, Processor, type ProcessSource } from '
 import type { Handler, ProcessOptions, ProcessSummary } from './types.ts'
 
 /**
- * Has what a reader delivers handled; as `RingReader.process`.
- * @param turns bounds the handlers at the same time beside those of other calls
+ * Handles the items that a reader delivers; see `RingReader.process`.
+ * @param turns limits the handlers that run at the same time, together with those of other calls
  */
 export async function process<Out>(
   source: ProcessSource<Out>,
@@ -21,7 +21,7 @@ export async function process<Out>(
   const { clock } = inside
   const settings = { ...processSettings(options, { clock, client: source.consumer.client }), turns }
   try {
-    const found = await look(source.consumer, options, inside)
+    const found = await examineRing(source.consumer, options, inside)
     return await new Processor(source, handler, settings, found, inside).run()
   } catch (error) {
     const { signal } = options
@@ -30,17 +30,17 @@ export async function process<Out>(
   }
 }
 
-/** What a processor did that was stopped before it began. */
+/** The summary of a processor that was stopped before it began. */
 export const NOTHING_DONE: ProcessSummary = {
   ...{ handled: 0, failedAttempts: 0, deadLettered: 0, requeued: 0, skipped: 0, overwritten: 0 },
   abandoned: 0,
 }
 
 /**
- * Reads the end of the ring while the reader holds the role, so no other consumer has handled a later item.
+ * Finds the end of the ring while the reader holds the role, so no other consumer has handled a later item.
  * @throws {RangeError} items would go in a circle, or leave the ring where they should stay
  */
-async function look<Out>(
+async function examineRing<Out>(
   consumer: Consumer,
   { deadLetter, requeueTo, signal }: ProcessOptions<Out>,
   inside: Inside,
@@ -54,7 +54,7 @@ async function look<Out>(
     )
   }
   await refuseOwnRing(deadLetter, device, signal)
-  const again = async (stop: AbortSignal): Promise<Position> =>
+  const findEnd = async (stop: AbortSignal): Promise<Position> =>
     (await ringExtent(consumer, stop)).writtenTo
-  return { ring: uuid ?? device.name, foundUpTo: writtenTo, jumps, look: again }
+  return { ring: uuid ?? device.name, foundUpTo: writtenTo, jumps, findEnd }
 }

@@ -19,7 +19,7 @@ import { Concluded, type Delivered, type ItemTask, newItemTask, type Undecodable
 import type { AttemptStore, DeadLetter, Handler, ProcessSummary } from './types.ts'
 import { givenUp, type WorkError } from './work-error.ts'
 
-/** What a {@link Processor} needs of a reader. */
+/** The part of a reader that a {@link Processor} uses. */
 export interface ProcessSource<Out> extends SettlementSource<Out> {
   receiveMany(options: {
     readonly maxItems: number
@@ -38,50 +38,50 @@ export interface ProcessSource<Out> extends SettlementSource<Out> {
   rewind(): Promise<void>
 }
 
-/** What only the reader itself can tell a {@link Processor}. */
+/** The internals of a reader that a {@link Processor} needs. */
 export interface Inside {
   readonly clock: Clock
-  /** Aborted when the reader is closed, with what it then throws. */
+  /** Aborted when the reader is closed, with the error that it throws from then on. */
   readonly closing: AbortSignal
-  /** The position of the oldest entry that is not acknowledged. */
+  /** The position of the oldest unacknowledged entry. */
   oldest(): Position | undefined
-  /** True if `maxUnacked` keeps the reader from delivering more. */
+  /** True if `maxUnacked` prevents further deliveries. */
   isHeld(): boolean
-  /** True if it kept the last call from delivering more. */
+  /** True if it prevented deliveries in the last call. */
   wasHeld(): boolean
   /** True if a write of acknowledgements failed for good, so that nothing more is acknowledged. */
   hasEnded(): boolean
   /** As `LogFront.jumps`; does not change in format 1. */
   jumps(): number
   /**
-   * Has it called when entries left the ring, so that more may be delivered.
-   * @returns a function that ends it
+   * Subscribes to entries leaving the ring, after which more may be delivered.
+   * @returns a function that ends the subscription
    */
   watch(onChange: () => void): () => void
 }
 
-/** Which ring is processed, and what was in it at the start. */
+/** The ring being processed, and its extent at the start. */
 export interface ProcessedRing {
   /** Its UUID; the device's name in format 1. */
   readonly ring: string
-  /** Where its items ended when this reader had its role, if it reads on from there without a jump. */
+  /** The end of its items when this reader had its role, if it reads on from there without a jump. */
   readonly foundUpTo: Position
-  /** How often the reader had jumped before that was found. */
+  /** The reader's count of jumps when that was found. */
   readonly jumps: number
-  /** Finds where its items end now. */
-  readonly look: (signal: AbortSignal) => Promise<Position>
+  /** Finds the current end of its items. */
+  readonly findEnd: (signal: AbortSignal) => Promise<Position>
 }
 
 /** The most bytes per read. */
 const READ_BYTES = 1 << 20
 
 /**
- * Calls the handler for each delivered item, then acknowledges, retries, requeues or dead-letters that item independently of the
- * others.
+ * Calls the handler for each delivered item, then acknowledges, retries, requeues or dead-letters that item
+ * independently of the others.
  *
- * - An item is acknowledged only after its handler succeeded, or after it is durable in another place.
- * - Acknowledgements take no turn from handlers. If one fails, no further handler starts.
- * - When it stops, items whose handler did not start are as if they had not been delivered.
+ * - An item is acknowledged only after its handler succeeded, or after it is durable elsewhere.
+ * - Acknowledgements do not delay handlers. If one fails, no further handler starts.
+ * - When it stops, items whose handler did not start count as not delivered.
  */
 export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Out>> {
   readonly #source: ProcessSource<Out>
@@ -140,7 +140,7 @@ export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Ou
     const endings = [
       onAbort(signal, () => scheduler.stop(signal?.reason)),
       onAbort(closing, () => scheduler.fail(closing.reason)),
-      // Any acknowledgement may free the reader, not only one of this processor.
+      // Any acknowledgement may make room in the reader, not only one of this processor.
       watch(() => scheduler.changed()),
     ]
     const ended = scheduler.run().then(
@@ -159,19 +159,19 @@ export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Ou
     await this.#requeuer.pushed
     await this.#settlements.written
     const unfinished = await this.#finish()
-    // Not what `scheduler.run` throws: a handler that does not end holds that up.
+    // Not the error of `scheduler.run`, which a handler that does not end would delay.
     const failure = scheduler.failure ?? unfinished
     if (failure !== undefined) throw failure.error
     return { ...this.#settlements.counts, failedAttempts: this.#failedAttempts, abandoned }
   }
 
-  /** Writes what is acknowledged; what is not is delivered again. */
+  /** Writes the acknowledgements. Unacknowledged items are delivered again. */
   async #finish(): Promise<{ readonly error: unknown } | undefined> {
     try {
       try {
         await this.#source.flush({ waitForEarlier: false })
       } finally {
-        // After that, because a failed write makes the reader deliver acknowledged entries again.
+        // Comes last, because a failed write makes the reader deliver acknowledged entries again.
         await this.#source.rewind()
       }
       return undefined
@@ -205,7 +205,7 @@ export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Ou
           await this.#scheduler.change()
           continue
         }
-        // The ring advanced past what held it before its answer came here.
+        // The ring advanced past the entry that held it before that acknowledgement resolved here.
         if (this.#inside.wasHeld()) continue
         if (untilEmpty) return []
         return this.#checked(await source.receiveMany(bounds), signal)
@@ -224,7 +224,7 @@ export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Ou
     entries: readonly RingEntry<Out>[],
     signal: AbortSignal,
   ): Promise<readonly RingEntry<Out>[]> {
-    while (this.#inside.jumps() !== this.#jumps) await this.#lookAgain(signal)
+    while (this.#inside.jumps() !== this.#jumps) await this.#refreshFoundUpTo(signal)
     return entries
   }
 
@@ -242,16 +242,16 @@ export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Ou
     try {
       task.key = checkedKey(keyOf(entry.item))
     } catch (cause) {
-      // The item may be at fault: each attempt at it fails.
+      // The item may be at fault, so each attempt at it fails.
       task.keyError = new Error('keyOf failed for this item', { cause })
     }
     return task
   }
 
-  /** What the reader jumped to may have been there before the call, behind where the log seemed to end. */
-  async #lookAgain(signal: AbortSignal): Promise<void> {
+  /** Items that the reader jumped to may have existed before the call, after the apparent end of the log. */
+  async #refreshFoundUpTo(signal: AbortSignal): Promise<void> {
     this.#jumps = this.#inside.jumps()
-    this.#facts.foundUpTo = await this.#ring.look(signal)
+    this.#facts.foundUpTo = await this.#ring.findEnd(signal)
   }
 
   #undecodable(error: CodecError): Undecodable {
@@ -264,7 +264,7 @@ export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Ou
     return { error, position, storedBytes: bytes?.length ?? 0, pushedAt: undefined, ack }
   }
 
-  /** Has the handler called, or hands the item over. What is answered by neither is a {@link Concluded}. */
+  /** Calls the handler, or hands the item over, whose outcome is a {@link Concluded}. */
   attempt(task: ItemTask<Out>): unknown {
     if (task.next === 'requeue') return this.#requeue(task)
     if (task.next === 'giveUp') return this.#handOver(task)
@@ -276,7 +276,7 @@ export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Ou
 
   #call(task: ItemTask<Out>): unknown {
     const { entry, keyError } = task
-    // What does not decode is given up, and never comes here.
+    // Undecodable items are given up, and never get here.
     if ('error' in entry) return new Concluded(this.#giveUp(task))
     const attempt = (task.attempts ?? 0) + 1
     task.attempts = attempt
@@ -306,15 +306,15 @@ export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Ou
     return new Concluded(this.#giveUp(task))
   }
 
-  /** A handler returned, unless something else was concluded. */
+  /** Concludes an attempt: the handler returned, or another outcome was concluded. */
   conclude(task: ItemTask<Out>, answer: unknown): Verdict<ItemTask<Out>> {
     if (answer instanceof Concluded) return answer.verdict as Verdict<ItemTask<Out>>
-    // `job.retry()` counts even if the handler forgets to return it; otherwise the item would be acknowledged and lost.
+    // `job.retry()` counts even if the handler forgets to return it. Otherwise the item would be acknowledged and lost.
     const decision = HandlerVerdict.given(answer, task.job)
     return decision === undefined ? this.#succeeded(task) : this.#unsuccessful(task, decision)
   }
 
-  /** A handler threw, or what is no fault of the item. */
+  /** Concludes an attempt whose handler threw, or that failed for a reason outside the item. */
   failed(task: ItemTask<Out>, error: unknown): Verdict<ItemTask<Out>> {
     if (task.next !== 'handle') throw error
     return this.#unsuccessful(task, { what: 'retry', afterMs: undefined, reason: error })
@@ -323,7 +323,7 @@ export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Ou
   #succeeded(task: ItemTask<Out>): undefined {
     this.#handling--
     const { entry } = task
-    // Too late: its success does not count, and the item is delivered again.
+    // Its success comes too late, and the item is delivered again.
     if (this.#isOver || 'error' in entry) return
     const durationMs = workEvents.hasSubscribers ? this.#times.end(task.startedAt) : 0
     this.#settlements.handled(entry, task.attempts ?? 1, durationMs)
@@ -339,7 +339,7 @@ export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Ou
       const failure = { attempt, durationMs, error: decision.reason }
       this.#settlements.publish(task.entry.position, { event: 'failed', ...failure })
     }
-    // The handler may have failed because it was stopped: the item is delivered again.
+    // The handler may have failed because it was stopped. The item is delivered again.
     if (this.#scheduler.stopping.aborted) return undefined
     task.error = decision.reason
     if (decision.what === 'giveUp' || attempt >= this.#settings.attempts) return this.#giveUp(task)
@@ -347,8 +347,8 @@ export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Ou
   }
 
   /**
-   * Has an item handed over next.
-   * @throws {WorkError} there is nowhere to put it
+   * Hands an item over in its next step.
+   * @throws {WorkError} there is nothing to hand it to
    */
   #giveUp(task: ItemTask<Out>): Verdict<ItemTask<Out>> {
     if (this.#settings.deadLetter === undefined) {
@@ -359,13 +359,13 @@ export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Ou
     return { parts: [task] }
   }
 
-  /** Puts an item among the dead letters. */
+  /** Turns an item into a dead letter. */
   async #handOver(task: ItemTask<Out>): Promise<Concluded> {
     const { entry, error } = task
     if ('error' in entry && this.#settings.onUndecodable === 'skip') {
       return this.#settle(task, { event: 'skipped', error })
     }
-    // Read again: the codec and the handler may have changed the bytes that they got.
+    // Reads the bytes again, because codec and handler may have changed those that they got.
     const bytes = await this.#source.bytesOf(entry)
     if (this.#isOver) return new Concluded(undefined)
     if (bytes === undefined) return this.#settle(task, { event: 'overwritten' })
@@ -392,7 +392,7 @@ export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Ou
     }
   }
 
-  /** Puts an item at the end of the ring. */
+  /** Moves an item to the end of the ring. */
   async #requeue(task: ItemTask<Out>): Promise<Concluded> {
     try {
       const bytes = await this.#source.bytesOf(task.entry)
@@ -413,7 +413,10 @@ export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Ou
     }
   }
 
-  /** The requeue has succeeded even if saving its count fails; the count is saved again before the next attempt. */
+  /**
+   * Saves the count of attempts of a requeued item. If that fails, the requeue stands, and the count is saved before
+   * the next attempt.
+   */
   async #countAgain(position: Position, attempt: number): Promise<void> {
     try {
       await this.#settings.attemptStore?.set(this.#storeKey(position), attempt)
@@ -428,7 +431,7 @@ export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Ou
     return new Concluded(undefined)
   }
 
-  /** Tried again after a pause. */
+  /** Schedules another attempt after a pause. */
   #again(
     { entry }: ItemTask<Out>,
     what: 'handler' | 'deadLetter' | 'requeue' | 'attemptStore',
@@ -455,7 +458,7 @@ export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Ou
   }
 }
 
-/** An object, such as a promise, would be a key of its own each time, and keep nothing in order. */
+/** Refuses objects as keys: a promise, say, would be a new key each time, and order nothing. */
 function checkedKey(key: unknown): unknown {
   if (['string', 'number', 'bigint', 'undefined'].includes(typeof key)) return key
   throw new TypeError(`keyOf: expected a string, a number or undefined, found ${typeof key}`)

@@ -3,22 +3,22 @@ import type { Position } from '../../../position.ts'
 import type { ItemTask } from './task.ts'
 import type { EncodedSink } from './types.ts'
 
-/** Why an item was not put at the end of the ring. */
+/** The reason why an item was not requeued. */
 class NoRoom extends Error {}
 
 /**
- * Moves items that hold up all others to the end of their own ring.
+ * Moves items that block all others to the end of their own ring.
  *
- * - One at a time, and only the oldest unacknowledged item: moving another one frees nothing.
- * - While one moves, nothing may be read: until its new position is known, its copy would pass for a new item.
- * - Without room the item stays where it is: the items that it blocks may be the ones that fill the ring.
+ * - It moves one at a time, and only the oldest unacknowledged item: moving another one frees nothing.
+ * - During a move nothing may be read: until its new position is known, its copy would pass for a new item.
+ * - Without room the item stays: the items that it blocks may be the ones that fill the ring.
  */
 export class Requeuer<Out> {
   readonly #sink: EncodedSink | undefined
   readonly #clock: Clock
-  /** How long it waits for room, in milliseconds. */
+  /** The longest wait for room, in milliseconds. */
   readonly #waitMs: number
-  /** Attempts at the items that were moved, by their new position. */
+  /** Attempts at moved items, by their new position. */
   readonly #attempts = new Map<Position, number>()
   #isMoving = false
   #pushed: Promise<unknown> = Promise.resolve()
@@ -34,12 +34,12 @@ export class Requeuer<Out> {
     return this.#isMoving
   }
 
-  /** Settles when the last push has, however it ended. */
+  /** Settles when the last push has, with either result. */
   get pushed(): Promise<unknown> {
     return this.#pushed
   }
 
-  /** Attempts at an item that was moved to this position, if one was; answered once. */
+  /** The attempts at an item that was moved to this position, if any. Returned once. */
   takeAttempts(position: Position): number | undefined {
     if (this.#attempts.size === 0) return undefined
     const attempts = this.#attempts.get(position)
@@ -47,14 +47,14 @@ export class Requeuer<Out> {
     return attempts
   }
 
-  /** The task to move, of those that wait for their next attempt; it is marked. */
+  /** Chooses and marks the task to move, among those that wait for their next attempt. */
   choose(paused: Iterable<ItemTask<Out>>, oldest: Position | undefined): ItemTask<Out> | undefined {
     if (this.#sink === undefined) return undefined
     let chosen: ItemTask<Out> | undefined
     for (const task of paused) if (task.entry.position === oldest) chosen = task
-    // Behind others of its key it would be out of order.
+    // Behind other items of its key it would be out of order.
     if (chosen?.next !== 'handle' || chosen.key !== undefined) return undefined
-    // Where there was no room, it is tried again before it looks for room again.
+    // After a move without room, the item is attempted again before the next move.
     if (chosen.attempts === chosen.requeuedAfter) return undefined
     this.#isMoving = true
     chosen.next = 'requeue'
@@ -62,7 +62,7 @@ export class Requeuer<Out> {
     return chosen
   }
 
-  /** The task that was chosen has been dealt with. */
+  /** Records that the move of the chosen task has ended. */
   end(): void {
     this.#isMoving = false
   }
@@ -70,7 +70,7 @@ export class Requeuer<Out> {
   /**
    * Pushes an item's bytes.
    * @returns its new position; undefined if there was no room in time, or `over` was aborted
-   * @throws what the sink throws
+   * @throws the error of the sink
    */
   async push(
     bytes: Uint8Array,

@@ -11,34 +11,34 @@ import {
   type WorkEvent,
 } from './types.ts'
 
-/** Where {@link WorkEvent}s are published. */
+/** The channel of {@link WorkEvent}s. */
 export const workEvents: ReturnType<typeof channel> = channel(WORK_CHANNEL)
 
-/** What happened to one item, without names and position. */
+/** The event of an item, without names and position. */
 export type UnnamedWorkEvent = EventDetails<
   Exclude<WorkEvent, { readonly event: 'handled' }>,
   keyof HandleNames | 'position'
 >
 
-/** What became of an item whose handler did not succeed. */
+/** The outcome of an item whose handler did not succeed. */
 export type Outcome = Exclude<UnnamedWorkEvent, { readonly event: 'failed' | 'retried' }>
 
-/** As many as are timed together. */
+/** Successes that were timed together. */
 interface Timed {
   count: number
   readonly attempt: number
   durationMs: number
 }
 
-/** What is published of handled items. */
+/** The published successes. */
 class Successes {
   readonly attempts: Timed[] = []
-  /** The last of them, while it is timed later. */
+  /** The last of them, while its time is not known yet. */
   #untimed: Timed | undefined
-  /** How many of the last ones are. */
+  /** The number of the last ones without a time. */
   #waiting = 0
 
-  /** @param durationMs undefined if `time` says it */
+  /** @param durationMs undefined if `time` will supply it */
   add(attempt: number, durationMs: number | undefined): void {
     const last = this.#untimed
     if (last !== undefined && last.attempt === attempt) last.count++
@@ -50,7 +50,7 @@ class Successes {
     if (durationMs !== undefined) this.time(durationMs)
   }
 
-  /** How long each handler took that is not timed yet. */
+  /** Supplies the duration of each handler that is not timed yet. */
   time(durationMs: number): void {
     for (; this.#waiting > 0; this.#waiting--) {
       const untimed = this.attempts[this.attempts.length - this.#waiting]
@@ -60,35 +60,35 @@ class Successes {
   }
 }
 
-/** What {@link Settlements} need of a reader. */
+/** The part of a reader that {@link Settlements} use. */
 export interface SettlementSource<Out> {
   readonly consumer: Consumer
   ackAll(entries: readonly RingEntry<Out>[]): Promise<void>
 }
 
-/** How and for whom items are settled. */
+/** Options of settlements. */
 export interface SettlementOptions {
   readonly attemptStore: AttemptStore | undefined
-  /** The key of an item in that store. */
+  /** The key of an item in the attempt store. */
   readonly keyOf: (position: Position) => string
   /** Called when an acknowledgement fails. */
   readonly onFailed: (error: unknown) => void
 }
 
-/** Acknowledges items that have been dealt with, beside the handlers, and counts what became of them. */
+/** Acknowledges items whose outcome is decided, while handlers run, and counts the outcomes. */
 export class Settlements<Out> {
   readonly #source: SettlementSource<Out>
   readonly #options: SettlementOptions
   readonly #counts = { handled: 0, deadLettered: 0, requeued: 0, skipped: 0, overwritten: 0 }
-  /** Items that are not acknowledged yet. */
+  /** Items not acknowledged yet. */
   #unsettled = 0
-  /** Those of them that wait to be acknowledged together. */
+  /** Those of them that will be acknowledged together. */
   #waiting: RingEntry<Out>[] = []
-  /** Those handled since the first subscriber. */
+  /** Items handled since the first subscriber. */
   #successes: Successes | undefined
-  /** How many were before. */
+  /** The number of items handled before that. */
   #untold = 0
-  /** Resolves when the last of these were acknowledged, or could not be. */
+  /** Resolves when the last of these are acknowledged, or could not be. */
   #written: Promise<void> = Promise.resolve()
   #onEnded: () => void = () => undefined
 
@@ -97,12 +97,12 @@ export class Settlements<Out> {
     this.#options = options
   }
 
-  /** What became of how many items. */
+  /** The number of items by outcome. */
   get counts(): Omit<ProcessSummary, 'failedAttempts' | 'abandoned'> {
     return { ...this.#counts }
   }
 
-  /** Resolves when nothing waits to be acknowledged. */
+  /** Resolves when no acknowledgement is pending. */
   ended(): Promise<void> {
     return new Promise((resolve) => {
       this.#onEnded = resolve
@@ -110,14 +110,14 @@ export class Settlements<Out> {
     })
   }
 
-  /** Resolves when all that was handled is acknowledged, or could not be. */
+  /** Resolves when all handled items are acknowledged, or could not be. */
   get written(): Promise<void> {
     return this.#written
   }
 
   /**
-   * A handler succeeded. Without an attempt store, calls during a write share the next one.
-   * @param durationMs how long it took; undefined if `timed` will say so, before anything else has its turn
+   * Records that a handler succeeded. Without an attempt store, calls during a write share the next one.
+   * @param durationMs its duration; undefined if `timed` will supply it, before any other call
    */
   handled(entry: RingEntry<Out>, attempt: number, durationMs: number | undefined): void {
     if (this.#options.attemptStore !== undefined) {
@@ -140,17 +140,17 @@ export class Settlements<Out> {
     this.#successes.add(attempt, durationMs)
   }
 
-  /** How long each of the handlers took that succeeded since the last call. */
+  /** Supplies the duration of each handler that succeeded since the last call. */
   timed(durationMs: number): void {
     this.#successes?.time(durationMs)
   }
 
-  /** An item has been dealt with otherwise. */
+  /** Records another outcome of an item. */
   settle(entry: Pick<RingEntry<Out>, 'position' | 'ack'>, outcome: Outcome): void {
     this.#settle(entry, outcome.event, () => this.publish(entry.position, outcome))
   }
 
-  /** Publishes what happened to an item. */
+  /** Publishes an event of an item. */
   publish(position: Position, event: UnnamedWorkEvent): void {
     if (!workEvents.hasSubscribers) return
     const message: WorkEvent = { ...namesOf(this.#source.consumer), position, ...event }
@@ -163,7 +163,7 @@ export class Settlements<Out> {
   ): void {
     if (!workEvents.hasSubscribers) return
     const { device, queue, client } = this.#source.consumer
-    // One literal, as at `publishWriterEvent`.
+    // One literal, as in `publishWriterEvent`.
     const message: WorkEvent = {
       device: device.name,
       queue,
@@ -175,7 +175,7 @@ export class Settlements<Out> {
     workEvents.publish(message)
   }
 
-  /** Acknowledges an item by itself. */
+  /** Acknowledges a single item. */
   #settle(
     { position, ack }: Pick<RingEntry<Out>, 'position' | 'ack'>,
     outcome: keyof Settlements<Out>['counts'],
@@ -198,7 +198,7 @@ export class Settlements<Out> {
     )
   }
 
-  /** Acknowledges in one write all items that were handled during the write before. */
+  /** Acknowledges, in one write, all items handled during the write before. */
   async #writeWaiting(): Promise<void> {
     const [entries, successes, untold] = [this.#waiting, this.#successes, this.#untold]
     this.#waiting = []

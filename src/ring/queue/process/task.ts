@@ -4,7 +4,7 @@ import type { Verdict } from '../../../tasks/scheduler.ts'
 import type { RingEntry } from '../entry.ts'
 import type { CurrentJob } from './current-job.ts'
 
-/** What is done with an item next: its handler is called, or it goes to the dead letters, or to the end of the ring. */
+/** The next step for an item: its handler, the dead letters, or the end of the ring. */
 export type Step = 'handle' | 'giveUp' | 'requeue'
 
 /** An item that does not decode. */
@@ -20,26 +20,26 @@ export interface Undecodable {
 export interface ItemTask<Out> {
   readonly entry: Delivered<Out>
   readonly storedBytes: number
-  /** Set once, before it is attempted. */
+  /** Set once, before the first attempt. */
   key: unknown
-  /** Why it has no key, if `keyOf` failed. */
+  /** The reason why it has no key, if `keyOf` failed. */
   keyError: Error | undefined
   next: Step
-  /** Attempts to handle it; undefined until the store has been asked. */
+  /** Attempts to handle it; undefined until the store has returned its count. */
   attempts: number | undefined
-  /** How many attempts had been made when it was last sent to the end of the ring. */
+  /** Attempts made when it was last sent to the end of the ring. */
   requeuedAfter: number | undefined
-  /** Failures that were not its handler's: of the dead letter, or of the attempt store. */
+  /** Failures that were not its handler's, but the dead letter's or the attempt store's. */
   failures: number
-  /** Why the last attempt failed. */
+  /** The error of the last attempt. */
   error: unknown
-  /** What its handler was last called with. */
+  /** The job of the last call of its handler. */
   job: CurrentJob | undefined
-  /** When its handler was called, if events are listened to. */
+  /** When its handler was called; undefined without subscribers. */
   startedAt: number | undefined
 }
 
-/** What is delivered: an item, or the reason why it cannot be decoded. */
+/** A delivered item, or the reason why it cannot be decoded. */
 export type Delivered<Out> = RingEntry<Out> | Undecodable
 
 /** A task that has just been delivered. */

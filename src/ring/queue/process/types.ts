@@ -7,7 +7,7 @@ import type { HandlerVerdict } from './handler-verdict.ts'
 
 /** An item that is being handled. */
 export interface Job {
-  /** The position after the item: unique in the ring. */
+  /** The position after the item, unique in the ring. */
   readonly position: Position
   /** As in `RingEntry`. */
   readonly number: number | undefined
@@ -15,84 +15,99 @@ export interface Job {
   readonly pushedAt: number | undefined
   /** As in `RingEntry`. */
   readonly missed: number | undefined
-  /** Which attempt at this item it is, from 1; with `attemptStore` since the item was pushed, otherwise since `process` was called. */
+  /**
+   * The number of this attempt, from 1: with `attemptStore` since the item was pushed, otherwise since `process` was
+   * called.
+   */
   readonly attempt: number
   /**
-   * True if the item may have been handled before, completely or in part: true after a failed attempt, and for items that were in
-   * the ring when `process` was called. False guarantees that it was not.
+   * True if the item may have been handled before, completely or in part: after a failed attempt, and for items that
+   * were in the ring when `process` was called. If false, it certainly was not.
    */
   readonly mayHaveRun: boolean
-  /** Aborted when `process` waits for the handler no longer; its result is ignored then. */
+  /** Aborted when `process` no longer waits for the handler, and ignores its result. */
   readonly signal: AbortSignal
-  /** To be returned by the handler: try again. It is a failed attempt, as throwing is. The last of `retry()` and `giveUp()` called wins, returned or not. */
+  /**
+   * Return this from the handler to retry the item. It counts as a failed attempt, as throwing does. If `retry()` and
+   * `giveUp()` are both called, the last one counts, returned or not.
+   */
   retry(options?: RetryOptions): HandlerVerdict
-  /** To be returned by the handler: no attempt can help. The item goes to the dead letters, or `process` ends if it has none. */
+  /**
+   * Return this from the handler if no attempt can help. The item becomes a dead letter; without `deadLetter`,
+   * `process` ends.
+   */
   giveUp(reason: unknown): HandlerVerdict
 }
 
-/** How to try again. */
+/** Options of another attempt. */
 export interface RetryOptions {
-  /** The pause before the next attempt, in milliseconds. Default: as `backoff` says. */
+  /** The pause before the next attempt, in milliseconds. Default: by `backoff`. */
   readonly afterMs?: number
-  /** Why, for the dead letter and the diagnostics channel. */
+  /** The reason, for the dead letter and the diagnostics channel. */
   readonly reason?: unknown
 }
 
 /**
- * Handles an item. The item is acknowledged when this returns; it is tried again when it throws, rejects or answers `job.retry()`;
- * and given up when it answers `job.giveUp()`. After a crash the item comes again: so it has to be idempotent.
+ * Handles an item. It is acknowledged when this returns; retried when this throws, rejects or returns `job.retry()`;
+ * and given up when this returns `job.giveUp()`. After a crash the item is delivered again, so handling must be
+ * idempotent.
  */
 export type Handler<Out> = (item: Out, job: Job) => unknown
 
-/** An item that was given up, to look at or to repair. */
+/** An item that was given up, for inspection or repair. */
 export interface DeadLetter<Out> {
   /** Absent if it does not decode. */
   readonly item?: Out
   /** The item's bytes in the ring. */
   readonly bytes: Uint8Array
-  /** Which ring: its UUID, or its device's name in format 1. With `position` it tells an item from all others. */
+  /**
+   * Identifies the ring: its UUID, or its device's name in format 1. Together with `position` it identifies the item.
+   */
   readonly ring: string
-  /** The position after the item, as `formatPosition` shows it. */
+  /** The position after the item, as text; see `formatPosition`. */
   readonly position: string
-  /** When it was pushed, in milliseconds since 1970; undefined in format 1. */
+  /** Push time, in milliseconds since 1970; undefined in format 1. */
   readonly pushedAt: number | undefined
-  /** How often it was tried; 0 if it does not decode. */
+  /** The number of attempts; 0 if it does not decode. */
   readonly attempts: number
-  /** Why it was given up: what the last attempt threw or answered, or the `CodecError`. */
+  /** The reason: the error or verdict of the last attempt, or the `CodecError`. */
   readonly error: unknown
 }
 
-/** What takes items that are encoded already: a `RingWriter`, whatever its codec is. */
+/** Accepts encoded items: a `RingWriter`, whatever its codec. */
 export interface EncodedSink {
   /** Pushes an encoded item; resolves once it is durable. */
   pushEncoded(bytes: Uint8Array, options: { readonly signal: AbortSignal }): Promise<Position>
 }
 
-/** Hands a dead letter over: it is on stable storage when this resolves. After a crash, the same one may come again. */
+/**
+ * Hands over a dead letter, which is on stable storage when this resolves. After a crash, the same one may be handed
+ * over again.
+ */
 export type DeadLetterFunction<Out> = (
   letter: DeadLetter<Out>,
   options: { readonly signal: AbortSignal },
 ) => Promise<void>
 
-/** Where dead letters go. */
+/** The destination of dead letters. */
 export type DeadLetterSink<Out> = BlockDevice | EncodedSink | DeadLetterFunction<Out>
 
 /**
- * Counts attempts at items across crashes: a `Map`, or something on stable storage. A key is `UUID/EPOCH:ITEM`, in format 1 the device's
- * name and an offset: the same for an item in every run, and unique among rings.
+ * Counts attempts across crashes: a `Map`, or something on stable storage. A key is `UUID/EPOCH:ITEM`, in format 1 the
+ * device's name and an offset. It is the same for an item in every run, and unique among rings.
  */
 export interface AttemptStore {
-  /** How often the item was tried; undefined if never. */
+  /** The number of attempts at the item; undefined if there were none. */
   get(key: string): number | undefined | Promise<number | undefined>
   /** Called before each attempt. */
   set(key: string, attempts: number): unknown
-  /** The item has been dealt with. */
+  /** Called when the outcome of the item is decided. */
   delete(key: string): unknown
 }
 
-/** How items are handled. */
+/** Options of processing. */
 export interface ProcessOptions<Out> {
-  /** How many items are handled at the same time. Default 1. */
+  /** The number of items handled at the same time. Default 1. */
   readonly concurrency?: number
   /**
    * Attempts at an item before it is given up. Default: 10 with a `deadLetter`, otherwise no limit. Without a `deadLetter`,
@@ -102,22 +117,26 @@ export interface ProcessOptions<Out> {
   /** The pauses between attempts; half of each is random. Other items continue meanwhile. */
   readonly backoff?: BackoffOptions
   /**
-   * Where items go that are given up: a device with a ring, a writer of bytes, or a function. It is durable there before the item is
-   * acknowledged, so a crash between the two may hand it over twice: `ring` and `position` tell. A ring gets envelopes, which the
-   * codec `deadLetters` reads. It is tried again, after the same pauses, until it succeeds.
+   * The destination of items that are given up: a device with a ring, a writer of bytes, or a function. A dead letter
+   * is durable there before the item is acknowledged, so a crash in between may hand it over twice; `ring` and
+   * `position` identify duplicates. A ring gets envelopes, which the codec `deadLetters` reads. A hand-over that fails
+   * is retried, with the same pauses, until it succeeds.
    */
   readonly deadLetter?: DeadLetterSink<Out>
   /**
-   * What becomes of an item that does not decode: `deadLetter`; `skip` acknowledges it; `stop` ends `process`. Default: `deadLetter` if there
-   * is one, otherwise `stop`.
+   * The treatment of an item that does not decode: `deadLetter`; `skip` acknowledges it; `stop` ends `process`.
+   * Default: `deadLetter` if there is one, otherwise `stop`.
    */
   readonly onUndecodable?: 'deadLetter' | 'skip' | 'stop'
-  /** Items of the same key are handled one after the other, in their order. Undefined: in no order. Default: in no order. */
+  /**
+   * The order key of an item. Items with the same key are handled one after the other, in their order; items without
+   * one in any order. Default: in any order.
+   */
   readonly keyOf?: (item: Out) => string | number | bigint | undefined
   /**
-   * The writer of the same ring. An item that keeps failing while all that may be delivered (`maxUnacked`) waits for it goes to the
-   * end of the ring, if there is room; it is durable there before it is acknowledged. Its attempts keep counting. An item with a
-   * key keeps its place: it would come after others of its key. Default: the others wait.
+   * The writer of the same ring. An item that keeps failing, while all other deliveries (`maxUnacked`) wait for it,
+   * goes to the end of the ring if there is room; it is durable there before it is acknowledged. Its attempts continue
+   * to count. An item with a key is not moved, because it would come after others of its key. Default: the others wait.
    */
   readonly requeueTo?: EncodedSink & {
     /** Of the same ring. */
@@ -125,11 +144,14 @@ export interface ProcessOptions<Out> {
   }
   /** Counts attempts across crashes. Default: they are counted in memory. */
   readonly attemptStore?: AttemptStore
-  /** How much of the items is held in memory, in bytes as they are in the ring. Default 64 MiB; one more item is always taken. */
+  /** The most bytes of items held in memory, as encoded in the ring. Default 64 MiB; one more item is always taken. */
   readonly maxHeldBytes?: number
-  /** How long handlers under way may continue once it stops, in milliseconds. Default 10,000; `Infinity` waits for them. */
+  /**
+   * The time that running handlers get to finish once it stops, in milliseconds. Default 10,000; `Infinity` waits for
+   * them.
+   */
   readonly graceMs?: number
-  /** As of `ReceiveManyOptions`: an item is good until it is settled. Default false. */
+  /** As in `ReceiveManyOptions`; an item's view is valid until the item is settled. Default false. */
   readonly views?: boolean
   /** Resolve once the ring is empty and all items are handled. Default false: wait for more. */
   readonly untilEmpty?: boolean
@@ -139,46 +161,49 @@ export interface ProcessOptions<Out> {
   readonly random?: () => number
 }
 
-/** What `process` did. */
+/** The counts of a call of `process`. */
 export interface ProcessSummary {
-  /** Items whose handler succeeded, and that were acknowledged. */
+  /** Items whose handler succeeded, and that are acknowledged. */
   readonly handled: number
   /** Attempts that failed. */
   readonly failedAttempts: number
   /** Items that became dead letters. */
   readonly deadLettered: number
-  /** Items that were put at the end of the ring. */
+  /** Items moved to the end of the ring. */
   readonly requeued: number
-  /** Items that do not decode, and were acknowledged without a dead letter. */
+  /** Items that do not decode, acknowledged without a dead letter. */
   readonly skipped: number
-  /** Items that were given up, and had been overwritten by then, in a ring that overwrites the oldest. */
+  /** Items given up after they had been overwritten, in a ring that overwrites the oldest. */
   readonly overwritten: number
-  /** Handlers that were under way when `graceMs` was over. Their items come again. */
+  /** Handlers still running after `graceMs`. Their items are delivered again. */
   readonly abandoned: number
 }
 
-/** Attempts that succeeded one after the other, with the same number, and that were timed together. */
+/** Consecutive attempts that succeeded, with the same number, and that were timed together. */
 export interface SucceededAttempts {
-  /** How many attempts. */
+  /** The number of attempts. */
   readonly count: number
-  /** Which attempt it was, from 1. */
+  /** The number of the attempt, from 1. */
   readonly attempt: number
-  /** How long each handler took: the mean. */
+  /** The mean duration of the handlers. */
   readonly durationMs: number
 }
 
-/** Where {@link WorkEvent}s are published. */
+/** The channel of {@link WorkEvent}s. */
 export const WORK_CHANNEL = 'shared-block-ring:work'
 
-/** What is published on the diagnostics channel `shared-block-ring:work`. */
+/** Published on the diagnostics channel `shared-block-ring:work`. */
 export type WorkEvent = HandleNames &
   (
     | {
-        /** Handlers succeeded, and their items were acknowledged together: one message, as of a commit, however many they are. */
+        /**
+         * Handlers succeeded, and one write acknowledged their items. One event per write, however many items it
+         * covers.
+         */
         readonly event: 'handled'
         /** The items, in the order in which their handlers ended. */
         readonly entries: readonly ReceivedEntry[]
-        /** The attempts that succeeded, each for `count` of them one after the other. */
+        /** The attempts that succeeded, each entry for `count` consecutive ones. */
         readonly succeeded: readonly SucceededAttempts[]
       }
     | ({
@@ -186,51 +211,53 @@ export type WorkEvent = HandleNames &
         readonly position: Position
       } & (
         | {
-            /** A handler failed, or answered that it did; what comes next is another event, if it comes. */
+            /** A handler failed, or returned a verdict. The next step, if any, is another event. */
             readonly event: 'failed'
-            /** Which attempt, from 1. */
+            /** The number of the attempt, from 1. */
             readonly attempt: number
-            /** How long the handler took. */
+            /** Duration of the handler. */
             readonly durationMs: number
-            /** What the handler threw, or the reason that it gave. */
+            /** The error of the handler, or the reason of its verdict. */
             readonly error: unknown
           }
         | {
             /** An attempt failed, and is repeated after a pause. */
             readonly event: 'retried'
-            /** What failed: the handler, the hand-over to the dead letters or to `requeueTo`, or the attempt store. */
+            /**
+             * The failed step: the handler, the hand-over to the dead letters or to `requeueTo`, or the attempt store.
+             */
             readonly what: 'handler' | 'deadLetter' | 'requeue' | 'attemptStore'
-            /** Which attempt failed, from 1. */
+            /** The number of the failed attempt, from 1. */
             readonly attempt: number
-            /** Why. */
+            /** The error. */
             readonly error: unknown
             /** The pause, in milliseconds. */
             readonly delayMs: number
           }
         | {
-            /** An item was given up: it is durable among the dead letters, and acknowledged. */
+            /** An item was given up: it is a durable dead letter, and acknowledged. */
             readonly event: 'deadLettered'
-            /** How many attempts there were; 0 if it does not decode. */
+            /** The number of attempts; 0 if it does not decode. */
             readonly attempts: number
-            /** Why it was given up. */
+            /** The reason. */
             readonly error: unknown
           }
         | {
             /** An item went to `requeueTo`. */
             readonly event: 'requeued'
-            /** How many attempts there were. */
+            /** The number of attempts. */
             readonly attempts: number
-            /** Why the last one failed. */
+            /** The error of the last one. */
             readonly error: unknown
           }
         | {
-            /** An item does not decode, and was skipped. */
+            /** An item that does not decode was skipped. */
             readonly event: 'skipped'
             /** The `CodecError`. */
             readonly error: unknown
           }
         | {
-            /** An item was given up, and had been overwritten by then: there are no bytes to hand over. */
+            /** An item was given up after it had been overwritten, so there are no bytes to hand over. */
             readonly event: 'overwritten'
           }
       ))

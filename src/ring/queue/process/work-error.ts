@@ -2,18 +2,18 @@ import { CodedError, kindOf, markKind } from '../../../errors.ts'
 
 /** Codes of {@link WorkError}. */
 export type WorkErrorCode =
-  /** An item was given up, and there is no dead letter. It stays in the ring. */
+  /** An item was given up without a `deadLetter`. It stays in the ring. */
   | 'WORK_GIVEN_UP'
-  /** An item does not decode, and neither `deadLetter` nor `onUndecodable` steps over it. It stays in the ring. */
+  /** An item does not decode, and neither `deadLetter` nor `onUndecodable` handles it. It stays in the ring. */
   | 'WORK_UNDECODABLE'
 
-/** Which item. */
+/** Identifies the item. */
 export interface WorkErrorDetails {
   /** The device's `name`. */
   readonly device: string
-  /** Position after the item, as `formatPosition` shows it. */
+  /** The position after the item, as text; see `formatPosition`. */
   readonly position: string
-  /** How often it was tried. 0: it does not decode. */
+  /** The number of attempts; 0 if it does not decode. */
   readonly attempts: number
 }
 
@@ -48,7 +48,7 @@ export function isWorkError(value: unknown): value is WorkError {
   return kindOf(value) === 'work'
 }
 
-/** An item was given up, and there is no dead letter. */
+/** The error for an item that was given up without a `deadLetter`. */
 export function givenUp(details: WorkErrorDetails, cause: unknown): WorkError {
   const { device, position, attempts } = details
   const times = attempts === 1 ? 'once' : `${attempts} times`
