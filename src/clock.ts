@@ -1,22 +1,23 @@
 import { onAbort } from './util/abort.ts'
 
-/** The longest time of a timer, 24 days, in milliseconds: a longer one fires immediately. */
+/** The longest time of a timer, 24 days, in milliseconds. A longer one fires immediately. */
 export const MAX_TIMER_MS: number = 2 ** 31 - 1
 
-/** Time, as the protocol sees it; injected, so that a simulator can own it. */
+/** The time for all protocol code. It is injected, so that a simulator can control it. */
 export interface Clock {
-  /** Milliseconds since some fixed moment; never goes back. */
+  /** Milliseconds since a fixed moment. Never goes back. */
   now(): number
-  /** Milliseconds since 1970, for people: may jump, and is compared with no other machine's. */
+  /** Milliseconds since 1970. Informative: it may jump, and must not be compared with another machine's. */
   time(): number
   /**
-   * Resolves after about `ms` milliseconds, 24 days at most. In the background, the sleep alone does not keep the program running.
+   * Resolves after about `ms` milliseconds, at most 24 days. With `background`, the sleep alone does not keep the
+   * program running.
    * @throws the signal's reason, as soon as it is aborted
    */
   sleep(ms: number, signal?: AbortSignal, options?: SleepOptions): Promise<void>
 }
 
-/** How to sleep. */
+/** Options of a sleep. */
 export interface SleepOptions {
   /** The sleep alone does not keep the program running, in runtimes that end by themselves. Default false. */
   readonly background?: boolean
@@ -44,7 +45,7 @@ export const systemClock: Clock = {
     }),
 }
 
-/** Browsers have no such thing, and need none. */
+/** Browsers have no `unref`, and do not need it. */
 function unref(timer: unknown): void {
   if (typeof timer === 'object' && timer !== null && 'unref' in timer) {
     if (typeof timer.unref === 'function') timer.unref()

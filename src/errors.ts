@@ -5,14 +5,14 @@
  * Codes are promises (they change only with the major version); the wording of messages is not.
  */
 
-/** Recognises errors across copies of the package; on the prototypes, so that it costs nothing. */
+/** Recognises errors across copies of the package. On the prototypes, so that it costs nothing per error. */
 const brand: unique symbol = Symbol.for('shared-block-ring.error')
 
-/** What every error of this package has: a stable `code`, and where it happened in `details`. */
+/** The base of every error in this package: a stable `code`, and `details` that locate the fault. */
 export abstract class CodedError<Code extends string, Details extends object> extends Error {
-  /** Stable, for programs. */
+  /** Stable; for programs. */
   readonly code: Code
-  /** Plain values: what was expected, what was found, and where. */
+  /** Plain values: the value expected, the value found, and its place. */
   readonly details: Details
 
   constructor(code: Code, message: string, details: Details, cause?: unknown) {
@@ -23,47 +23,52 @@ export abstract class CodedError<Code extends string, Details extends object> ex
 }
 
 /**
- * The codes of `BlockError` that this package's devices throw and that rings, tools and commands know. A back-end
- * throws the one that fits; a fault of its own kind may have a code of its own, which is handled like `BLOCK_IO`.
+ * The codes of `BlockError` that this package's devices throw, and that rings, tools and commands handle. A back-end
+ * throws the one that fits. A fault of its own kind may have its own code, which is handled like `BLOCK_IO`.
  */
 export const BLOCK_ERROR_CODES = [
   /** `disconnect` was called. Thrown by `BaseBlockDevice`. */
   'BLOCK_DISCONNECTED',
-  /** The device takes no writes. Nothing was written: a ring's handle stays usable. */
+  /** The device accepts no writes. Nothing was written, and a ring's handle remains usable. */
   'BLOCK_READ_ONLY',
-  /** The device cannot do this. Thrown by `BaseBlockDevice` where `capabilities` says so; see `unsupportedError`. */
+  /**
+   * The device does not support this. Thrown by `BaseBlockDevice` according to `capabilities`; see `unsupportedError`.
+   */
   'BLOCK_UNSUPPORTED',
   /** Another process has the role, or the whole device; `details.holder` names it. See `claimedError`. */
   'BLOCK_CLAIMED',
-  /** A request failed. A read may succeed later; tools read around it. After a write, what the device holds is unknown. */
+  /**
+   * A request failed. A read may succeed later; tools read around it. After a write, the content of the device is
+   * unknown.
+   */
   'BLOCK_IO',
   /** The device could not be opened. */
   'BLOCK_OPEN',
   /** The storage has shut this host out, most likely because another host took over. */
   'BLOCK_FENCED',
-  /** The connection was lost before the reply came. */
+  /** The connection was lost before the reply arrived. */
   'BLOCK_LOST',
-  /** The reply did not come in time. */
+  /** The reply did not arrive in time. */
   'BLOCK_TIMEOUT',
   /** The server broke the protocol. */
   'BLOCK_PROTOCOL',
   /** The address is invalid. */
   'BLOCK_URI',
-  /** There is something already where the device should be created. */
+  /** Something already exists where the device should be created. */
   'BLOCK_EXISTS',
   /** The file was removed or replaced at its path: reopen the device. */
   'BLOCK_REPLACED',
-  /** The device ends before the request does: it has shrunk. */
+  /** The device ends before the request does, because it has shrunk. */
   'BLOCK_SHORT',
 ] as const
 
 /**
- * Codes of {@link BlockError}: those of {@link BLOCK_ERROR_CODES}. The union is open, like Mirage's `private [> error]`: a back-end may add
- * codes of its own.
+ * Codes of {@link BlockError}: those of {@link BLOCK_ERROR_CODES}. The union is open, like Mirage's `private [>
+ * error]`, so that a back-end can add its own.
  */
 export type BlockErrorCode = (typeof BLOCK_ERROR_CODES)[number] | (string & {})
 
-/** Where a device failed. */
+/** The place where a device failed. */
 export interface BlockErrorDetails {
   /** The device's `name`. */
   readonly device: string
@@ -71,7 +76,7 @@ export interface BlockErrorDetails {
   readonly sector?: number
   /** Length of the request in sectors, if it had one. */
   readonly sectors?: number
-  /** Who holds the role, for `BLOCK_CLAIMED`. */
+  /** The holder of the role, for `BLOCK_CLAIMED`. */
   readonly holder?: string
 }
 
@@ -107,29 +112,33 @@ export type RingErrorCode =
   | 'RING_NOT_BLANK'
   /** The ring was created with other options than `createIfMissing` has; nothing was changed. */
   | 'RING_OTHER_OPTIONS'
-  /** The ring was made with sectors of another size than the device was opened with (format 2: its blocks are smaller). */
+  /**
+   * The ring was created with another sector size than the device was opened with (format 2: its blocks are smaller).
+   */
   | 'RING_SECTOR_SIZE'
-  /** Format 1: the file or export ends within a sector, and nothing records which sectors are the ring's. */
+  /** Format 1: the file or export ends within a sector, so the number of sectors in the ring is unknown. */
   | 'RING_PARTIAL_SECTOR'
-  /** The device has too few sectors for a ring, or is smaller than when its ring was made. */
+  /** The device has too few sectors for a ring, or is smaller than when its ring was created. */
   | 'RING_DEVICE_TOO_SMALL'
   /** A field on the device is invalid; nothing was changed. */
   | 'RING_CORRUPT'
-  /** Items that were there once are damaged; see `ConsumerOptions.onDamage`. */
+  /** Committed items are damaged; see `ConsumerOptions.onDamage`. */
   | 'RING_DAMAGED'
-  /** What is read kept changing: a role's slot or pointer sector. */
+  /** A role's slot or pointer sector changed on every read. */
   | 'RING_UNSTABLE'
-  /** Another producer or consumer has written where only this one may. */
+  /** Another producer or consumer has written where only this one may write. */
   | 'RING_ROLE_CONFLICT'
   /** The ring's counts are exhausted; nothing was written. Continue in a new ring. */
   | 'RING_EXHAUSTED'
-  /** The item can never fit, or is larger than the reader's limit. */
+  /** The item is larger than the ring can hold, or than the reader's limit. */
   | 'RING_ITEM_TOO_LARGE'
   /** The ring uses features that this version does not know. */
   | 'RING_UNSUPPORTED'
-  /** More is waiting to be pushed than the writer's bound. */
+  /** More pushes are queued than the writer's limit allows. */
   | 'RING_OVERLOADED'
-  /** No room is left to commit what was pushed, because the storage lost the consumer's cursor: advance again later. */
+  /**
+   * There is no room to commit the pushed items, because the storage lost the consumer's cursor: advance again later.
+   */
   | 'RING_NO_ROOM'
   /** The device holds a pool of rings: open one of them. */
   | 'RING_IS_POOL'
@@ -145,16 +154,21 @@ export type RingErrorCode =
   | 'RING_NOT_EMPTY'
   /** Another host holds the role. */
   | 'RING_LEASED'
-  /** This host no longer holds the role, or is not sure of it. */
+  /** This host no longer holds the role, or cannot be sure of it. */
   | 'RING_LEASE_LOST'
   /** The handle was closed. */
   | 'RING_CLOSED'
-  /** A write or flush failed, so what the device holds is unknown: attach again. */
+  /** A write or flush failed, so the content of the device is unknown: attach again. */
   | 'RING_POISONED'
-  /** The worker that held the ring for this page has ended: a push without an answer may be in the ring. Connect again. */
+  /**
+   * The worker that held the ring for this page has ended. A push without an answer may be in the ring. Connect again.
+   */
   | 'RING_WORKER_LOST'
 
-/** What a ring expected, what it found, and where. Which of these are there depends on the code: {@link RingErrorDetailsOf}. */
+/**
+ * The value that a ring expected, the value found, and its place. The code determines which fields are present: {@link
+ * RingErrorDetailsOf}.
+ */
 export interface RingErrorDetails {
   /** The device's `name`. */
   readonly device?: string
@@ -162,11 +176,11 @@ export interface RingErrorDetails {
   readonly sector?: number
   /** Field in that sector, or `length` of a record. */
   readonly field?: string
-  /** Position in the ring: of a record, or after the damage; as text, which `parsePosition` parses. */
+  /** Position in the ring, of a record or after the damage, as text that `parsePosition` parses. */
   readonly position?: string
-  /** Where on the device, in bytes from its start. */
+  /** Offset on the device, in bytes. */
   readonly offset?: number
-  /** How many items are damaged. */
+  /** The number of damaged items. */
   readonly items?: number
   /** The range of these, counted from 1. */
   readonly numbers?: {
@@ -175,21 +189,21 @@ export interface RingErrorDetails {
     /** The number of the last one. */
     readonly last: number
   }
-  /** What is damaged, such as `item` or `table`. */
+  /** The damaged structure, such as `item` or `table`. */
   readonly structure?: string
-  /** What is wrong with it, in the words of `verifyRing`. */
+  /** Describes the damage, in the words of `verifyRing`. */
   readonly problem?: string
-  /** How many items before those were overwritten, in a ring that overwrites the oldest; absent if none were. */
+  /** The number of earlier items that were overwritten, in a ring that overwrites the oldest; absent if none were. */
   readonly missed?: number
-  /** Who holds the role, for `RING_LEASED`. */
+  /** The holder of the role, for `RING_LEASED`. */
   readonly holder?: string
-  /** What the ring expected, for people. */
+  /** The value expected, as text. */
   readonly expected?: string
-  /** What it found instead, for people. */
+  /** The value found, as text. */
   readonly found?: string
 }
 
-/** The details of a {@link RingError} with this code: of some codes, more of them are certainly there. */
+/** The details of a {@link RingError} with this code. For some codes, more of them are always present. */
 export type RingErrorDetailsOf<Code extends RingErrorCode> = RingErrorDetails &
   (Code extends 'RING_DAMAGED'
     ? Required<
@@ -225,34 +239,37 @@ export class RingError<Code extends RingErrorCode = RingErrorCode> extends Coded
   override readonly name = 'RingError'
 }
 
-/** A {@link RingError} of any code: a comparison with `code` narrows its `details`. */
+/** A {@link RingError} of any code. Comparing its `code` narrows its `details`. */
 export type AnyRingError = { [Code in RingErrorCode]: RingError<Code> }[RingErrorCode]
 
-/** What did not encode or decode, and how to skip it. The position is text, as in {@link RingErrorDetails}. */
+/** Identifies the item that did not encode or decode. The position is text, as in {@link RingErrorDetails}. */
 export interface CodecErrorDetails {
   /** The codec's name. */
   readonly codec: string
-  /** Position after the item: acknowledge it to skip the item. Absent if encoding failed. */
+  /** The position after the item: acknowledge it to skip the item. Absent if encoding failed. */
   readonly position?: string
   /** The item's bytes in the ring. Absent if encoding failed. */
   readonly bytes?: Uint8Array
 }
 
-/** Codes of {@link CodecError}. A codec may throw one itself, to say which; any other error of a codec becomes one of the first two. */
+/**
+ * Codes of {@link CodecError}. A codec may throw a `CodecError` itself to choose the code; its other errors become one
+ * of the first two.
+ */
 export type CodecErrorCode =
   /** The item does not encode. */
   | 'CODEC_ENCODE'
-  /** The bytes are no item. */
+  /** The bytes are not an item. */
   | 'CODEC_DECODE'
-  /** The bytes are of a version or an algorithm that this version, or this runtime, does not know. */
+  /** The bytes are of a version or an algorithm that this version or this runtime does not support. */
   | 'CODEC_UNSUPPORTED'
-  /** The item is larger, when it is not compressed, than the codec's limit. */
+  /** The uncompressed item is larger than the codec's limit. */
   | 'CODEC_TOO_LARGE'
-  /** There is no key of the id that the item states. */
+  /** There is no key with the id that the item has. */
   | 'CODEC_KEY_UNKNOWN'
   /** The item was not encrypted with this key in this context, or it was changed since. */
   | 'CODEC_NOT_AUTHENTIC'
-  /** The key has encrypted as many items as one key may: encrypt with another one. */
+  /** The key has encrypted as many items as a key may: use another one. */
   | 'CODEC_KEY_SPENT'
 
 /**
@@ -280,13 +297,13 @@ export type CodecErrorCode =
 export class CodecError extends CodedError<CodecErrorCode, CodecErrorDetails> {
   override readonly name = 'CodecError'
   /**
-   * Of an item that a `RingReader` could not decode: acknowledges it anyway, as `ack` of an entry does. Until then it holds back
-   * what is acknowledged after it, and the next reader comes to it again.
+   * Acknowledges an item that a `RingReader` could not decode, as `ack` of an entry does. Until then it holds back
+   * later acknowledgements, and the next reader meets it again.
    */
   ack?: () => Promise<void>
 }
 
-/** Marks a class of errors as one kind, by which {@link kindOf} recognises it. */
+/** Marks a class of errors as a kind that {@link kindOf} recognises. */
 export function markKind(errorClass: { readonly prototype: Error }, kind: string): void {
   Object.defineProperty(errorClass.prototype, brand, { value: kind })
 }
@@ -295,13 +312,13 @@ markKind(BlockError, 'block')
 markKind(RingError, 'ring')
 markKind(CodecError, 'codec')
 
-/** The kind of an error of this package, whichever copy of it made it; undefined for any other value. */
+/** The kind of an error of this package, whichever copy created it; undefined for any other value. */
 export function kindOf(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return undefined
   try {
     return Reflect.get(value, brand)
   } catch {
-    // A proxy that refuses.
+    // A proxy that refuses access.
     return undefined
   }
 }
@@ -311,7 +328,10 @@ export function isBlockError(value: unknown): value is BlockError {
   return kindOf(value) === 'block'
 }
 
-/** True if a value is a {@link RingError}, of this copy of the package or another; comparing its `code` then narrows its `details`. */
+/**
+ * True if a value is a {@link RingError}, of this copy of the package or another. Comparing its `code` then narrows its
+ * `details`.
+ */
 export function isRingError(value: unknown): value is AnyRingError {
   return kindOf(value) === 'ring'
 }
@@ -321,14 +341,14 @@ export function isCodecError(value: unknown): value is CodecError {
   return kindOf(value) === 'codec'
 }
 
-/** Mirage's `pp_error`: a read error on one line of text. */
+/** Mirage's `pp_error`: a read error as one line of text. */
 export function formatError(error: BlockError<string>): string {
   return `${error.code}: ${error.message}`
 }
 
 /**
- * Mirage's `pp_write_error`: a write error on one line of text, and what it means for the data. Only a refused write
- * is known to have changed nothing.
+ * Mirage's `pp_write_error`: a write error as one line of text, with its effect on the data. Only a refused write is
+ * known to have changed nothing.
  */
 export function formatWriteError(error: BlockError<string>): string {
   const outcome =

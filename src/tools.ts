@@ -1,5 +1,5 @@
 /**
- * Tools for rings of either format: they take no role, but for moving a ring, and most work while both sides run.
+ * Tools for rings of either format. They take no role, except to move a ring, and most work while both sides run.
  *
  * @module shared-block-ring/tools
  */

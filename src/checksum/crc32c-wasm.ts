@@ -1,24 +1,24 @@
-/** Bytes that the function takes in one step, each through a table of its own. */
+/** Bytes that the function processes per step, each through its own table. */
 export const SLICES = 16
-/** Bytes of a unit, which is what one instruction moves. */
+/** Bytes of a unit, which one instruction moves. */
 const UNIT = 16
 /**
- * A unit may be left out if it is added (xor) to the bytes at five fixed distances after it: the six together are a multiple
- * of the polynomial, x^(8 * 290) + x^(8 * (290 - 154)) + ... + 1, and leave no remainder. Found by trying; those that reach less far
- * have more terms, or one so near that a step waits for the one before.
+ * A unit can be removed by adding it (xor) to the bytes at five fixed distances after it: together the six are a
+ * multiple of the polynomial, x^(8 * 290) + x^(8 * (290 - 154)) + ... + 1, and leave no remainder. Found by search;
+ * multiples that reach less far have more terms, or one so near that a step waits for the one before.
  */
 const LATER_BYTES = [154, 177, 183, 258, 290] as const
-/** Bytes at the end that are not left out: whole units, and at least as many as the others reach. */
+/** Bytes at the end that are never removed: whole units, and at least as many as the distances reach. */
 const REACH = 304
-/** With fewer bytes, leaving some out takes longer than it saves. */
+/** With fewer bytes, removal takes longer than it saves. */
 const MIN_BYTES = 400
 /** Bytes of a table: 256 words. */
 const TABLE_BYTES = 1024
 /** The memory: small enough to stay in the processor’s second cache. */
 const PAGES = 2
-/** Where the tables are, at the memory's end. */
+/** Offset of the tables, at the memory's end. */
 const TABLES_AT: number = (PAGES << 16) - SLICES * TABLE_BYTES
-/** Where the units that are left out are kept. What precedes it stays zero: before the first unit there is none. */
+/** Offset of the removed units. The bytes before it remain zero: nothing precedes the first unit. */
 const LEFT_OUT_AT: number = TABLES_AT / 2
 
 const I32 = 0x7f
@@ -52,10 +52,10 @@ const LAST = 1
 const CRC = 2
 const WORD = 3
 const TO = 4
-/** Is never set: zeroes. */
+/** Never set, so zeroes. */
 const ZERO = 5
 
-/** As much of WebAssembly as is used here: no library that we build with declares it. */
+/** The part of WebAssembly that is used here. No library of the build declares it. */
 declare const WebAssembly: {
   readonly Module: new (bytes: Uint8Array<ArrayBuffer>) => object
   readonly Instance: new (module: object) => { readonly exports: object }
@@ -66,18 +66,18 @@ interface Exports {
   readonly f: Crc['update']
 }
 
-/** The update of checksums, without the inversions before and after. */
+/** Updates checksums, without the inversions before and after. */
 export interface Crc {
-  /** What is to be checked is copied here. */
+  /** The bytes to check are copied here. */
   readonly memory: Uint8Array
-  /** Goes on with a checksum over the bytes of `memory` from `at` up to `end`; numbers are signed. */
+  /** Continues a checksum over the bytes of `memory` from `at` up to `end`. Numbers are signed. */
   readonly update: (at: number, end: number, crc: number) => number
 }
 
 /**
- * Makes it of WebAssembly, which is many times as fast as JavaScript, also with the copying.
- * @param tables one for each slice: what a byte does to the checksum, by its distance from the end of a step
- * @returns undefined where there is no WebAssembly, or it is not allowed
+ * Creates it with WebAssembly, which is many times as fast as JavaScript, even with the copying.
+ * @param tables one for each slice: the effect of a byte on the checksum, by its distance from the end of a step
+ * @returns undefined if there is no WebAssembly, or it is not allowed
  */
 export function makeWasmCrc(tables: readonly Int32Array[]): Crc | undefined {
   try {
@@ -124,7 +124,7 @@ function makeModule(): Uint8Array<ArrayBuffer> {
  */
 function makeBody(): number[] {
   const step = [LOCAL_GET, AT, ...constant(UNIT), I32_ADD]
-  // The word that depends on the step before comes last, so that the processor has the others by then.
+  // The word that depends on the step before comes last, when the processor has the others.
   const words = [12, 8, 4, 0].flatMap((offset) => [
     ...[LOCAL_GET, AT, I32_LOAD, 0, ...leb(offset)],
     ...(offset === 0 ? [LOCAL_GET, CRC, I32_XOR] : []),
@@ -143,7 +143,7 @@ function makeBody(): number[] {
     LAST,
     I32_GT_U,
   ]
-  // `to` is kept so much too low, because offsets are not negative.
+  // `to` is kept lower by this much, because offsets are not negative.
   const unit = [
     ...[LOCAL_GET, AT, ...V128_LOAD, 0, 0],
     ...LATER_BYTES.flatMap((bytes) => [
@@ -177,25 +177,25 @@ function makeBody(): number[] {
   ]
 }
 
-/** A table's word for the byte of an index that begins at bit `shift`. */
+/** Looks up a table's word for the byte of an index that begins at bit `shift`. */
 function lookUp(table: number, index: readonly number[], shift: number): number[] {
-  // Words have four bytes: the index is wanted two bits further up.
+  // Words have four bytes, so the index is needed two bits further up.
   const shifted = shift === 0 ? [...constant(2), I32_SHL] : [...constant(shift - 2), I32_SHR_U]
   const at = [...index, ...shifted, ...constant(0xff << 2), I32_AND]
   return [...at, I32_LOAD, 2, ...leb(TABLES_AT + table * TABLE_BYTES)]
 }
 
-/** Does something until a condition holds. */
+/** Repeats instructions until a condition holds. */
 function repeat(until: readonly number[], what: readonly number[]): number[] {
   return [BLOCK, NO_RESULT, LOOP, NO_RESULT, ...until, BR_IF, 1, ...what, BR, 0, END, END]
 }
 
 function constant(value: number): number[] {
-  // Signed, so that the seventh bit of the last byte would be taken for the sign.
+  // Signed, so the seventh bit of the last byte would pass for the sign.
   return [I32_CONST, ...leb(value, 64)]
 }
 
-/** An unsigned number as WebAssembly writes it: seven bits a byte, the lowest first. */
+/** An unsigned number in WebAssembly's encoding: seven bits per byte, the lowest first. */
 function leb(value: number, end = 128): number[] {
   return value < end ? [value] : [(value & 0x7f) | 0x80, ...leb(value >> 7, end)]
 }

@@ -6,7 +6,7 @@ const POLYNOMIAL = 0x82f63b78
 const tables = makeTables()
 const { memory, update } = makeWasmCrc(tables) ?? makePlainCrc(tables[0] as Int32Array)
 
-/** The first one advances a checksum by a byte; each further one by a zero more. */
+/** The first table advances a checksum by a byte, each further one by one more zero byte. */
 function makeTables(): readonly Int32Array[] {
   const first = Int32Array.from({ length: 256 }, (_, byte) => {
     let crc = byte
@@ -21,7 +21,7 @@ function makeTables(): readonly Int32Array[] {
   return all
 }
 
-/** The same byte by byte, for where WebAssembly is missing or not allowed. */
+/** The same, byte by byte, where WebAssembly is missing or not allowed. */
 function makePlainCrc(table: Int32Array): Crc {
   const memory = new Uint8Array(1 << 14)
   return {
@@ -54,9 +54,10 @@ export function crc32c(bytes: Uint8Array, previous = 0): number {
 }
 
 /**
- * The CRC-32C of each of the pieces that lie one after the other in `bytes`, from `start` on. Faster than one after
- * the other where they are small.
- * @param before called before bytes are read, with where they begin and end: they are in the processor's cache then, if it touches them
+ * The CRC-32C of each of several adjacent pieces in `bytes`, from `start` on. Faster than separate calls if they are
+ * small.
+ * @param before called before bytes are read, with their range. If it touches them, they are in the processor's cache
+ *   then
  */
 export function crc32cEach(
   bytes: Uint8Array,
@@ -72,7 +73,7 @@ export function crc32cEach(
     const end = at + (lengths[index] as number)
     let crc = -1
     while (at < end) {
-      // Taken in two steps, a piece takes longer.
+      // A piece processed in two steps takes longer.
       if (end > loadedTo) {
         loadedFrom = at
         loadedTo = Math.min(at + memory.length, bytes.length)
@@ -89,13 +90,13 @@ export function crc32cEach(
 }
 
 /**
- * Where a single flipped bit is that makes checksums differ.
- * @param length of what is checksummed, in bytes
- * @param difference the checksum of what was found, XORed with the one it has to have
- * @returns the bit, counted from the first byte's lowest on; undefined if no single one explains the difference
+ * Locates the single flipped bit that explains a difference between checksums.
+ * @param length number of checksummed bytes
+ * @param difference the checksum of the bytes found, XORed with the expected one
+ * @returns the bit, counted from the first byte's lowest; undefined if no single bit explains the difference
  */
 export function locateFlippedBit(length: number, difference: number): number | undefined {
-  // A flipped bit leaves the polynomial in the register, and each bit after it takes that one step on. So step back.
+  // A flipped bit leaves the polynomial in the register, and each later bit advances it one step. So step back.
   let register = difference | 0
   for (let bit = 8 * length - 1; bit >= 0; bit--) {
     if (register === (POLYNOMIAL | 0)) return bit

@@ -10,31 +10,35 @@ import { allOwn, type OwnItems, ownItems } from '../ring/shared/own-items.ts'
 import { formatPosition } from '../ring/shared/position-text.ts'
 import { errorText } from '../util/error-text.ts'
 
-/** Turns items into bytes and back. The popped type (`Out`) may differ from the pushed one (`In`), if a schema transforms it. */
+/**
+ * Encodes items to bytes and decodes them. The popped type (`Out`) may differ from the pushed one (`In`), if a schema
+ * transforms it.
+ */
 export interface Codec<Out, In = Out> {
-  /** Used in messages. */
+  /** Named in error messages. */
   readonly name: string
   /**
    * Called before the push returns. Its result is copied, so it may be the item's own memory.
-   * @param outer what codecs around this one store beside the item: one that authenticates covers it too, one that wraps another hands it on
+   * @param outer bytes that codecs around this one store beside the item: one that authenticates covers them too, one
+   *   that wraps another passes them on
    */
   encode(item: In, outer?: Uint8Array): Uint8Array | Promise<Uint8Array>
   /**
-   * Gets bytes that belong to it. Throws, or rejects, if they are not an item.
-   * @param outer as of `encode`
+   * Receives bytes that it may keep. Throws, or rejects, if they are not an item.
+   * @param outer as for `encode`
    */
   decode(bytes: Uint8Array, outer?: Uint8Array): Out | Promise<Out>
 }
 
 /**
- * Copies what a codec made: it may be the caller's memory, or the codec's for the next item.
- * @throws {RingError} the ring does not take it: that is no fault of the codec
+ * Copies a codec's result, which may be the caller's memory, or memory that the codec reuses.
+ * @throws {RingError} the ring refuses the item, which is not the codec's fault
  */
 type Keep = (bytes: Uint8Array) => Uint8Array
 
 /**
  * Encodes items; synchronously if the codec does.
- * @param own answered then, with the items
+ * @param own receives the items, and is returned
  * @throws {CodecError} `CODEC_ENCODE`, or the codec's own code
  * @throws {RingError} as `keep`
  */
@@ -53,7 +57,7 @@ export function encodeItems<In>(
       encoded.push(bytes)
     }
   } catch (error) {
-    // The call rejects, so no caller awaits those before it.
+    // The call rejects, so no caller awaits the earlier ones.
     for (const bytes of encoded) if (bytes instanceof Promise) bytes.catch(() => undefined)
     throw error
   }
@@ -96,7 +100,8 @@ function encodeError(codec: string, cause: unknown): CodecError | RingError {
 
 /**
  * Decodes the item that ends at `position`; synchronously if the codec does.
- * @throws {CodecError} `CODEC_DECODE`, or as the codec says, with the position and the bytes; thrown or as a rejection
+ * @throws {CodecError} `CODEC_DECODE`, or the codec's own code, with the position and the bytes; thrown or as a
+ *   rejection
  */
 export function decodeItem<Out>(
   codec: Codec<Out, never>,

@@ -9,14 +9,14 @@ import { nodeZlib, nodeZstd } from './compression/node.ts'
 import { webZlib } from './compression/web.ts'
 import { FIRST, joined, littleEndian, WrappedReader } from './wrapped.ts'
 
-/** How {@link compressed} compresses. */
+/** Options of {@link compressed}. */
 export interface CompressedOptions {
   /**
-   * `zlib` runs everywhere. `zstd` is faster and compresses better, in Node 22.15 and later, Bun and Deno, for both sides. Either inflates
-   * what the other has compressed. Default `zlib`.
+   * `zlib` runs everywhere. `zstd` is faster and compresses better, but needs Node 22.15 or later, Bun or Deno on both
+   * sides. Either codec decompresses items of the other. Default `zlib`.
    */
   readonly algorithm?: 'zlib' | 'zstd'
-  /** The largest item before it is compressed, for pushes and for pops, in bytes. Default 16 MiB. */
+  /** The largest uncompressed item, for pushes and for pops, in bytes. Default 16 MiB. */
   readonly maxBytes?: number
 }
 
@@ -29,19 +29,19 @@ const KINDS: OptionKinds<CompressedOptions> = {
 const STORED = 0
 const CODES = { zlib: 1, zstd: 2 } as const
 const START_BYTES = 2
-/** Behind these: the size of the item. */
+/** Then follows the size of the item. */
 const SIZE_BYTES = 4
 const MAX_BYTES = 0xffff_ffff
-/** Smaller items do not shrink by more than wrapping takes. */
+/** Smaller items do not shrink by more than the wrapper adds. */
 const MIN_BYTES = 32
 
 type Algorithms = Readonly<Record<keyof typeof CODES, Algorithm | undefined>>
 
 /**
- * Compresses items; those that do not shrink are stored with two bytes before them. FORMAT.md specifies the bytes.
+ * Compresses items. Items that do not shrink are stored behind a two-byte prefix. FORMAT.md specifies the bytes.
  *
- * An item that is larger than `maxBytes` is refused with `CODEC_TOO_LARGE`, when it is pushed and, before any memory is taken for it, when
- * it is popped. Compress within `encrypted`, not around it: what is encrypted does not shrink.
+ * An item larger than `maxBytes` is refused with `CODEC_TOO_LARGE`, when it is pushed and when it is popped, before any
+ * memory is allocated for it. Use `compressed` inside `encrypted`, not around it: encrypted bytes do not shrink.
  * @throws {TypeError} an option is out of range, or this runtime lacks the algorithm
  * @throws {RangeError} `maxBytes` is not a whole number from 1 to 2^32 - 1
  */

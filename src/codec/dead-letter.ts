@@ -2,21 +2,24 @@ import { bytes } from './bytes.ts'
 import type { Codec } from './codec.ts'
 import { type Envelope, envelope, MAX_ID_BYTES } from './envelope.ts'
 
-/** A dead letter as a ring of dead letters has it. */
+/** A dead letter as it is stored in a ring of dead letters. */
 export interface StoredDeadLetter {
   /** The item's bytes in the ring where it was given up. */
   readonly bytes: Uint8Array
-  /** Which ring that was: its UUID, or its device's name in format 1. With `position` it tells an item from all others. */
+  /**
+   * Identifies the ring of the item: its UUID, or its device's name in format 1. Together with `position` it identifies
+   * the item.
+   */
   readonly ring: string
-  /** The position after the item, as `formatPosition` shows it. */
+  /** The position after the item, as text; see `formatPosition`. */
   readonly position: string
-  /** How often it was tried; 0 if it does not decode. */
+  /** The number of attempts; 0 if it does not decode. */
   readonly attempts: number
-  /** Why it was given up, in words; long texts are cut. */
+  /** Why it was given up; long texts are cut. */
   readonly reason: string
-  /** When it was pushed, in milliseconds since 1970, if its ring tells. */
+  /** Push time, in milliseconds since 1970; absent if its ring does not record it. */
   readonly pushedAt?: number
-  /** When it was given up, in milliseconds since 1970. */
+  /** Time at which it was given up, in milliseconds since 1970. */
   readonly time?: number
 }
 
@@ -28,16 +31,16 @@ const HEADER = {
   reason: 'sbr-reason',
   pushedAt: 'sbr-pushed-at',
 } as const
-/** What a reason may take of an envelope's head, in characters. */
+/** The longest reason in an envelope's head, in characters. */
 const MAX_REASON = 4096
-/** What a character of a string takes in UTF-8, at most. */
+/** The most bytes of a string's character in UTF-8. */
 const MAX_UNIT_BYTES = 3
 
 const enveloped = envelope(bytes)
 
 /**
- * What `RingReader.process` writes into a ring of dead letters: an envelope with the item's bytes as they were, whose headers say where
- * it comes from and why it was given up, and whose id is the same when it comes twice.
+ * The codec of the rings in which `RingReader.process` stores dead letters. A dead letter is an envelope around the
+ * item's original bytes. Its headers have the origin and the reason, and its id is the same if it is stored twice.
  */
 export const deadLetters: Codec<StoredDeadLetter> = {
   name: 'a dead letter',
@@ -85,14 +88,14 @@ function numberIn(text: string, name: string): number {
   throw new TypeError(`header ${name}: expected a number, found ${JSON.stringify(text)}`)
 }
 
-/** The same each time; of a name that is too long for it, the end. */
+/** The same each time. Of a name that is too long, the end is used. */
 function idOf(ring: string, position: string): string {
   const id = wellFormed(`${ring}/${position}`)
   if (new TextEncoder().encode(id).length <= MAX_ID_BYTES) return id
   return wellFormed(id.slice(-MAX_ID_BYTES / MAX_UNIT_BYTES))
 }
 
-/** An error's text may have halves of characters, also where it was cut. */
+/** An error's text may contain halves of characters, even at the cut. */
 function wellFormed(text: string): string {
   return text.replace(/\p{Surrogate}/gu, '\ufffd')
 }

@@ -14,16 +14,17 @@ import {
 } from './encryption-keys.ts'
 import { FIRST, joined, littleEndian, utf8Of, WrappedReader } from './wrapped.ts'
 
-/** How {@link encrypted} encrypts. */
+/** Options of {@link encrypted}. */
 export interface EncryptedOptions {
   /**
-   * Where the items belong, such as the ring's name: what was encrypted in another context does not decrypt. It is not stored, so both
-   * sides have to state the same one. Up to 65,535 bytes of UTF-8. Default empty.
+   * Binds items to a context, such as the ring's name: an item from another context does not decrypt. It is not stored,
+   * so both sides must name the same one. Up to 65,535 bytes of UTF-8. Default empty.
    */
   readonly context?: string
   /**
-   * How many items this process encrypts with a key before it refuses with `CODEC_KEY_SPENT`. The default, 2^32, is the most that a key may
-   * encrypt at all, by all processes and over all restarts: a part of it for each, or a new key in time, keeps to that.
+   * The number of items that this process encrypts with a key before it refuses with `CODEC_KEY_SPENT`. The default,
+   * 2^32, is the limit of a key over all processes and restarts. To stay within it, divide it among them, or change the
+   * key in time.
    */
   readonly maxItemsPerKey?: number
 }
@@ -34,18 +35,19 @@ const VERSION = 1
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
 const MAX_CONTEXT_BYTES = 0xffff
-/** NIST SP 800-38D, 8.3: with random nonces, the probability that two are equal stays below 2^-32. */
+/** NIST SP 800-38D, 8.3: with random nonces, the probability of two equal ones stays below 2^-32. */
 const MAX_ITEMS = 2 ** 32
 
 /**
- * Encrypts items and authenticates them, by AES-GCM with random nonces. FORMAT.md specifies the bytes; SECURITY.md says what this hides and
- * what not.
+ * Encrypts and authenticates items, by AES-GCM with random nonces. FORMAT.md specifies the bytes; SECURITY.md states
+ * what this hides and what it does not.
  *
- * An item of a key that is not known throws `CODEC_KEY_UNKNOWN`. One that was changed, or encrypted with another key of that id, in
- * another context, or under another envelope's head, throws `CODEC_NOT_AUTHENTIC`. One that decrypts, and does not decode, throws
- * `CODEC_DECODE`. Compress within: `encrypted(compressed(json()), keys)`.
- * @throws {TypeError} a key or an option is something else, or this runtime has no WebCrypto (a browser has it in secure contexts)
- * @throws {RangeError} an option is out of its range
+ * An item of an unknown key throws `CODEC_KEY_UNKNOWN`. An item that was changed, or encrypted with another key of that
+ * id, in another context, or under another envelope's head, throws `CODEC_NOT_AUTHENTIC`. An item that decrypts but
+ * does not decode throws `CODEC_DECODE`. Compress inside: `encrypted(compressed(json()), keys)`.
+ * @throws {TypeError} a key or an option has the wrong type, or this runtime has no WebCrypto (browsers have it in
+ *   secure contexts)
+ * @throws {RangeError} an option is out of range
  */
 export function encrypted<Out, In = Out>(
   codec: Codec<Out, In>,
@@ -113,7 +115,7 @@ export function encrypted<Out, In = Out>(
 
 const NOTHING = /* @__PURE__ */ new Uint8Array()
 
-/** What WebCrypto is told besides the key. */
+/** The parameters of WebCrypto besides the key. */
 function algorithmOf(
   iv: Uint8Array,
   additionalData: Uint8Array,

@@ -3,28 +3,28 @@ import { errorText } from '../util/error-text.ts'
 import { checkOptions, type OptionKinds } from '../util/options.ts'
 import { isVisible } from './wrapped.ts'
 
-/** A key of WebCrypto: of AES-GCM, to encrypt and decrypt with; it need not be extractable. */
+/** An AES-GCM key of WebCrypto for encryption and decryption. It need not be extractable. */
 export type WebCryptoKey = Awaited<ReturnType<typeof crypto.subtle.importKey>>
 
-/** An AES key: 16, 24 or 32 random bytes, which are read once, or a key of WebCrypto. */
+/** An AES key: 16, 24 or 32 random bytes, which are read once, or a WebCrypto key. */
 export type AesKey = Uint8Array | WebCryptoKey
 
-/** A key, and the id that items state. */
+/** A key, and the id by which items refer to it. */
 export interface EncryptionKey {
-  /** 1 to 64 visible ASCII characters. It is stored in the clear with each item; never give another key the same id. */
+  /** 1 to 64 visible ASCII characters. It is stored unencrypted with each item. Never reuse an id for another key. */
   readonly id: string
   /** The key. */
   readonly key: AesKey
 }
 
-/** What `encrypted` encrypts and decrypts with. */
+/** The keys of `encrypted`. */
 export interface EncryptionKeys {
-  /** Encrypts, and decrypts. It is read at each push, so an object with a getter can change it. */
+  /** Encrypts and decrypts. It is read at each push, so an object with a getter can change it. */
   readonly current: EncryptionKey
   /**
-   * Decrypt: those before the current one, as long as there may be items of theirs, and the next one. As a function, it is asked at each
-   * item with another id than the current one, and answers undefined for one that it does not know; the same object each time for one
-   * that it does.
+   * Decrypt only: earlier keys, while items of theirs may be left, and the next one. A function is called for each item
+   * whose id is not the current key's. It returns undefined for an unknown id, and always the same object for a known
+   * one.
    */
   readonly others?:
     | readonly EncryptionKey[]
@@ -36,14 +36,14 @@ const MAX_ID_CHARACTERS = 64
 const KEY_BYTES: readonly number[] = [16, 24, 32]
 const ALGORITHM = 'AES-GCM'
 
-/** Those that were bytes. */
+/** Keys that were given as bytes. */
 const imported = /* @__PURE__ */ new WeakMap<Uint8Array, Promise<WebCryptoKey>>()
-/** How many items each key has encrypted in this process. */
+/** The number of items that each key has encrypted in this process. */
 const uses = /* @__PURE__ */ new WeakMap<AesKey, number>()
 
 /**
- * Checks what can be checked before there is an item.
- * @throws {TypeError} it is no such thing
+ * Validates what can be validated before there is an item.
+ * @throws {TypeError} it is not a set of keys
  */
 export function checkKeys(keys: EncryptionKeys): void {
   checkOptions('encrypted: keys', keys, KINDS)
@@ -59,8 +59,8 @@ export function checkKeys(keys: EncryptionKeys): void {
 }
 
 /**
- * Checks a key and its id.
- * @throws {TypeError} one of them is something else
+ * Validates a key and its id.
+ * @throws {TypeError} one of them is invalid
  */
 export function checkKey(key: EncryptionKey): void {
   const { id } = key
@@ -73,7 +73,7 @@ export function checkKey(key: EncryptionKey): void {
   if (found !== undefined) throw new TypeError(`keys: ${id}: ${found}`)
 }
 
-/** True if it is the id of a key. */
+/** True if this is a valid id of a key. */
 export function isKeyId(id: string): boolean {
   return id.length <= MAX_ID_CHARACTERS && isVisible(id)
 }
@@ -104,7 +104,7 @@ export function spend({ id, key }: EncryptionKey, maxItems: number): void {
 }
 
 /**
- * The key to decrypt an item with.
+ * Finds the key to decrypt an item with.
  * @throws {CodecError} `CODEC_KEY_UNKNOWN`
  */
 export async function findKey(keys: EncryptionKeys, id: string): Promise<WebCryptoKey> {
@@ -135,7 +135,7 @@ export async function findKey(keys: EncryptionKeys, id: string): Promise<WebCryp
   )
 }
 
-/** The key as WebCrypto has it. */
+/** The key as a WebCrypto key. */
 export function webCryptoKey(key: AesKey): WebCryptoKey | Promise<WebCryptoKey> {
   if (!(key instanceof Uint8Array)) return key
   const known = imported.get(key)

@@ -2,44 +2,45 @@ import { after } from './after.ts'
 import type { Codec } from './codec.ts'
 import { FIRST, isVisible, joined, littleEndian, utf8Of, WrappedReader } from './wrapped.ts'
 
-/** An item with what is said about it: as it is popped. */
+/** A popped item with its metadata. */
 export interface Envelope<T> {
   /** The item. */
   readonly item: T
-  /** Names and values of the producer's choice. An object without a prototype: no name has a value that was not pushed. */
+  /** Names and values that the producer chose. The object has no prototype, so only pushed names have a value. */
   readonly headers: Readonly<Record<string, string>>
-  /** Which item this is, to recognise it when it comes again. */
+  /** Identifies the item, to recognise duplicates. */
   readonly id?: string
-  /** What the item is about: items of one key belong together, in their order. */
+  /** The subject of the item. Items of one key belong together, in their order. */
   readonly key?: string
-  /** When it happened, in milliseconds since 1970. */
+  /** The time of the event, in milliseconds since 1970. */
   readonly time?: number
 }
 
-/** An {@link Envelope} as it is pushed: it may do without headers. */
+/** An {@link Envelope} as it is pushed. Headers are optional. */
 export type EnvelopeInput<T> = Omit<Envelope<T>, 'headers'> & Partial<Pick<Envelope<T>, 'headers'>>
 
 const FIELDS: ReadonlySet<string> = new Set(['item', 'headers', 'id', 'key', 'time'])
 const VERSION = 1
-/** Bits of the byte that says what there is. */
+/** Flags of the fields that are present. */
 const HAS = { time: 1, id: 2, key: 4 } as const
 const ALL = HAS.time | HAS.id | HAS.key
-/** Bytes before the variable part of the head: two that say what it is, its length, what there is, the number of headers. */
+/** Bytes before the variable part of the head: two of identification, its length, the flags, the number of headers. */
 const FIXED_BYTES = 6
-/** The length of a head has two bytes. */
+/** The length of a head is stored in two bytes. */
 const MAX_HEAD_BYTES = 0xffff
 const MAX_HEADERS = 64
 const MAX_NAME_BYTES = 255
-/** What an id takes, at most. */
+/** The longest id, in bytes. */
 export const MAX_ID_BYTES = 255
 /** The last time that a `Date` can hold. */
 const MAX_TIME = 8_640_000_000_000_000
 
 /**
- * Items with headers, an id, a key and a time, which FORMAT.md specifies byte by byte. An item has at most 64 headers, whose names are
- * 1 to 255 visible ASCII characters other than `=`; an id is 1 to 255 bytes of UTF-8; all of it takes at most 65,535 bytes.
+ * Adds headers, an id, a key and a time to items; FORMAT.md specifies the bytes. An item has at most 64 headers, whose
+ * names are 1 to 255 visible ASCII characters other than `=`. An id is 1 to 255 bytes of UTF-8. All of it takes at most
+ * 65,535 bytes.
  *
- * A codec within that authenticates, such as `encrypted`, covers all of that too, though it is stored in the clear.
+ * It is stored unencrypted, but a codec inside that authenticates, such as `encrypted`, covers it.
  */
 export function envelope<Out, In = Out>(
   codec: Codec<Out, In>,
@@ -61,7 +62,7 @@ export function envelope<Out, In = Out>(
 }
 
 /**
- * What stands before the item.
+ * Encodes the bytes that precede the item.
  * @throws {TypeError} a field is of another type or form
  * @throws {RangeError} too much, or too long
  */
@@ -106,7 +107,7 @@ export function encodeHead(fields: Partial<EnvelopeHead>): Uint8Array {
   return joined(start, littleEndian(length, 2), counts, ...parts)
 }
 
-/** A misspelt field, or headers in a form that has no names of its own, would be lost without a word. */
+/** A misspelt field, or headers in a form without names of its own, would be lost silently. */
 function checkFields(fields: Partial<EnvelopeHead>): void {
   if (typeof fields !== 'object' || fields === null) {
     throw new TypeError(`expected an object with an item, found ${String(fields)}`)
@@ -121,10 +122,10 @@ function checkFields(fields: Partial<EnvelopeHead>): void {
   }
 }
 
-/** What is said about an item. */
+/** The metadata of an item. */
 export type EnvelopeHead = Omit<Envelope<never>, 'item'>
 
-/** What {@link decodeHead} finds. */
+/** The result of {@link decodeHead}. */
 export interface DecodedHead {
   /** The bytes before the item. */
   readonly bytes: Uint8Array
@@ -132,8 +133,8 @@ export interface DecodedHead {
 }
 
 /**
- * Reads what stands before the item.
- * @throws {TypeError} it is not what {@link encodeHead} makes, to the byte
+ * Parses the bytes that precede the item.
+ * @throws {TypeError} they are not exactly what {@link encodeHead} produces
  * @throws {CodecError} `CODEC_UNSUPPORTED`
  */
 export function decodeHead(bytes: Uint8Array): DecodedHead {
@@ -185,7 +186,7 @@ function readHeaders(reader: WrappedReader, count: number): Record<string, strin
     if (!isName(name)) {
       throw reader.wrong('expected a name of visible ASCII other than =', JSON.stringify(name))
     }
-    // So there are no duplicates, and an envelope has one form.
+    // This excludes duplicates, and gives an envelope a single form.
     if (name <= last) {
       throw reader.wrong(`expected a name after ${JSON.stringify(last)}`, JSON.stringify(name))
     }
@@ -195,7 +196,7 @@ function readHeaders(reader: WrappedReader, count: number): Record<string, strin
   return headers
 }
 
-/** True if a header can have the name: one that `name=value` says too. */
+/** True if a header can have the name, and `name=value` can express it. */
 function isName(name: string): boolean {
   return name.length <= MAX_NAME_BYTES && isVisible(name) && !name.includes('=')
 }

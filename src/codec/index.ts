@@ -1,5 +1,5 @@
 /**
- * Codecs: what turns items into bytes and back, and what wraps them: envelopes, compression, encryption.
+ * Codecs encode items to bytes and decode them. Some wrap others: envelopes, compression, encryption.
  *
  * @module shared-block-ring/codec
  */

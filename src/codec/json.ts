@@ -1,11 +1,11 @@
 import type { Codec } from './codec.ts'
 
-/** Any value that JSON can represent. The type is the caller's claim, and not checked; see `schema`. */
+/** Any value that JSON can represent. The type is the caller's claim and is not validated; see `schema`. */
 export function json<T = unknown>(): Codec<T> {
   return { name: 'JSON', encode: toJson, decode: (item) => fromJson(item) as T }
 }
 
-/** @throws {TypeError} JSON has no form for it */
+/** @throws {TypeError} JSON cannot represent it */
 export function toJson(item: unknown): Uint8Array {
   const encoded = JSON.stringify(item) as string | undefined
   if (encoded === undefined) throw new TypeError(`JSON has no form for ${typeof item}`)

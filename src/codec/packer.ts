@@ -1,22 +1,25 @@
 import type { Codec } from './codec.ts'
 
-/** What packs and unpacks: msgpackr and its like. */
+/** A library that packs and unpacks, such as msgpackr. */
 export interface Packer {
-  /** An item as bytes. */
+  /** Encodes an item. */
   pack(item: unknown): Uint8Array
-  /** The item again. */
+  /** Decodes an item. */
   unpack(bytes: Uint8Array): unknown
 }
 
-/** What encodes and decodes: cbor-x and its like. */
+/** A library that encodes and decodes, such as cbor-x. */
 export interface Encoder {
-  /** An item as bytes. */
+  /** Encodes an item. */
   encode(item: unknown): Uint8Array
-  /** The item again. */
+  /** Decodes an item. */
   decode(bytes: Uint8Array): unknown
 }
 
-/** A codec over a library that packs and unpacks (msgpackr) or encodes and decodes (cbor-x): the library, or an instance of it. */
+/**
+ * A codec for a library that packs and unpacks (msgpackr) or encodes and decodes (cbor-x): its module, or an instance
+ * of its class.
+ */
 export function packer<T = unknown>(library: Packer | Encoder): Codec<T> {
   return {
     name: 'packed bytes',

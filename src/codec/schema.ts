@@ -4,9 +4,9 @@ import type { Codec } from './codec.ts'
 import { fromJson, toJson } from './json.ts'
 
 /**
- * JSON that a schema checks both when pushed and when popped: any library that implements Standard Schema (zod,
- * valibot, arktype, ...). The schema's input is stored; its output is popped. A push is refused if the JSON would not
- * pass when popped: a Date has become a string by then, and NaN null.
+ * JSON validated by a schema on both sides, of any library that implements Standard Schema (zod, valibot, arktype,
+ * ...). The schema's input is stored; its output is popped. A push is refused if the JSON would not be valid when
+ * popped: a Date has become a string by then, and NaN null.
  */
 export function schema<In, Out>(standard: StandardSchemaV1<In, Out>): Codec<Out, In> {
   return {

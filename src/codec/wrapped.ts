@@ -1,9 +1,9 @@
 import { CodecError } from '../errors.ts'
 
-/** First bytes of items that a codec wrapped. No UTF-8 contains them, so neither text nor JSON is taken for one. */
+/** First bytes of wrapped items. UTF-8 never contains them, so neither text nor JSON passes for one. */
 export const FIRST = { envelope: 0xf8, compressed: 0xf9, encrypted: 0xfa } as const
 
-/** What wraps an item. */
+/** The kinds of wrapping. */
 export type Wrapper = keyof typeof FIRST
 
 const utf8 = /* @__PURE__ */ new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
@@ -18,12 +18,12 @@ export function utf8Of(text: string, what: string): Uint8Array {
   return new TextEncoder().encode(text)
 }
 
-/** Text of visible ASCII, which cannot be mistaken for another in messages. */
+/** True for visible ASCII, which cannot be mistaken for other text in messages. */
 export function isVisible(text: string): boolean {
   return /^[!-~]+$/.test(text)
 }
 
-/** The bytes one after another. */
+/** Joins bytes. */
 export function joined(...parts: readonly Uint8Array[]): Uint8Array {
   const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0))
   let at = 0
@@ -41,7 +41,7 @@ export function littleEndian(value: number, bytes: 2 | 4 | 8): Uint8Array {
   return encoded.subarray(0, bytes)
 }
 
-/** Reads a wrapped item from its start, and never beyond its end. */
+/** Reads a wrapped item from its start, and never past its end. */
 export class WrappedReader {
   readonly #bytes: Uint8Array
   readonly #view: DataView
@@ -52,8 +52,8 @@ export class WrappedReader {
 
   /**
    * Reads the first two bytes.
-   * @param versions the values of the second one that are known
-   * @throws {TypeError} it is wrapped otherwise, or not
+   * @param versions known values of the second byte
+   * @throws {TypeError} it is not wrapped this way
    * @throws {CodecError} `CODEC_UNSUPPORTED`
    */
   constructor(bytes: Uint8Array, wrapper: Wrapper, versions: readonly number[]) {
@@ -72,12 +72,12 @@ export class WrappedReader {
     )
   }
 
-  /** The bytes that were read. */
+  /** The bytes read so far. */
   get read(): Uint8Array {
     return this.#bytes.subarray(0, this.#at)
   }
 
-  /** The bytes that were not read yet. */
+  /** The bytes not read yet. */
   get rest(): Uint8Array {
     return this.#bytes.subarray(this.#at)
   }
@@ -112,7 +112,7 @@ export class WrappedReader {
     }
   }
 
-  /** The item is invalid. */
+  /** The error for an invalid item. */
   wrong(expected: string, found: string): TypeError {
     return new TypeError(`invalid as '${this.#wrapper}': ${expected}, found ${found}`)
   }

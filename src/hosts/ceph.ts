@@ -6,23 +6,23 @@ import { checkOptions, type OptionKinds, shown } from '../util/options.ts'
 import { checkLimit } from './command.ts'
 import { runCommand } from './run-command.ts'
 
-/** How {@link fenceByCeph} reaches the cluster. */
+/** Options of {@link fenceByCeph}. */
 export interface CephFenceOptions {
-  /** The program and arguments that all its calls need, such as `['ceph', '--conf', path]`. Default `['ceph']`. */
+  /** The program and arguments that every call needs, such as `['ceph', '--conf', path]`. Default `['ceph']`. */
   readonly ceph?: readonly string[]
   /**
-   * The holder's client address, as `rbd status` shows its watchers: `10.0.0.7:0/1234567`, or `10.0.0.7:0/0` for all clients of
-   * that host. Default: the last word of the lease's `owner`.
+   * The holder's client address, as `rbd status` shows its watchers: `10.0.0.7:0/1234567`, or `10.0.0.7:0/0` for all
+   * clients of that host. Default: the last word of the lease's `owner`.
    */
   readonly addressOf?: (holder: LeaseRecord) => string
   /**
-   * IP addresses and networks (`10.0.0.7`, `10.0.0.0/24`, `2001:db8::/64`) of the hosts that may be shut out. Default: all,
-   * which lets any program that can write to the device shut out any client of the cluster.
+   * IP addresses and networks (`10.0.0.7`, `10.0.0.0/24`, `2001:db8::/64`) of the hosts that may be shut out. Default:
+   * all, which lets any program that can write to the device shut out any client of the cluster.
    */
   readonly allow?: readonly string[]
-  /** How long the address stays shut out, in seconds. Default 86,400. */
+  /** How long the address remains shut out, in seconds. Default 86,400. */
   readonly blockSeconds?: number
-  /** How long all of it may take, in milliseconds. Default 60,000. */
+  /** Time limit for the whole fence, in milliseconds. Default 60,000. */
   readonly timeoutMs?: number
 }
 
@@ -42,9 +42,9 @@ const KEPT_BYTES = 64 << 20
 const ADDRESS = /^(?:\[([0-9a-f:.]+)\]|([0-9.]+)):(\d{1,5})\/(\d{1,10})$/i
 
 /**
- * A fence for Ceph images: adds the holder's client to the blocklist, and waits until every OSD that is up knows,
- * because one that does not would still accept a late write.
- * @throws {TypeError} there is no such option, or it has another type
+ * A fence for Ceph images. It adds the holder's client to the blocklist, and waits until every running OSD has it,
+ * because an OSD without it would still accept a late write.
+ * @throws {TypeError} an option is unknown or has the wrong type
  * @throws {RangeError} `timeoutMs` or `blockSeconds` is out of range, or `allow` has an invalid address
  */
 export function fenceByCeph(
@@ -75,7 +75,7 @@ export function fenceByCeph(
   }
 }
 
-/** @throws {RangeError} one is neither an IP address nor a network */
+/** @throws {RangeError} an entry is neither an IP address nor a network */
 function networksOf(allow: readonly string[]): BlockList {
   const list = new BlockList()
   for (const entry of allow) {
@@ -93,7 +93,7 @@ function familyOf(ip: string): 'ipv4' | 'ipv6' {
   return isIPv6(ip) ? 'ipv6' : 'ipv4'
 }
 
-/** @throws {Error} it is no client's address, or not of a host that may be shut out */
+/** @throws {Error} it is not a client's address, or not of a host that may be shut out */
 function checkAddress(address: string, allowed: BlockList | undefined): string {
   const [, v6, v4, port, nonce] = ADDRESS.exec(address) ?? []
   const isOne = v6 === undefined ? isIP(v4 ?? '') === 4 : isIPv6(v6)

@@ -3,7 +3,7 @@ import { checkRange } from '../util/numbers.ts'
 import { checkOptions } from '../util/options.ts'
 import { runCommand } from './run-command.ts'
 
-/** How a fence's command is run. */
+/** Options of a fence's command. */
 export interface CommandOptions {
   /**
    * Time limit in milliseconds, 1 to 2,147,483,647. At the limit the command is killed with every process that it has
@@ -13,14 +13,14 @@ export interface CommandOptions {
 }
 
 /**
- * A fence that runs a command, without a shell: `program ...arguments -- OWNER`. The holder's owner is also in the
+ * A fence that runs a command without a shell: `program ...arguments -- OWNER`. The holder's owner is also in the
  * environment, as `SBR_OWNER`. It comes from the device, so any program that can write there can name any host. It
  * consists of letters, digits, `. _ : / @ [ ] -` and single spaces, and no word of it begins like an option.
  *
- * Exit code 0 must mean: this host is cut off from the storage for good, and none of its writes can still arrive.
- * Processes that the command leaves running are not waited for.
+ * Exit code 0 must mean that this host is cut off from the storage for good, and that none of its writes can still
+ * arrive. Processes that the command leaves running are not waited for.
  * @param argv the program and its first arguments
- * @throws {TypeError} there is no such option, or it has another type
+ * @throws {TypeError} an option is unknown or has the wrong type
  * @throws {RangeError} there is no program, or `timeoutMs` is out of range
  */
 export function fenceByCommand(
@@ -37,10 +37,10 @@ export function fenceByCommand(
 }
 
 const LIMIT_MS = 60_000
-/** The longest time that a timer takes. */
+/** The longest time of a timer. */
 const MAX_LIMIT_MS = 2 ** 31 - 1
 
-/** @throws {RangeError} no timer takes that long, or it is no time at all */
+/** @throws {RangeError} it is longer than a timer allows, or not positive */
 export function checkLimit(limitMs: number = LIMIT_MS): number {
   checkRange({ timeoutMs: limitMs }, 1, MAX_LIMIT_MS)
   return limitMs

@@ -1,5 +1,5 @@
 /**
- * Fences: what cuts a silent host off the storage before another one takes over its role.
+ * Fences cut a silent host off from the storage before another one takes over its role.
  *
  * @module shared-block-ring/hosts
  */

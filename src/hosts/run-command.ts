@@ -6,18 +6,18 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { shown } from '../block/claim/protocol.ts'
 import { systemCode } from '../block/native/errors.ts'
 
-/** How to run a command. */
+/** Options of a command. */
 export interface RunOptions {
-  /** How long it may take, in milliseconds. */
+  /** Time limit, in milliseconds. */
   readonly limitMs: number
-  /** What its environment has besides ours. */
+  /** Variables added to our environment. */
   readonly env?: Readonly<Record<string, string>>
-  /** How many bytes of its output are kept; the rest is read and dropped. Default 4096. */
+  /** The most bytes of output that are kept; the rest is read and dropped. Default 4096. */
   readonly keepBytes?: number
 }
 
 const KEPT_BYTES = 4096
-/** How long killed processes may take to be gone. */
+/** Time for killed processes to disappear. */
 const DYING_MS = 5000
 const DYING_POLL_MS = 20
 
@@ -27,11 +27,11 @@ const GROUPS = process.platform !== 'win32'
 /**
  * Runs a program without a shell, and returns its standard output.
  *
- * The program's exit decides, even if another process still has its output open: a connection that it leaves in the
- * background for later calls, as ssh does, may live on. At the time limit it is killed with its process group, and
+ * The program's exit counts, even if another process still has its output open: a connection that it leaves in the
+ * background for later calls, as ssh does, may stay alive. At the time limit it is killed with its process group, and
  * this settles only once no process of that group is left.
- * @throws {Error} it could not be started, took too long, or exited with another code than 0; the message has the
- *   start of its standard error, on one line
+ * @throws {Error} it could not be started, took too long, or did not exit with code 0; the message includes the start
+ *   of its standard error, on one line
  */
 export async function runCommand(
   [program = '', ...args]: readonly string[],
@@ -43,7 +43,7 @@ export async function runCommand(
     detached: GROUPS,
     windowsHide: true,
   })
-  // Where no descriptor is left, there is not even an output.
+  // Without free descriptors there is not even an output.
   if (child.pid === undefined) throw (await once(child, 'error'))[0]
   const stdout = new Output(child.stdout, keepBytes)
   const stderr = new Output(child.stderr, KEPT_BYTES)
@@ -59,7 +59,7 @@ export async function runCommand(
   }
 }
 
-/** Waits for a program's end, and returns what went wrong, if anything did. */
+/** Waits for a program's end, and returns the problem, if there was one. */
 function endOf(child: ChildProcess, limitMs: number): Promise<string | undefined> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => resolve(endNow(child, limitMs)), limitMs)
@@ -68,7 +68,7 @@ function endOf(child: ChildProcess, limitMs: number): Promise<string | undefined
       if (code === 0) resolve(undefined)
       else resolve(code === null ? `it was killed by ${signal}` : `it ended with exit code ${code}`)
     })
-    // It has started, so the error is about a signal that could not be sent.
+    // The program has started, so the error is about a signal that could not be sent.
     child.on('error', () => undefined)
   })
 }
@@ -78,7 +78,7 @@ async function endNow(child: ChildProcess, limitMs: number): Promise<string> {
   return `it took more than ${limitMs / 1000} s, and was killed${rest}`
 }
 
-/** Kills a program and every process that it has started, and returns whether all of them are gone. */
+/** Kills a program and every process that it has started. Returns true if all of them are gone. */
 async function killGroup(child: ChildProcess): Promise<boolean> {
   const { pid } = child
   if (pid === undefined) return true
@@ -90,7 +90,7 @@ async function killGroup(child: ChildProcess): Promise<boolean> {
   return false
 }
 
-/** `refused`: the rest of the group has become another user, and keeps running. */
+/** `refused`: the rest of the group runs as another user, and continues. */
 function kill(child: ChildProcess, pid: number): 'killed' | 'gone' | 'refused' {
   if (!GROUPS) return child.kill('SIGKILL') ? 'killed' : 'gone'
   try {
@@ -102,8 +102,8 @@ function kill(child: ChildProcess, pid: number): 'killed' | 'gone' | 'refused' {
 }
 
 /**
- * True if any process of a group is alive, not just a zombie whose parent has not collected it, which in a container
- * may never happen. True if that cannot be determined.
+ * True if any process of a group is alive, zombies excluded: in a container, a parent may never collect them. True also
+ * if it cannot be determined.
  */
 async function isAnyAlive(group: number): Promise<boolean> {
   const names = process.platform === 'linux' ? await readdir('/proc').catch(() => []) : []
@@ -117,7 +117,7 @@ async function isAnyAlive(group: number): Promise<boolean> {
   return pids.length === 0
 }
 
-/** The start of what a program prints. */
+/** The start of a program's output. */
 class Output {
   readonly #stream: Readable
   readonly #pieces: Buffer[] = []
@@ -141,12 +141,12 @@ class Output {
     return Buffer.concat(this.#pieces).toString()
   }
 
-  /** Reads what a program that has exited left in the pipe, which may never end: others can have it open. */
+  /** Reads what an exited program left in the pipe. The pipe may never end, because others can have it open. */
   async drain(): Promise<void> {
     for (let before = -1; before < this.#received && this.#left > 0; ) {
       before = this.#received
       if (this.#stream.readableEnded) return
-      // What is in the pipe now comes within the next turn of the event loop, of which the first may have begun.
+      // The pipe's content arrives within the next turn of the event loop; the current turn may have begun before.
       await nextTurn()
       await nextTurn()
     }

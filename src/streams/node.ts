@@ -1,5 +1,5 @@
 /**
- * Streams of Node over a reader or a writer.
+ * Node streams for a reader or a writer.
  *
  * @module shared-block-ring/streams/node
  */
@@ -9,9 +9,8 @@ import type { RingReader } from '../ring/queue/reader.ts'
 import type { RingWriter } from '../ring/queue/writer.ts'
 
 /**
- * A Node stream of what a reader reads, in object mode, for as long as the reader is open. Nothing is acknowledged
- * by itself. Destroying the stream leaves the reader open; entries it has buffered are read again after
- * `rewind`.
+ * A Node stream of a reader's entries, in object mode, while the reader is open. It acknowledges nothing. Destroying
+ * the stream leaves the reader open; entries in its buffer are read again after `rewind`.
  */
 export function toReadable<Out>(reader: RingReader<Out>): Readable {
   const stop = new AbortController()
@@ -35,9 +34,9 @@ export function toReadable<Out>(reader: RingReader<Out>): Readable {
 }
 
 /**
- * A Node stream that pushes what is written to it, in object mode: items that wait at the same time share a
- * commit. A write's callback, and `finish`, come when the items are durable. Destroying the stream drops what was
- * not pushed, and leaves the writer open.
+ * A Node stream that pushes the items written to it, in object mode: concurrent items share a commit. A write's
+ * callback, and `finish`, are called when the items are durable. Destroying the stream drops items that are not pushed
+ * yet, and leaves the writer open.
  */
 export function toWritable<In>(writer: RingWriter<In>): Writable {
   const stop = new AbortController()

@@ -1,5 +1,5 @@
 /**
- * Web streams over a reader or a writer.
+ * Web streams for a reader or a writer.
  *
  * @module shared-block-ring/streams/web
  */
@@ -9,14 +9,14 @@ import type { RingWriter } from '../ring/queue/writer.ts'
 import { untilAborted } from '../util/abort.ts'
 import { signalOf, type WaitingOptions } from '../util/waiting.ts'
 
-/** Items that are written before the stream holds its source back. */
+/** Items that a stream accepts before it applies backpressure. */
 const IN_FLIGHT = 1024
-/** The same in bytes. */
+/** The same limit, in bytes. */
 const WAITING_BYTES = 8 << 20
 
 /**
- * A web stream of what a reader reads, for as long as the reader is open. Nothing is acknowledged by itself.
- * Cancelling the stream leaves the reader open.
+ * A web stream of a reader's entries, while the reader is open. It acknowledges nothing. Cancelling the stream leaves
+ * the reader open.
  */
 export function toReadableStream<Out>(reader: RingReader<Out>): ReadableStream<RingEntry<Out>> {
   const stop = new AbortController()
@@ -26,7 +26,7 @@ export function toReadableStream<Out>(reader: RingReader<Out>): ReadableStream<R
         const before = reader.position
         try {
           const entry = await reader.receive({ signal: stop.signal })
-          // Cancelled during the read: the entry was not delivered.
+          // Cancelled during the read, so the entry was not delivered.
           if (stop.signal.aborted) await reader.seek(before)
           else controller.enqueue(entry)
         } catch (error) {
@@ -40,15 +40,15 @@ export function toReadableStream<Out>(reader: RingReader<Out>): ReadableStream<R
 }
 
 /**
- * A web stream that pushes what is written to it. Many items share a commit, so that a write resolves before its
- * item is durable; when `close` resolves, all are. Aborting drops what was not pushed. Closing the stream leaves
- * the writer open.
+ * A web stream that pushes the items written to it. Many items share a commit, so a write resolves before its item is
+ * durable; when `close` resolves, all items are. Aborting drops items that are not pushed yet. Closing the stream
+ * leaves the writer open.
  */
 export function toWritableStream<In>(writer: RingWriter<In>): WritableStream<In> {
   const inFlight = new Set<Promise<unknown>>()
   return new WritableStream<In>({
     write: async (item, controller) => {
-      // Its type lacks the signal, which is aborted immediately, while an `abort` method would wait for this write.
+      // The type lacks the signal. An `abort` method is no substitute: it would wait for this write.
       const { signal } = controller as WritableStreamDefaultController & { signal: AbortSignal }
       const pushed = writer.push(item, { signal })
       inFlight.add(pushed)
@@ -70,9 +70,9 @@ export function toWritableStream<In>(writer: RingWriter<In>): WritableStream<In>
 }
 
 /**
- * Writes each item to a stream, and acknowledges it, and all before it, when the stream took it: what the stream did not take stays
- * in the ring. Goes on until the signal is aborted, the stream fails or the reader is closed; the stream is left
- * open.
+ * Writes each item to a stream. When the stream has accepted it, acknowledges it and all items before it; the others
+ * remain in the ring. Continues until the signal is aborted, the stream fails or the reader is closed. The stream
+ * remains open.
  * @throws the signal's reason, the stream's error, or as `RingReader.receiveMany`
  */
 export async function pipeTo<Out>(

@@ -1,12 +1,12 @@
 import type { EnvelopeHead } from '../codec/envelope.ts'
 import { isoTime, safeJson } from './render.ts'
 
-/** A head for programs. */
+/** A head as JSON. */
 export function headJson({ time, id, key, headers }: EnvelopeHead): object {
   return { time: time === undefined ? undefined : isoTime(time), id, key, headers }
 }
 
-/** A head for people, without tabs: `2026-01-02T03:04:05.000Z id:7 key:anna type=order`. */
+/** A head as text, without tabs: `2026-01-02T03:04:05.000Z id:7 key:anna type=order`. */
 export function headText({ time, id, key, headers }: EnvelopeHead): string {
   const words = [
     ...(time === undefined ? [] : [isoTime(time)]),
@@ -17,7 +17,7 @@ export function headText({ time, id, key, headers }: EnvelopeHead): string {
   return words.join(' ')
 }
 
-/** As it is, or in quotes where it could pass for more or for less. */
+/** A word, in quotes if it would be ambiguous without them. */
 function word(text: string): string {
   return /^[\p{L}\p{N}_.,:;@/+-]+$/u.test(text) ? text : safeJson(text)
 }

@@ -1,7 +1,7 @@
 import type { LeaseState, UnreadableLease } from '../ring/lease-types.ts'
 import { counted, isoTime, safeText } from './render.ts'
 
-/** A lease in words, on one line. `when` says a time in milliseconds since 1970, with its preposition. */
+/** Describes a lease on one line. `when` formats a time in milliseconds since 1970, with its preposition. */
 export function describeLease(
   state: LeaseState | UnreadableLease,
   when: (ms: number) => string = (ms) => `at ${isoTime(ms)}`,

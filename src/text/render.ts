@@ -1,4 +1,4 @@
-/** Turns text from a device, an input or an error into text that is safe on a terminal. Nothing else does. */
+/** Makes text from a device, an input or an error safe for a terminal. No other module does. */
 import type { RingErrorDetailsOf } from '../errors.ts'
 import { escaped, safeText } from '../util/safe-text.ts'
 import { replaceUnsafe, replaceUnsafeInItem } from '../util/unsafe-text.ts'
@@ -7,7 +7,7 @@ export { safeText }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** Text of several lines. */
+/** Text of several lines, made safe. */
 export function safeLines(text: string): string {
   return text
     .split('\n')
@@ -29,9 +29,9 @@ export function safeBytes(bytes: Uint8Array): string {
   }
 }
 
-/** As much of the bytes' start as fits into the columns, ending in `…` if there is more. */
+/** The start of the bytes that fits into the columns, ending in `…` if it is cut. */
 export function preview(bytes: Uint8Array, columns: number): string {
-  // A character has at most 4 bytes; cutting one would make all of it invalid UTF-8.
+  // A character has at most 4 bytes. Cutting one would make all of it invalid UTF-8.
   const enough = bytes.subarray(0, columns * 4)
   const text = safeBytes(enough.subarray(0, wholeCharacters(enough, bytes.length)))
   const characters = Array.from(text)
@@ -39,7 +39,7 @@ export function preview(bytes: Uint8Array, columns: number): string {
   return `${characters.slice(0, Math.max(0, columns - 1)).join('')}…`
 }
 
-/** Where the last UTF-8 character ends that was not cut off. */
+/** The end of the last complete UTF-8 character. */
 function wholeCharacters(start: Uint8Array, total: number): number {
   if (start.length === total) return total
   let end = start.length
@@ -59,7 +59,7 @@ function jsonEscapeOf(unit: string): string {
   return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
 }
 
-/** A time of a device, which may be none that a calendar has. */
+/** A time from a device, which may not exist in a calendar. */
 export function isoTime(ms: number): string {
   const time = new Date(ms)
   return Number.isNaN(time.getTime()) ? `${ms} ms` : time.toISOString()
@@ -72,7 +72,7 @@ const UNITS = [
   { name: 's', seconds: 1 },
 ] as const
 
-/** A length of time in its two largest units: `250 ms`, `3.2 s`, `7 m 3 s`, `2 d 5 h`. */
+/** A duration in its two largest units: `250 ms`, `3.2 s`, `7 m 3 s`, `2 d 5 h`. */
 export function spanOfTime(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`
   if (ms < 60_000) return `${Number((ms / 1000).toFixed(1))} s`
@@ -91,7 +91,7 @@ export function percent(share: number): string {
   return `${Number((share * 100).toFixed(1))}%`
 }
 
-/** A number with its thousands apart. */
+/** A number with thousands separators. */
 export function grouped(value: number | bigint): string {
   return value.toLocaleString('en-US')
 }
@@ -101,12 +101,12 @@ export function counted(count: number | bigint, what: string, plural = 's'): str
   return `${grouped(count)} ${what}${count === 1 || count === 1n ? '' : plural}`
 }
 
-/** Which items: `items 7 to 7` are one. */
+/** A range of item numbers; `items 7 to 7` becomes one item. */
 export function spanOf(numbers: string): string {
   return numbers.replace(/^items (\d+) to \1$/, 'item $1')
 }
 
-/** Which items are damaged, where, and how: in the same words everywhere. */
+/** Describes damaged items, their place and the damage, in the same words everywhere. */
 export function describeDamage(
   damage: Pick<
     RingErrorDetailsOf<'RING_DAMAGED'>,

@@ -1,6 +1,6 @@
 /**
- * Callbacks for the abort of a signal. Any number of them share one listener on the signal, because runtimes warn
- * about many; without callbacks there is none, because the signal may live as long as the program.
+ * Callbacks for the abort of a signal. They share one listener on the signal, because runtimes warn about many; without
+ * callbacks there is none, because the signal may live as long as the program.
  */
 class Callbacks {
   static readonly #of = new WeakMap<AbortSignal, Callbacks>()
@@ -43,7 +43,7 @@ class Callbacks {
 
 /**
  * Calls back once when the signal is aborted, immediately if it already is.
- * @returns a function that ends the listening
+ * @returns a function that ends the subscription
  */
 export function onAbort(signal: AbortSignal | undefined, callback: () => void): () => void {
   if (signal === undefined) return () => undefined
@@ -57,8 +57,8 @@ export function onAbort(signal: AbortSignal | undefined, callback: () => void): 
 }
 
 /**
- * Waits for a promise, but no longer than until one of the signals is aborted; what the promise does after that is ignored. By
- * the time it settles, nothing listens to the signals any more.
+ * Waits for a promise, at most until one of the signals is aborted; its later result is ignored. When this settles, the
+ * listeners are removed.
  * @throws the reason of the signal that was aborted
  */
 export function untilAborted<T>(
@@ -84,7 +84,7 @@ export function untilAborted<T>(
 
 /**
  * A signal that is aborted with the first of several.
- * @returns it, and a function that ends the listening
+ * @returns the signal, and a function that ends the subscription
  */
 export function firstAborted(...signals: readonly (AbortSignal | undefined)[]): {
   readonly signal: AbortSignal

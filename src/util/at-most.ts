@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 
-/** Waits for a promise that never rejects, but no longer than `ms`. Answers whether it was settled by then. */
+/** Waits for a promise that never rejects, at most `ms` milliseconds. Returns true if it settled in time. */
 export async function atMost(
   ms: number,
   promise: Promise<unknown>,

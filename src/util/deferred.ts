@@ -1,4 +1,4 @@
-/** A promise, and what settles it. */
+/** A promise with the functions that settle it. */
 export interface Deferred<T> {
   readonly promise: Promise<T>
   readonly resolve: (value: T) => void
@@ -7,7 +7,7 @@ export interface Deferred<T> {
 
 let settle: Pick<Deferred<never>, 'resolve' | 'reject'>
 
-/** One function for all promises: one for each would take a tenth of the time that a push takes. */
+/** One function for all promises. A closure for each would take a tenth of the time of a push. */
 function keepSettle(resolve: (value: never) => void, reject: (reason: unknown) => void): void {
   settle = { resolve, reject }
 }

@@ -5,7 +5,7 @@ export interface Channel {
   publish(event: unknown): void
 }
 
-/** An event of a channel without what all of its events have, each kind by itself. */
+/** An event without the fields that all events of its channel share, for each kind separately. */
 export type EventDetails<Event, Common extends keyof Event> = Event extends unknown
   ? Omit<Event, Common>
   : never
@@ -22,7 +22,7 @@ export function channel(name: string): Channel {
 }
 
 /**
- * Listens to channels until it is disposed.
+ * Subscribes to channels until it is disposed.
  * @throws {Error} the runtime has no channels
  */
 export function listen(

@@ -1,4 +1,4 @@
-/** What an error says. Programs may throw anything, also what has no text: this never throws. */
+/** The message of an error. Programs may throw any value, even one without text, so this never throws. */
 export function errorText(error: unknown): string {
   try {
     return String(error instanceof Error ? error.message : error)

@@ -1,6 +1,4 @@
-/**
- * What is loaded when it is first needed. From then on it is at hand: `lazy.value ?? (await lazy.load())` waits only once.
- */
+/** A value that is loaded when it is first needed. Afterwards `lazy.value ?? (await lazy.load())` does not wait. */
 export class Lazy<T> {
   static readonly #all = new Set<Lazy<unknown>>()
   readonly #load: () => Promise<T>
@@ -21,7 +19,7 @@ export class Lazy<T> {
     return this.#value
   }
 
-  /** Loads all there are: for simulations, in whose time nothing is loaded. */
+  /** Loads all of them, for simulations, where loading must not take simulated time. */
   static async loadAll(): Promise<void> {
     for (const lazy of Lazy.#all) await lazy.load()
   }

@@ -1,6 +1,6 @@
 /**
- * Checks numbers among the options of a call.
- * @param most without it, any number from `least` on, also infinity
+ * Validates numbers among the options of a call.
+ * @param most by default any number from `least` on, infinity included
  * @throws {RangeError} one of them is out of range
  */
 export function checkRange(
@@ -15,9 +15,9 @@ export function checkRange(
 }
 
 /**
- * Checks whole numbers among the options of a call.
- * @param most without it, any safe integer from `least` on
- * @throws {RangeError} one of them is no whole number, or out of range
+ * Validates whole numbers among the options of a call.
+ * @param most by default any safe integer from `least` on
+ * @throws {RangeError} one of them is not a whole number, or out of range
  */
 export function checkWhole(
   values: Readonly<Record<string, number>>,
@@ -30,7 +30,7 @@ export function checkWhole(
   }
 }
 
-/** Nothing for a range without an end. */
+/** Empty for a range without an end. */
 function upTo(most: number): string {
   return most >= Number.MAX_SAFE_INTEGER ? '' : ` to ${most}`
 }

@@ -1,4 +1,7 @@
-/** What an option has to be: a type, as `typeof` says it, an `AbortSignal`, anything, one of some types, or one of some values. */
+/**
+ * The valid values of an option: a type as `typeof` names it, an `AbortSignal`, anything, one of some types, or one of
+ * some values.
+ */
 export type OptionKind =
   | 'boolean'
   | 'number'
@@ -11,14 +14,14 @@ export type OptionKind =
   | readonly OptionKind[]
   | { readonly oneOf: readonly unknown[] }
 
-/** What each option of a call has to be; the type makes sure that none is left out. */
+/** The kind of each option of a call. The type makes sure that none is missing. */
 export type OptionKinds<Options> = { readonly [Name in keyof Options]-?: OptionKind }
 
 /**
- * Checks the options of a call, for programs without type checking: a misspelt option would be ignored silently.
- * @param call what was called, for the message
- * @throws {TypeError} there is no such option, or it is something else; `undefined` counts as absent. A signal in place of the options is
- *   refused too, because it has none of its own and would be ignored
+ * Validates the options of a call, for programs without type checking: a misspelt option would be ignored silently.
+ * @param call the name of the call, for the message
+ * @throws {TypeError} an option is unknown or invalid; `undefined` counts as absent. A signal in place of the options
+ *   is refused too, because it would be ignored
  */
 export function checkOptions(
   call: string,
@@ -31,7 +34,7 @@ export function checkOptions(
   if ('aborted' in options || 'abort' in options) {
     throw new TypeError(`${call} takes { signal }, not a signal or its controller`)
   }
-  // Makes nothing for options that are right: calls on the way of every item check theirs.
+  // Allocates nothing for valid options: calls on the path of every item validate theirs.
   for (const name of Object.keys(options)) {
     const kind = Object.hasOwn(kinds, name) ? kinds[name] : undefined
     if (kind === undefined) {
@@ -43,7 +46,7 @@ export function checkOptions(
   }
 }
 
-/** Those of the options that another call has, to hand them on. */
+/** Selects the options that another call accepts. */
 export function optionsOf<Options extends object, Other extends object>(
   options: Options,
   kinds: OptionKinds<Other>,
@@ -66,7 +69,7 @@ function wordsOf(kind: OptionKind): string {
   return words.join(' or ')
 }
 
-/** What was found in place of something else, for a message: any value at all, also one that JSON has no word for. */
+/** The value found, for a message: any value, even one that JSON cannot represent. */
 export function shown(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value)
   if (typeof value === 'function') return 'a function'

@@ -2,12 +2,12 @@ import { replaceUnsafe } from './unsafe-text.ts'
 
 const SHORT: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }
 
-/** Text on one line, with everything unsafe as an escape such as `\x1b`, `\u202e` or `\u{e0041}`. */
+/** Text on one line, with unsafe characters escaped, such as `\x1b`, `\u202e` or `\u{e0041}`. */
 export function safeText(text: string): string {
   return replaceUnsafe(text, escaped)
 }
 
-/** Each character of a run as an escape. */
+/** Escapes each character of a run. */
 export function escaped(run: string): string {
   return Array.from(run, escapeOf).join('')
 }

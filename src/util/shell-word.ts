@@ -1,11 +1,11 @@
 import { replaceUnsafe } from './unsafe-text.ts'
 
-/** What no shell takes for anything but itself. */
+/** Text that every shell takes literally. */
 const PLAIN = /^[\w@%+=:,./-][\w@%+=:,./#-]*$/
 
 /**
- * Text from outside, as one word of a command that people copy: a shell takes it for that text, whatever is in it, and runs
- * nothing of it. What is not to be shown is there as bytes, in the quotes that bash, zsh and ksh have for them.
+ * Untrusted text as one word of a command that people copy. A shell takes it literally, whatever it contains, and runs
+ * nothing of it. Unsafe characters become bytes in the `$'…'` quotes of bash, zsh and ksh.
  */
 export function shellWord(text: string): string {
   if (PLAIN.test(text)) return text

@@ -1,14 +1,14 @@
 import { checkOptions, type OptionKinds } from './options.ts'
 
-/** Options of a call that waits: `signal` ends the waiting, never a write that has begun. */
+/** Options of a call that waits. */
 export interface WaitingOptions {
-  /** Ends the waiting, with its reason. */
+  /** Ends the wait, with its reason. Never interrupts a write that has begun. */
   readonly signal?: AbortSignal
 }
 
 const KINDS: OptionKinds<WaitingOptions> = { signal: 'signal' }
 
-/** What a call has that was given no options. */
+/** The options of a call without options. */
 export const NO_OPTIONS: WaitingOptions = {}
 
 /**

@@ -39,33 +39,33 @@ const MAX_WORKERS = 2
 const GONE = 'The worker has ended'
 const MISHEARD = 'The worker said something else than an answer'
 
-/** Where to connect: a `Worker`, or a port whose other end a worker serves. */
+/** The object to connect to: a `Worker`, or a port whose other end a worker serves. */
 export interface ConnectTarget {
-  /** Typed so that each runtime's own is one. */
+  /** Typed so that every runtime's own type fits. */
   postMessage(message: unknown, transfer: never[]): void
-  /** Of a `Worker`: tells that its script failed. */
+  /** Of a `Worker`: reports that its script failed. */
   addEventListener?(type: 'error', listener: (event: object) => void): void
-  /** Ends that. */
+  /** Ends that subscription. */
   removeEventListener?(type: 'error', listener: (event: object) => void): void
 }
 
-/** How a page connects. */
+/** Options of a page's connection. */
 export interface ConnectRingOptions<Out = Uint8Array, In = Out> extends WaitingOptions {
-  /** Turns items into bytes and back, in the page. Default: items are bytes. */
+  /** Encodes and decodes items in the page. Default: items are bytes. */
   readonly codec?: Codec<Out, In>
-  /** Pushes are refused while this many items have no answer. Default 8,192, at most 65,536. */
+  /** Refuse pushes while this many items have no answer. Default 8,192, at most 65,536. */
   readonly maxQueuedItems?: number
-  /** Pushes are refused while this many bytes have no answer. Default 16 MiB. */
+  /** Refuse pushes while this many bytes have no answer. Default 16 MiB. */
   readonly maxQueuedBytes?: number
-  /** By which either side learns that the other has ended. Default: `navigator.locks`. */
+  /** Lets either side detect the end of the other. Default: `navigator.locks`. */
   readonly locks?: WorkerLocks
 }
 
-/** What a call of `receiveMany` takes at most. */
+/** Limits of `receiveMany`. */
 export interface ConnectionReceiveOptions extends WaitingOptions {
-  /** Entries. Default 256. */
+  /** The most entries. Default 256. */
   readonly maxItems?: number
-  /** Bytes, beyond the first entry. Default 1 MiB. */
+  /** The most bytes, beyond the first entry. Default 1 MiB. */
   readonly maxBytes?: number
 }
 
@@ -80,13 +80,13 @@ const KINDS: OptionKinds<ConnectRingOptions> = {
 interface Pending {
   readonly resolve: (value: unknown) => void
   readonly reject: (error: unknown) => void
-  /** Why its caller stopped waiting. */
+  /** The reason why its caller stopped waiting. */
   readonly reason: () => unknown
 }
 
 type Call = Request extends infer Each ? (Each extends Request ? Omit<Each, 'id'> : never) : never
 
-/** A new connection, and what only `connectRing` does with it. */
+/** A new connection, with the internals that only `connectRing` uses. */
 let connectionOf: <Out, In>(
   port: RingPort,
   options: ConnectRingOptions<Out, In>,
@@ -99,10 +99,11 @@ let connectionOf: <Out, In>(
 }
 
 /**
- * A ring that a worker serves, as its page has it: as a `RingWriter` and a `RingReader` in one. Made by {@link connectRing}.
+ * A page's connection to a ring that a worker serves: a `RingWriter` and a `RingReader` in one. Created by {@link
+ * connectRing}.
  *
- * Every call rejects with `RING_WORKER_LOST` once the worker has ended: what had no answer may have been done. Entries that were received
- * and not acknowledged by then are delivered again, by whatever reads the ring next.
+ * Every call rejects with `RING_WORKER_LOST` once the worker has ended; calls without an answer may have been
+ * performed. Entries received and not acknowledged by then are delivered again, by the next reader of the ring.
  *
  * @example
  * ```ts
@@ -128,9 +129,11 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
   readonly #receiving = new Serial()
   readonly #ending = new AbortController()
   readonly #locks: WorkerLocks | undefined
-  /** Whose ends end the connection: the worker's, and another tab's worker's if that has the ring. */
+  /**
+   * The number of workers whose end ends the connection: the page's own, and another tab's worker if that has the ring.
+   */
   #workers = 0
-  /** Of an earlier answer. */
+  /** Entries of an earlier answer. */
   #undelivered: Received | undefined
   #calls = 0
   #queuedItems = 0
@@ -186,11 +189,12 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
     const signal = signalOf('RingConnection.pushMany', options)
     signal?.throwIfAborted()
     if (this.#ended !== undefined) throw this.#ended
-    // Encoded before any wait, because the items count as they are at the call; the copies are transferred to the worker.
+    // Encoded before any wait, because the items count as they are at the call. The copies are transferred to the
+    // worker.
     const encoded = encodeItems(this.#codec, items, copyOf)
     if (encoded instanceof Promise) encoded.catch(() => undefined) // It is awaited below, but perhaps only later.
     const { answer } = await this.#pushing.run(async () => {
-      // A codec may never finish; a signal, and the connection's end, do not wait for it.
+      // A codec may never finish, so a signal and the end of the connection do not wait for it.
       const own = await untilAborted(encoded, signal, this.#ending.signal)
       return { answer: this.#push(own, signal) }
     }, signal)
@@ -212,8 +216,8 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
   }
 
   /**
-   * The next entries, at least one. It waits while the page has as many unacknowledged entries as the worker allows.
-   * @throws as `receive`; entries before one that does not decode are answered first
+   * The next entries, at least one. Waits while the page has as many unacknowledged entries as the worker allows.
+   * @throws as `receive`; entries before one that does not decode are returned first
    */
   async receiveMany(options: ConnectionReceiveOptions = {}): Promise<readonly RingEntry<Out>[]> {
     popBounds(options, 'RingConnection.receiveMany', BOUND_KINDS)
@@ -227,16 +231,17 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
     }, signal)
   }
 
-  /** Receives one entry after the other, without an end; acknowledges nothing by itself. */
+  /** Receives one entry after the other, without end. Acknowledges nothing. */
   async *[Symbol.asyncIterator](): AsyncGenerator<RingEntry<Out>, void, undefined> {
     for (;;) yield await this.receive()
   }
 
   /**
-   * Has the worker's reader continue after damage at which `receive` stopped: at the `parsePosition(details.position)` of the error, as
-   * `RingReader.seek`. What is damaged counts as acknowledged. It only goes forward: if another page did so before, nothing changes.
+   * Continues after the damage at which `receive` stopped, at `parsePosition(details.position)` of its error, as
+   * `RingReader.seek`. Skipped damage counts as acknowledged. It only goes forward: if another page has done so before,
+   * nothing changes.
    * @throws {TypeError} it is the text of a position
-   * @throws {RangeError} nothing was read up to there
+   * @throws {RangeError} no item was read up to there
    * @throws as `receive`
    */
   async seek(position: Position, options: WaitingOptions = {}): Promise<void> {
@@ -247,7 +252,7 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
   }
 
   /**
-   * How full the ring is, and how much waits in it.
+   * The fill level of the ring, and the number of unacknowledged items.
    * @throws as `push`
    */
   async status(options: WaitingOptions = {}): Promise<RingConnectionStatus> {
@@ -256,7 +261,7 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
   }
 
   /**
-   * Ends the connection: pushes that have not begun are rejected with `RING_CLOSED`, and entries that were not acknowledged are delivered
+   * Ends the connection. Pushes that have not begun reject with `RING_CLOSED`, and unacknowledged entries are delivered
    * again, to other pages. Never fails; can be called again.
    */
   close(): Promise<void> {
@@ -272,7 +277,7 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
   async #close(): Promise<void> {
     const answer = this.#call({ call: 'close' })
     this.#ended ??= closed()
-    // It has ended, or it ends with the answer.
+    // It has ended, or ends with the answer.
     await answer.catch(() => undefined)
     this.#end(closed())
   }
@@ -298,7 +303,7 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
     }
   }
 
-  /** Decodes entries in their order, up to one that does not decode; what is left is for the next call. */
+  /** Decodes entries in order, up to one that does not decode; the rest is for the next call. */
   async #deliver(
     { entries: messages, format }: Received,
     maxItems: number,
@@ -334,7 +339,7 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
     }
   }
 
-  /** Acknowledges an entry; again, if it failed. */
+  /** Acknowledges an entry; repeats the request if it failed. */
   #acknowledging(entry: number): () => Promise<void> {
     let acknowledged: Promise<void> | undefined
     const acknowledge = async (): Promise<void> => {
@@ -350,7 +355,10 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
     }
   }
 
-  /** Posts a call, and waits for its answer; the signal has the worker stop waiting, and what it says then counts. */
+  /**
+   * Posts a call, and waits for its answer. An aborted signal has the worker stop waiting, and its answer to that
+   * counts.
+   */
   async #call(
     call: Call,
     signal?: AbortSignal,
@@ -358,7 +366,7 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
   ): Promise<unknown> {
     signal?.throwIfAborted()
     if (this.#ended !== undefined) throw this.#ended
-    // The worker ends a connection that has more; there is always room for the call that closes it.
+    // The worker ends a connection with more calls. One is reserved for the call that closes it.
     if (this.#pending.size >= MAX_CALLS - 1 && call.call !== 'close') {
       const [expected, found] = [`at most ${MAX_CALLS - 1} calls`, 'one more']
       const message = `too many calls have no answer: expected ${expected}, found ${found}`
@@ -425,7 +433,8 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
  * Connects a page to a ring that its worker serves. Resolves once the worker's device is open.
  * @throws {TypeError | RangeError} an option is out of range
  * @throws {RingError} `RING_WORKER_LOST`: the worker's script failed, or it has ended
- * @throws as the worker's `open`, such as `BLOCK_OPEN`; the signal's reason: without a signal it waits for as long as the worker is silent
+ * @throws as the worker's `open`, such as `BLOCK_OPEN`; the signal's reason: without a signal it waits as long as the
+ *   worker is silent
  */
 export async function connectRing(
   worker: ConnectTarget,
@@ -468,7 +477,7 @@ export async function connectRing<Out, In = Out>(
   }
 }
 
-/** A channel as browsers type it. */
+/** A channel with the types of browsers. */
 function newChannel(): { readonly port1: RingPort; readonly port2: RingPort } {
   return new MessageChannel() as unknown as ReturnType<typeof newChannel>
 }
@@ -477,7 +486,7 @@ function closed(): RingError {
   return new RingError('RING_CLOSED', 'The connection was closed', {})
 }
 
-/** Memory that can be transferred: it has no other user, and contains only the item. */
+/** A transferable copy: its memory has no other user, and contains only the item. */
 function copyOf(item: Uint8Array): Uint8Array<ArrayBuffer> {
   return new Uint8Array(item)
 }

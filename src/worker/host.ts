@@ -13,22 +13,24 @@ import { Lazy } from '../util/lazy.ts'
 import type { RingConnectionStatus } from './protocol.ts'
 import { Supply } from './supply.ts'
 
-/** Few pages ask for the state of the ring. */
+/** Loaded on demand: few pages ask for the state of the ring. */
 const inspecting = new Lazy(() => import('../ring/access/inspect.ts'))
 
 /** The ring that a worker serves. */
 export interface HostedRing {
-  /** Opens the device, when a page connects; it is closed with the server. If it fails, the next call tries again. */
+  /**
+   * Opens the device when a page connects. It is closed with the server. If opening fails, the next call tries again.
+   */
   readonly open: () => BlockDevice | Promise<BlockDevice>
-  /** Create the ring if the device is blank, as the options say. Default false. */
+  /** Create the ring if the device is blank, with these options. Default false. */
   readonly createIfMissing?: boolean | NewRingOptions
-  /** How the producer's role is taken, when a page first pushes. */
+  /** Options for taking the producer's role, at a page's first push. */
   readonly writer?: Omit<WriterOptions<Uint8Array>, 'codec' | 'createIfMissing' | 'signal'>
-  /** How the consumer's role is taken, when a page first receives. */
+  /** Options for taking the consumer's role, at a page's first receive. */
   readonly reader?: Omit<ReaderOptions<Uint8Array>, 'codec' | 'createIfMissing' | 'signal'>
 }
 
-/** A handle that throws one of these is over: the next call attaches again. */
+/** A handle that throws one of these has ended. The next call attaches again. */
 const ENDED: readonly string[] = [
   'RING_POISONED',
   'RING_CLOSED',
@@ -41,14 +43,14 @@ function isOver(error: unknown): boolean {
   return isRingError(error) && ENDED.includes(error.code)
 }
 
-/** Something that is opened when it is needed, once at a time. */
+/** A resource that is opened on demand, once at a time. */
 class Opened<T> {
   readonly #open: () => Promise<T>
   readonly #close: (opened: T) => Promise<void>
   #opened: Promise<T> | undefined
-  /** What `#opened` has resolved with. */
+  /** The resource in use. */
   #current: T | undefined
-  /** The next one opens after the one before has ended, which has the role until then. */
+  /** Settles when the previous one has ended, which has the role until then. The next one opens after it. */
   #ended: Promise<void> = Promise.resolve()
 
   constructor(open: () => Promise<T>, close: (opened: T) => Promise<void>) {
@@ -66,12 +68,12 @@ class Opened<T> {
     return opened
   }
 
-  /** Closes it, if it is still the one in use. Never fails. */
+  /** Closes the resource, if it is still the one in use. Never fails. */
   async end(opened: T): Promise<void> {
     if (this.#current === opened) {
       this.#opened = undefined
       this.#current = undefined
-      // What fails to close is of no use any more, either.
+      // A resource that fails to close is of no use either.
       this.#ended = this.#close(opened).catch(() => undefined)
     }
     await this.#ended
@@ -91,7 +93,7 @@ class Opened<T> {
   }
 }
 
-/** The device, the writer and the reader of a ring that pages share; each is opened when it is first needed. */
+/** The device, writer and reader of a ring that pages share. Each is opened when it is first needed. */
 export class Host {
   readonly #closing = new AbortController()
   readonly #device: Opened<BlockDevice>
@@ -106,7 +108,7 @@ export class Host {
         const device = await open()
         try {
           checkDevice('serveRing', device)
-          // Before anything else looks at the ring, which would find a half of it.
+          // Comes first, because anything else would find half a ring.
           await createMissing(device, createIfMissing)
           return device
         } catch (error) {
@@ -144,8 +146,8 @@ export class Host {
   }
 
   /**
-   * Calls with what hands out entries.
-   * @throws as `RingReader.open`, and as the call does
+   * Calls a function with the supply of entries.
+   * @throws as `RingReader.open`, and as the function
    */
   async withSupply<T>(signal: AbortSignal, use: (supply: Supply) => Promise<T>): Promise<T> {
     const supply = await untilAborted(this.#supply.get(), signal)
@@ -157,7 +159,7 @@ export class Host {
     }
   }
 
-  /** Closes what hands out entries, if an error says that it can do so no more: what was not acknowledged is delivered again. */
+  /** Closes the supply of entries after an error that ends it. Unacknowledged entries are delivered again. */
   async failed(supply: Supply, error: unknown): Promise<void> {
     if (isOver(error) || supply.hasEnded) await this.#supply.end(supply)
   }
@@ -172,7 +174,7 @@ export class Host {
     return { format, capacityBytes, usedBytes, ...(waiting && { waitingItems, waitingBytes }) }
   }
 
-  /** Closes all that is open. Never fails. */
+  /** Closes everything that is open. Never fails. */
   async close(): Promise<void> {
     this.#closing.abort(new RingError('RING_CLOSED', 'The server was closed', {}))
     await Promise.all([this.#writer.close(), this.#supply.close()])

@@ -1,5 +1,5 @@
 /**
- * A ring that a worker holds, for pages: they push, receive and acknowledge by messages.
+ * A worker holds a ring for pages, which push, receive and acknowledge by messages.
  *
  * @module shared-block-ring/worker
  */

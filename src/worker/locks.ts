@@ -1,6 +1,6 @@
-/** A `LockManager`, as far as it is used here: `navigator.locks`. */
+/** The part of a `LockManager` that is used here: `navigator.locks`. */
 export interface WorkerLocks {
-  /** Calls back once the lock is free, and holds it until the promise settles; `signal` ends the waiting. */
+  /** Calls back once the lock is free, and holds it until the promise settles. `signal` ends the wait. */
   request(
     name: string,
     options: { readonly signal?: AbortSignal },
@@ -8,21 +8,21 @@ export interface WorkerLocks {
   ): Promise<unknown>
 }
 
-/** Those of this page or worker; undefined where there are none, as in Node before 24. */
+/** The locks of this page or worker; undefined in runtimes without them, such as Node before 24. */
 export function locksHere(): WorkerLocks | undefined {
   const { navigator } = globalThis as { readonly navigator?: { readonly locks?: WorkerLocks } }
   return navigator?.locks
 }
 
-/** A lock that is held. */
+/** A held lock. */
 export interface HeldLock {
   readonly name: string
   release(): void
 }
 
 /**
- * Holds a lock of a new name, which the browser ends with this page or worker, whatever ends that. Undefined where no lock can be had, as
- * in an origin without storage: then the port alone tells of the end.
+ * Holds a lock with a new name, which the browser releases when this page or worker ends, for whatever reason.
+ * Undefined where no lock is available, as in an origin without storage: then only the port reports the end.
  */
 export async function holdNew(
   locks: WorkerLocks | undefined,
@@ -62,6 +62,6 @@ export function onceFree(
   const then = async (): Promise<void> => {
     if (!signal.aborted) isFree()
   }
-  // A request fails because of the signal, or where no lock can be had at all: then the port alone tells of the end.
+  // A request fails because of the signal, or where no lock is available: then only the port reports the end.
   locks.request(name, { signal }, then).catch(() => undefined)
 }

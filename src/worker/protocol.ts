@@ -3,43 +3,43 @@ import type { Position } from '../position.ts'
 import { errorText } from '../util/error-text.ts'
 
 /**
- * What a page and the worker that serves it a ring say to each other. Both sides validate all they hear: any script of the page, and
- * with tabs that share a ring any script of the origin, can post such messages.
+ * The messages between a page and the worker that serves it a ring. Both sides validate every message: any script of
+ * the page and, if tabs share a ring, any script of the origin can post them.
  *
  * ```
  * page                                   worker
- *   hello, with a port  ------------------>      on the worker's own port; all else on the new one
+ *   hello, with a port  ------------------>      on the worker's own port; all others on the new one
  *                       <------------------ welcome
  *   { id, call, … }     ------------------>
  *   { id, call: 'stop' } ----------------->      the caller's signal was aborted
  *                       <------------------ { id, value }, { id, error } or { id, stopped }: one for each call
- *                       <------------------ { gone }: no call gets an answer any more
+ *                       <------------------ { gone }: no further call gets an answer
  * ```
  */
 export const VERSION = 1
 
-/** The field that tells a hello from the program's own messages. */
+/** The field that distinguishes a hello from the program's own messages. */
 const HELLO = 'shared-block-ring'
 
-/** Items without an answer on one connection, at most. */
+/** The most items without an answer on a connection. */
 export const MAX_PENDING = 65_536
 
-/** Calls without an answer on one connection, at most: those items, each in a call of its own, and as many other calls. */
+/** The most calls without an answer on a connection: one for each of those items, and as many others. */
 export const MAX_CALLS: number = 2 * MAX_PENDING
 
-/** A `MessagePort`, as far as it is used here. */
+/** The part of a `MessagePort` that is used here. */
 export interface RingPort {
   /** Called with each message. */
   onmessage: ((event: { readonly data: unknown }) => void) | null
   /** Posts to the other side. */
   postMessage(message: unknown, transfer: readonly object[]): void
-  /** Listens to the other side's end, where the runtime tells of it, and to what does not arrive whole. */
+  /** Subscribes to the end of the other side, if the runtime reports it, and to messages that do not arrive whole. */
   addEventListener?(type: 'close' | 'messageerror', listener: () => void): void
   /** Ends it. */
   close(): void
 }
 
-/** A call with the number that its answer will have; and that its caller does not wait any longer. */
+/** A call with the number that its answer will have; or the request to stop one. */
 export type Request =
   | { readonly id: number; readonly call: 'push'; readonly items: readonly Uint8Array[] }
   | {
@@ -52,9 +52,9 @@ export type Request =
   | { readonly id: number; readonly call: 'seek'; readonly position: Position }
   | { readonly id: number; readonly call: 'open' | 'stats' | 'close' | 'stop' }
 
-/** An entry on its way to a page. */
+/** An entry sent to a page. */
 export interface EntryMessage {
-  /** By which it is acknowledged, on this connection. */
+  /** The number by which it is acknowledged on this connection. */
   readonly entry: number
   readonly bytes: Uint8Array
   readonly position: Position
@@ -62,13 +62,13 @@ export interface EntryMessage {
   readonly missed: number
 }
 
-/** What a call of `receive` is answered with. */
+/** The answer to `receive`. */
 export interface Received {
   readonly format: 1 | 2
   readonly entries: readonly EntryMessage[]
 }
 
-/** What `stats` answers. */
+/** The state of a ring. */
 export interface RingConnectionStatus {
   /** The ring's format. */
   readonly format: 1 | 2
@@ -82,7 +82,7 @@ export interface RingConnectionStatus {
   readonly waitingBytes?: number
 }
 
-/** An error on its way to a page. */
+/** An error sent to a page. */
 export interface ErrorMessage {
   readonly kind: 'ring' | 'block' | 'TypeError' | 'RangeError' | 'Error'
   readonly code: string
@@ -91,30 +91,30 @@ export interface ErrorMessage {
   readonly cause?: ErrorMessage
 }
 
-/** What a worker says. */
+/** A message from a worker. */
 export type WorkerMessage =
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly error: ErrorMessage }
   | { readonly id: number; readonly stopped: true }
-  /** It listens, and holds a lock for as long as it does; said twice where another tab's worker has the ring. */
+  /** It listens, and holds a lock while it does. Sent twice if another tab's worker has the ring. */
   | { readonly welcome: number; readonly lock: string | undefined }
-  /** No call gets an answer any more. */
+  /** No further call gets an answer. */
   | { readonly gone: ErrorMessage }
 
-/** Asks a worker for a connection. */
+/** Requests a connection from a worker. */
 export interface Hello {
   readonly version: number
   readonly port: RingPort
-  /** Held for as long as the page lives. */
+  /** Held while the page lives. */
   readonly lock: string | undefined
 }
 
-/** A hello as it is posted. */
+/** A hello in the form in which it is posted. */
 export function helloMessage({ version, port, lock }: Hello): object {
   return { [HELLO]: version, port, lock }
 }
 
-/** A hello; undefined for what is none, such as the program's own messages. */
+/** Parses a hello; undefined for other messages, such as the program's own. */
 export function helloOf(data: unknown): Hello | undefined {
   const { [HELLO]: version, port, lock } = fieldsOf(data)
   if (!isCount(version) || !isPort(port)) return undefined
@@ -122,7 +122,7 @@ export function helloOf(data: unknown): Hello | undefined {
   return { version, port, lock }
 }
 
-/** A request; undefined for what is none. */
+/** Parses a request; undefined if it is invalid. */
 export function requestOf(data: unknown): Request | undefined {
   const { id, call, items, maxItems, maxBytes, entry, position: at } = fieldsOf(data)
   if (!isCount(id)) return undefined
@@ -149,7 +149,7 @@ export function requestOf(data: unknown): Request | undefined {
   }
 }
 
-/** What a worker said; undefined for what is nothing of this protocol. */
+/** Parses a worker's message; undefined if it is invalid. */
 export function workerMessageOf(data: unknown): WorkerMessage | undefined {
   const said = fieldsOf(data)
   const { id, value, error, stopped, welcome, lock, gone } = said
@@ -165,12 +165,12 @@ export function workerMessageOf(data: unknown): WorkerMessage | undefined {
   return why && { id, error: why }
 }
 
-/** A position; undefined for anything else. */
+/** Parses a position; undefined if it is invalid. */
 export function positionOf(value: unknown): Position | undefined {
   return typeof value === 'bigint' && value >= 0n ? (value as Position) : undefined
 }
 
-/** What `receive` is answered with; undefined for anything else. */
+/** Parses the answer to `receive`; undefined if it is invalid. */
 export function receivedOf(value: unknown): Received | undefined {
   const { format, entries } = fieldsOf(value)
   if (!isFormat(format) || !Array.isArray(entries) || entries.length === 0) return undefined
@@ -178,7 +178,7 @@ export function receivedOf(value: unknown): Received | undefined {
   return valid.every((entry) => entry !== undefined) ? { format, entries: valid } : undefined
 }
 
-/** What `stats` is answered with; undefined for anything else. */
+/** Parses the answer to `stats`; undefined if it is invalid. */
 export function statsOf(value: unknown): RingConnectionStatus | undefined {
   const { format, capacityBytes, usedBytes, waitingItems, waitingBytes } = fieldsOf(value)
   if (!isFormat(format) || !isCount(capacityBytes) || !isCount(usedBytes)) return undefined
@@ -186,7 +186,7 @@ export function statsOf(value: unknown): RingConnectionStatus | undefined {
   return { format, capacityBytes, usedBytes, ...(counts && { waitingItems, waitingBytes }) }
 }
 
-/** An error in a form that can be posted: of its details, what is plain. */
+/** An error in a form that can be posted, with the plain values of its details. */
 export function errorMessage(error: unknown, depth = 0): ErrorMessage {
   const kind = kindOf(error)
   const { code, details, cause } = fieldsOf(error)
@@ -207,7 +207,7 @@ export function errorMessage(error: unknown, depth = 0): ErrorMessage {
   }
 }
 
-/** The error that crossed, with its type. */
+/** The error that was posted, with its type. */
 export function errorOf({ kind, code, message, details, cause: of }: ErrorMessage): Error {
   const cause = of === undefined ? undefined : errorOf(of)
   const options = cause === undefined ? undefined : { cause }
@@ -221,7 +221,7 @@ export function errorOf({ kind, code, message, details, cause: of }: ErrorMessag
   return kind === 'RangeError' ? new RangeError(message, options) : new Error(message, options)
 }
 
-/** The worker is gone, or is none that serves rings. */
+/** The worker has ended, or does not serve rings. */
 export function workerLost(reason: string, found?: string): RingError {
   const why = found === undefined ? reason : `${reason}: ${found}`
   const message = `${why}; connect again. A push without an answer may be in the ring`
@@ -249,7 +249,7 @@ function entryOf(value: unknown): EntryMessage | undefined {
   return isCount(missed) ? { entry, bytes, position, pushedAt, missed } : undefined
 }
 
-/** Those of the fields that are plain values, or objects of plain values. */
+/** The fields with plain values, or objects of plain values. */
 function plain(value: unknown, isInner = false): object {
   const entries = Object.entries(fieldsOf(value)).flatMap(([name, field]) => {
     if (['string', 'number', 'bigint', 'boolean'].includes(typeof field)) return [[name, field]]
@@ -263,12 +263,12 @@ export function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
 }
 
-/** True if it is a number of something, or of a call. */
+/** True for a number of a call, or a count. */
 export function isCount(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
 }
 
-/** True if it is the name of a lock, or of a page. */
+/** True for the name of a lock or a page. */
 export function isName(value: unknown): value is string {
   return typeof value === 'string' && value.length <= 200
 }

@@ -10,29 +10,34 @@ import { type Hello, helloOf, type RingPort, VERSION, workerLost } from './proto
 import { Session } from './session.ts'
 import { Share, type ShareChannel } from './share.ts'
 
-/** Default of `maxUnacked`. */
+/** The default of `maxUnacked`. */
 const MAX_UNACKED = 1024
 
-/** Where a worker hears of pages: `self`, Node's `parentPort`, or a port whose other end a page has. */
+/**
+ * The object on which a worker receives messages from pages: `self`, Node's `parentPort`, or a port whose other end a
+ * page has.
+ */
 export interface ServeScope {
   /** Calls back with each message. */
   addEventListener(type: 'message', listener: (event: object) => void): void
-  /** Ends that. */
+  /** Ends that subscription. */
   removeEventListener(type: 'message', listener: (event: object) => void): void
-  /** Of a port: begins to deliver messages. */
+  /** Of a port: starts to deliver messages. */
   start?(): void
 }
 
-/** What a worker serves, and how. */
+/** The ring that a worker serves, and the options of the service. */
 export interface ServeRingOptions extends HostedRing {
-  /** Entries that a page has and has not acknowledged, at most; its next `receive` waits. Default 1,024. */
+  /**
+   * The most entries that a page has received and not acknowledged. Beyond it, its next `receive` waits. Default 1,024.
+   */
   readonly maxUnacked?: number
   /**
-   * A name of the ring, by which all tabs of the origin share it: of the workers that serve it under this name, one has the ring, and
-   * the others pass on what their pages say. Default: each worker has its own.
+   * A name under which all tabs of the origin share the ring: one of the workers that serve this name has the ring, and
+   * the others relay the messages of their pages. Default: each worker has a ring of its own.
    */
   readonly sharedAs?: string
-  /** By which either side learns that the other has ended. Default: `navigator.locks`. */
+  /** Lets either side detect the end of the other. Default: `navigator.locks`. */
   readonly locks?: WorkerLocks
 }
 
@@ -49,21 +54,22 @@ const KINDS: OptionKinds<ServeRingOptions> = {
 /** A ring that is being served. */
 export interface RingServer extends AsyncDisposable {
   /**
-   * Ends all connections, releases the roles, and closes the device. Writes under way are answered first; waiting calls are rejected with
-   * `RING_CLOSED`. Never fails; can be called again.
+   * Ends all connections, releases the roles, and closes the device. Writes in progress are answered first; waiting
+   * calls reject with `RING_CLOSED`. Never fails; can be called again.
    */
   close(): Promise<void>
 }
 
 /**
- * Serves a ring to pages that call `connectRing`: the worker has the device and the roles, and a page pushes, receives and acknowledges by
- * messages. Call it before the worker's first `await`: a message that comes earlier is lost. Messages of the program's own may use
- * the same scope.
+ * Serves a ring to pages that call `connectRing`. The worker has the device and the roles, and a page pushes, receives
+ * and acknowledges by messages. Call it before the worker's first `await`, because earlier messages are lost. The
+ * program's own messages may use the same scope.
  *
- * - The device, the writer and the reader are opened when a page first needs them; a call that fails to is made again by the next one.
+ * - The device, the writer and the reader are opened when a page first needs them. If that fails, the next call tries
+ *   again.
  * - Entries that a page did not acknowledge go to another page once it is closed, crashes or is killed.
  *
- * @throws {TypeError | RangeError} an option is out of range; `sharedAs` where there are no Web Locks
+ * @throws {TypeError | RangeError} an option is out of range; `sharedAs` without Web Locks
  * @example
  * ```ts
  * import { MemoryBlockDevice } from 'shared-block-ring/block'
@@ -98,7 +104,7 @@ export function serveRing(scope: ServeScope, options: ServeRingOptions): RingSer
   }
   const host = new Host(options)
   const closing = new AbortController()
-  /** The pages that are served, and what each is told when the server is closed. */
+  /** The pages being served, with the error that each gets when the server is closed. */
   const sessions = new Map<Session, RingError>()
   const held = holdNew(locks, 'worker')
 
@@ -126,7 +132,7 @@ export function serveRing(scope: ServeScope, options: ServeRingOptions): RingSer
       : new Share({
           ...{ name: sharedAs, locks, closing: closing.signal },
           serve: (hello) => serve(hello, closed()),
-          // Another worker has the ring next: such a page connects again.
+          // Another worker has the ring next, so these pages connect again.
           serveOther: (hello) => serve(hello, workerLost('The worker of another tab was closed')),
           channel: (name) => new BroadcastChannel(name) as unknown as ShareChannel,
           onEnd: (hello, ended) => {
@@ -147,7 +153,7 @@ export function serveRing(scope: ServeScope, options: ServeRingOptions): RingSer
   const close = async (): Promise<void> => {
     scope.removeEventListener('message', listener)
     share?.stopAccepting()
-    // What is being written is answered first: a page that was told that its push is not in the ring would push it again.
+    // Writes in progress are answered first: a page that was told that its push is not in the ring would push it again.
     await Promise.all([...sessions].map(([session, why]) => session.close(why)))
     await host.close()
     // From here on another tab's worker may serve the ring.

@@ -13,24 +13,24 @@ import {
 } from './protocol.ts'
 import type { Delivery, Supply, WholeDelivery } from './supply.ts'
 
-/** Why a call ends that its page no longer waits for. */
+/** The reason for ending a call for which its page no longer waits. */
 const STOPPED = Symbol('stopped')
 
 type ReceiveRequest = Extract<Request, { readonly call: 'receive' }>
 
 /**
- * One page's calls, in the worker. When it ends, for whatever reason, its pending calls are stopped, and entries that the page did not
- * acknowledge go to another page.
+ * The calls of one page, in the worker. When it ends, for whatever reason, its pending calls are stopped, and entries
+ * that the page did not acknowledge go to another page.
  */
 export class Session {
   readonly #port: RingPort
   readonly #host: Host
   readonly #maxUnacked: number
   readonly #onEnd: () => void
-  /** What stops each call under way. */
+  /** Stops each call in progress. */
   readonly #stops = new Map<number, AbortController>()
   readonly #answering = new Set<Promise<void>>()
-  /** What the page has and has not acknowledged, all of it from `#supply`. */
+  /** The entries that the page has and has not acknowledged, all from `#supply`. */
   readonly #delivered = new Map<number, Delivery>()
   readonly #ending = new AbortController()
   #supply: Supply | undefined
@@ -53,12 +53,12 @@ export class Session {
     return this.#ending.signal
   }
 
-  /** Says something that is no answer to a call. */
+  /** Sends a message that is not an answer to a call. */
   say(message: WorkerMessage): void {
     this.#port.postMessage(message, [])
   }
 
-  /** Ends it because of what the page said. */
+  /** Ends the session because of an invalid message from the page. */
   refuse(found: string): void {
     if (this.ending.aborted) return
     const why = workerLost('The worker ended the connection', found)
@@ -66,7 +66,10 @@ export class Session {
     this.end()
   }
 
-  /** Ends it with an error, with which waiting calls are rejected, once pushes and acknowledgements under way are answered. */
+  /**
+   * Ends the session with an error, which rejects waiting calls, once pushes and acknowledgements in progress are
+   * answered.
+   */
   async close(error: RingError): Promise<void> {
     this.#port.onmessage = null
     this.#stopCalls(error)
@@ -76,7 +79,7 @@ export class Session {
     this.end()
   }
 
-  /** Ends it. */
+  /** Ends the session. */
   end(): void {
     if (this.ending.aborted) return
     this.#ending.abort()
@@ -101,7 +104,7 @@ export class Session {
     }
   }
 
-  /** Makes a call, and says what came of it. Never fails. */
+  /** Performs a call, and sends its answer. Never fails. */
   async #answer(request: Request): Promise<void> {
     const { id, call } = request
     const stop = new AbortController()
@@ -164,7 +167,9 @@ export class Session {
     }
   }
 
-  /** What a reader handed out that has ended since is delivered again by this one: the page's former entries count no more. */
+  /**
+   * Entries of a reader that has ended are delivered again by this one, so the page's earlier entries no longer count.
+   */
   #takeFrom(supply: Supply): void {
     if (this.#supply === supply) return
     this.#supply = supply
@@ -176,7 +181,7 @@ export class Session {
     const entry = this.#entries++
     this.#delivered.set(entry, delivery)
     const { bytes: own } = delivery
-    // Memory that holds only the item is handed over; an empty item may share its own with others.
+    // Memory that holds only the item is transferred. An empty item may share its memory with others.
     const isAlone = own.length > 0 && own.length === own.buffer.byteLength
     const bytes = isAlone ? own : new Uint8Array(own)
     transfer.push(bytes.buffer)

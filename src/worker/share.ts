@@ -20,24 +20,24 @@ export interface ShareChannel {
 /** The most pages of other tabs that a worker serves. */
 const MAX_PAGES = 1024
 
-/** What the workers of a shared ring say to each other. Every script of the origin hears it, and can say the same. */
+/** A message between the workers of a shared ring. Every script of the origin receives it, and can send the same. */
 type Said =
   /** This worker serves the ring from now on. */
   | { readonly leads: true }
-  /** A page asks the serving worker for a connection. */
+  /** A page requests a connection from the serving worker. */
   | { readonly from: string; readonly hello: Omit<Hello, 'port'> }
-  /** What a page says, and what it is told. */
+  /** A message from or to a page. */
   | { readonly from: string; readonly data: unknown }
   | { readonly to: string; readonly data: unknown }
 
-/** A page of this tab, whose messages another tab's worker answers. */
+/** A page of this tab, served by another tab's worker. */
 interface Relay {
   readonly hello: Hello
   /** Its messages before the first answer; undefined after it. */
   waiting: unknown[] | undefined
 }
 
-/** What a {@link Share} works with. */
+/** The collaborators of a {@link Share}. */
 interface ShareParts {
   readonly name: string
   readonly locks: WorkerLocks
@@ -53,11 +53,12 @@ interface ShareParts {
 }
 
 /**
- * One ring for all tabs of an origin, each of which has a worker that could serve it: the one that holds a Web Lock does. The others pass
- * on what their pages say, over a `BroadcastChannel`; a page learns by the serving worker's own lock that it has ended.
+ * Shares one ring among all tabs of an origin. Each tab has a worker that could serve it, and the one that holds a Web
+ * Lock does. The others relay their pages' messages over a `BroadcastChannel`. A page detects the end of the serving
+ * worker by that worker's own lock.
  *
  * ```
- *  page --port--> worker of its tab --channel--> worker with the ring
+ * page --port--> worker of its tab --channel--> worker with the ring
  * ```
  */
 export class Share {
@@ -87,7 +88,7 @@ export class Share {
     locks.request(lock, { signal: closing }, lead).catch(() => undefined)
   }
 
-  /** Serves a page of this tab, or has it served. */
+  /** Serves a page of this tab, or relays its messages. */
   connect(hello: Hello): void {
     if (this.#leads) {
       this.#parts.serve(hello)
@@ -108,12 +109,12 @@ export class Share {
     this.#ask(id, relay)
   }
 
-  /** Serves no more pages: those that ask now are served by the next worker that has the ring. */
+  /** Accepts no more pages. The next worker that has the ring serves those that ask now. */
   stopAccepting(): void {
     this.#accepts = false
   }
 
-  /** Ends it, and tells the pages of this tab, whose ring another tab's worker has. */
+  /** Ends the sharing, and informs the pages of this tab, whose ring another tab's worker has. */
   close(): void {
     const gone = errorMessage(workerLost('The worker was closed'))
     this.#channel.onmessage = null
@@ -131,7 +132,7 @@ export class Share {
 
   #lead(): void {
     this.#leads = true
-    // Pages that another worker served learn of its end by its lock.
+    // Pages that another worker served detect its end by its lock.
     for (const [id, { hello, waiting }] of this.#relays) {
       if (waiting === undefined) continue
       this.#relays.delete(id)
@@ -149,7 +150,7 @@ export class Share {
     const said = saidOf(heard)
     if (said === undefined) return
     if ('leads' in said) {
-      // What was asked before it listened.
+      // Requests made before it listened.
       for (const [id, relay] of this.#relays) if (relay.waiting !== undefined) this.#ask(id, relay)
     } else if ('to' in said) {
       this.#pass(said.to, said.data)
@@ -160,7 +161,7 @@ export class Share {
     }
   }
 
-  /** Passes on what a page of this tab is told. */
+  /** Passes a message on to a page of this tab. */
   #pass(id: string, data: unknown): void {
     const relay = this.#relays.get(id)
     if (relay === undefined) return
@@ -187,7 +188,7 @@ export class Share {
   }
 }
 
-/** Nothing that comes after this is heard. */
+/** Ends a port. Later messages are ignored. */
 function endPort(port: RingPort): void {
   port.onmessage = null
   port.close()

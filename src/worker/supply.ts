@@ -5,19 +5,19 @@ import { insideOf, type RingReader } from '../ring/queue/reader.ts'
 import { onAbort } from '../util/abort.ts'
 import { Serial } from '../util/serial.ts'
 
-/** An entry that is in a page's hands, or on its way there. */
+/** An entry that a page has, or that is on its way there. */
 export interface Delivery {
   readonly entry: RingEntry<Uint8Array>
-  /** Its bytes; undefined once they were sent. */
+  /** Its bytes; undefined once they are sent. */
   bytes: Uint8Array | undefined
 }
 
-/** A delivery that can be sent. */
+/** A delivery with its bytes. */
 export type WholeDelivery = Delivery & { readonly bytes: Uint8Array }
 
-/** How much a page takes. */
+/** Limits of a page's call. */
 export interface Limits {
-  /** How many entries, at this moment. */
+  /** The number of entries that the page can take at this moment. */
   readonly room: () => number
   readonly maxBytes: number
 }
@@ -30,9 +30,9 @@ interface Waiter extends Limits {
 /**
  * Hands the entries of one reader to pages: each entry to one of them, in the order of their calls.
  *
- * - At most one read is under way. What it brings after its callers have gone is kept for the next call.
- * - Entries that a page did not acknowledge before it ended come back, and go out again before anything newer. Their bytes are read
- *   again, because the first page has them.
+ * - At most one read is in progress. Entries that arrive after its callers have gone are kept for the next call.
+ * - Entries that a page did not acknowledge before it ended come back, and go out again before newer ones. Their bytes
+ *   are read again, because the first page has them.
  */
 export class Supply {
   readonly reader: RingReader
@@ -69,8 +69,8 @@ export class Supply {
   }
 
   /**
-   * Continues after a position; nothing changes if another page had the reader continue there before.
-   * @throws {RangeError} nothing was delivered up to there
+   * Continues after a position. Does nothing if another page has made the reader continue there before.
+   * @throws {RangeError} no item was delivered up to there
    */
   async seek(position: Position): Promise<void> {
     await this.#seeking.run(async () => {
@@ -79,26 +79,26 @@ export class Supply {
     this.serve()
   }
 
-  /** True if a write of acknowledgements failed for good: only another reader can continue. */
+  /** True if a write of acknowledgements failed for good, so that only another reader can continue. */
   get hasEnded(): boolean {
     return insideOf(this.reader).hasEnded()
   }
 
-  /** Takes entries back that were not acknowledged. */
+  /** Takes back entries that were not acknowledged. */
   takeBack(deliveries: readonly Delivery[]): void {
     if (deliveries.length === 0) return
     this.#putBack(deliveries)
     this.serve()
   }
 
-  /** Closes the reader: waiting calls are rejected with `RING_CLOSED`, also those for which nothing is being read. */
+  /** Closes the reader. Waiting calls reject with `RING_CLOSED`, even those without a read in progress. */
   close(): Promise<void> {
     this.#closed ??= new RingError('RING_CLOSED', 'The reader was closed', {})
     this.#fail(this.#closed)
     return this.reader.close()
   }
 
-  /** Hands out what there is, and reads on: to be called whenever a page has room again. */
+  /** Hands out the entries available, and reads on. Called whenever a page has room again. */
   serve(): void {
     if (!this.#isServing) void this.#serve()
   }
@@ -133,7 +133,7 @@ export class Supply {
     )
   }
 
-  /** Takes a call out of those that wait; undefined if it is settled already. */
+  /** Removes a call from those that wait; undefined if it is already settled. */
   #settle(waiter: Waiter | undefined): Waiter | undefined {
     return waiter !== undefined && this.#waiting.delete(waiter) ? waiter : undefined
   }
@@ -176,7 +176,7 @@ export class Supply {
     this.serve()
   }
 
-  /** Rejects the pending calls; the next call tries again. */
+  /** Rejects the pending calls. The next call tries again. */
   #fail(error: unknown): void {
     const waiting = [...this.#waiting]
     this.#waiting.clear()

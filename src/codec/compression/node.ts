@@ -9,10 +9,10 @@ interface Options {
   readonly params?: Readonly<Record<number, number>>
 }
 
-/** The answer with `info`. */
+/** The result with `info`. */
 interface Inflated {
   readonly buffer: Uint8Array
-  /** `bytesWritten`: what was taken of the input. */
+  /** `bytesWritten`: the number of input bytes consumed. */
   readonly engine: { readonly bytesWritten: number }
 }
 
@@ -23,7 +23,7 @@ type Threaded<Result> = (
   done: (error: Error | null, result: Result) => void,
 ) => void
 
-/** Of `node:zlib`, what is used here. */
+/** The part of `node:zlib` that is used here. */
 interface NodeZlib {
   readonly deflateSync: Inline<Uint8Array>
   readonly deflate: Threaded<Uint8Array>
@@ -31,7 +31,7 @@ interface NodeZlib {
   readonly inflate: Threaded<Inflated>
 }
 
-/** The same from Node 22.15 on. */
+/** The part of it that exists from Node 22.15 on. */
 interface NodeZstd {
   readonly zstdCompressSync: Inline<Uint8Array>
   readonly zstdCompress: Threaded<Uint8Array>
@@ -40,12 +40,12 @@ interface NodeZstd {
   readonly constants: { readonly ZSTD_d_windowLogMax: number }
 }
 
-/** More than this is left to a thread: the event loop would wait for milliseconds. */
+/** Larger items are processed in a thread: the event loop would stall for milliseconds. */
 const INLINE_BYTES = 64 << 10
-/** Memory for the stated size is taken in pieces: only a stream that inflates to it gets all of it. */
+/** Memory for the claimed size is allocated in pieces: only a stream that really has that size gets all of it. */
 const PIECE_BYTES = 64 << 10
 const MIN_PIECE_BYTES = 64
-/** 8 MiB, as the levels up to 19 use. A frame with a larger window is refused, because memory is taken for it. */
+/** 8 MiB, as in levels up to 19. Frames with larger windows are refused, because they dictate memory. */
 const WINDOW_LOG = 23
 
 /** Looked up at run time, so that codecs import nothing from Node. Bun and Deno have it too. */
@@ -53,13 +53,13 @@ function builtin(): object | undefined {
   return globalThis.process?.getBuiltinModule?.('node:zlib')
 }
 
-/** zlib of `node:zlib`; undefined where that is not. */
+/** zlib of `node:zlib`; undefined in runtimes without it. */
 export function nodeZlib(): Algorithm | undefined {
   const found = builtin()
   return found && zlibOf(found as NodeZlib)
 }
 
-/** zstd of `node:zlib`; undefined where that is not, or is older. */
+/** zstd of `node:zlib`; undefined in runtimes without it, and in older ones. */
 export function nodeZstd(): Algorithm | undefined {
   const found = builtin()
   return found && 'zstdCompressSync' in found ? zstdOf(found as NodeZstd) : undefined
@@ -77,7 +77,7 @@ function zstdOf(zstd: NodeZstd): Algorithm {
   return {
     compress: (bytes) => compress(zstd.zstdCompressSync, zstd.zstdCompress, bytes),
     inflate: (bytes, size) => {
-      // The library continues with further frames, and that of some runtimes takes a cut one.
+      // The library continues with further frames, and in some runtimes accepts a truncated one.
       checkEnd(bytes, zstdFrameBytes(bytes))
       return inflate(zstd.zstdDecompressSync, zstd.zstdDecompress, bytes, size, { params })
     },
@@ -105,13 +105,13 @@ function inflate(
     ...more,
     info: true,
     maxOutputLength: Math.max(size, 1),
-    // A byte more than needed, so that a full piece does not begin another one.
+    // One byte more than needed, so that a full piece does not begin another one.
     chunkSize: Math.max(MIN_PIECE_BYTES, Math.min(size + 1, PIECE_BYTES)),
   }
   const check = ({ buffer, engine }: Inflated): Uint8Array => {
     checkEnd(bytes, engine.bytesWritten)
     if (buffer.length !== size) throw wrongSize(size, String(buffer.length))
-    // Not Node's own kind of it, so that all runtimes answer the same.
+    // Not a Buffer, so that all runtimes return the same.
     return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length)
   }
   const refuse = (error: unknown): never => {

@@ -1,12 +1,12 @@
 import { joined } from '../wrapped.ts'
 import { type Algorithm, wrongSize } from './algorithm.ts'
 
-/** A stream may inflate a whole piece in one step, to 1,032 times its size. */
+/** A stream may decompress a whole piece in one step, to 1,032 times its size. */
 const PIECE_BYTES = 1 << 10
 
 /**
- * zlib of the web's streams: for runtimes without `node:zlib`. A stream refuses by itself what is cut, and what follows its end; those of
- * older versions of Node and Deno did not, which have `node:zlib`.
+ * zlib with web streams, for runtimes without `node:zlib`. These streams refuse truncated input and trailing bytes.
+ * Those of older versions of Node and Deno do not, but these versions have `node:zlib`.
  */
 export const webZlib: Algorithm = {
   compress: (bytes) => through(new CompressionStream('deflate'), bytes, Number.POSITIVE_INFINITY),
@@ -18,7 +18,7 @@ export const webZlib: Algorithm = {
   },
 }
 
-/** What comes out of a stream, up to the piece with which that is more than `enough`. */
+/** Collects the output of a stream, up to the piece that takes it beyond `enough`. */
 async function through(
   stream: CompressionStream | DecompressionStream,
   bytes: Uint8Array,

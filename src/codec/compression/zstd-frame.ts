@@ -1,15 +1,18 @@
 const MAGIC = 0xfd2fb528
-/** Bytes of the frame's content size, by the two highest bits of the descriptor, and of the dictionary's id, by the two lowest. */
+/**
+ * Bytes of the frame's content size, by the descriptor's two highest bits, and of the dictionary's id, by its two
+ * lowest bits.
+ */
 const SIZE_BYTES = [0, 2, 4, 8] as const
 const DICTIONARY_BYTES = [0, 1, 2, 4] as const
 const SINGLE_SEGMENT = 0x20
 const CHECKSUM = 0x04
-/** A block of one byte that is repeated: its size is that of what it makes. */
+/** A block of one repeated byte. Its size is that of its output. */
 const RLE = 1
 
 /**
- * Where the zstd frame ends that begins here (RFC 8878): by the sizes of its blocks, without inflating them.
- * @throws {RangeError} it does not end within the bytes, or is no such frame
+ * Finds the end of a zstd frame (RFC 8878) by the sizes of its blocks, without decompressing them.
+ * @throws {RangeError} it does not end within the bytes, or is not a zstd frame
  */
 export function zstdFrameBytes(bytes: Uint8Array): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
