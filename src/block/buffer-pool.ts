@@ -73,7 +73,7 @@ export class PooledBuffer {
   #users = 1
   /** Undefined if it was never pinned. */
   #pins: number | undefined
-  /** Whether a view of it stays valid for as long as the program keeps it. */
+  /** True if a view of it stays valid for as long as the program keeps it. */
   #isGivenAway = false
 
   constructor(
@@ -87,7 +87,7 @@ export class PooledBuffer {
     this.#count = count
   }
 
-  /** Whether a program that has a view took the memory away: transferred it, or made it smaller. */
+  /** True if a program that has a view took the memory away: transferred it, or made it smaller. */
   get isGone(): boolean {
     return this.memory.length === 0
   }

@@ -2,7 +2,7 @@ import type { Permit } from './permit.ts'
 
 /** A device's size and sectors, after Mirage's `Mirage_block.info`. */
 export interface BlockInfo {
-  /** Whether writes are accepted. */
+  /** True if writes are accepted. */
   readonly readWrite: boolean
   /** Bytes in a sector. */
   readonly sectorSize: number
@@ -15,7 +15,7 @@ export interface BlockInfo {
   readonly unusedBytes?: number
 }
 
-/** What a device can do beyond reading and writing. */
+/** The operations of a device beyond reading and writing. */
 export interface BlockCapabilities {
   /** `discard` frees space. */
   readonly discard: boolean
@@ -40,47 +40,50 @@ export interface RequestOptions {
   readonly permit?: Permit
 }
 
-/** How to write. */
+/** Options of a write. */
 export interface WriteOptions extends RequestOptions {
   /** The data is on stable storage when the promise resolves (FUA, `O_DSYNC`). Default false. */
   readonly durable?: boolean
 }
 
-/** How to talk to the holder of a role. */
+/** Options of talking to a role's holder. */
 export interface AskOptions {
   /**
-   * Reads a secret that only a reader of the device knows (the UUID of a ring): both sides prove to each other that
-   * they know it. If it is undefined, or resolves with undefined, the device has none, and every process is trusted.
-   * All claims of a role must use the same key.
+   * Reads a secret that proves access to the device (the UUID of a ring): both sides prove to each other that they have
+   * it. If it is undefined, or resolves with undefined, the device has none, and every process is trusted. All claims
+   * of a role must use the same key.
    */
   readonly key?: (() => Promise<Uint8Array | undefined>) | undefined
 }
 
-/** How to claim a role. */
+/** Options of a claim. */
 export interface ClaimOptions extends AskOptions {
   /** Name of the claimant, shown to processes that are refused. */
   readonly holder: string
   /**
    * Answers a request that another process on this machine sent with {@link BlockDevice.ask}, after it proved the
-   * {@link AskOptions.key}: only the claim's holder may write for its role, so other processes ask it to.
+   * {@link AskOptions.key}. Only the claim's holder may write for its role, so other processes send it requests.
    */
   readonly onRequest?: (request: string) => Promise<string>
-  /** Called with each of the {@link BlockHints} of the other end: the holder of {@link peer}, or one whose `peer` is this role. */
+  /**
+   * Called with each of the {@link BlockHints} from the other end: the holder of {@link peer}, or one whose `peer` is
+   * this role.
+   */
   readonly onHint?: () => void
-  /** The role whose holder on this machine is to be connected to for hints, with `onHint`. */
+  /** The role whose holder on this machine should be connected for hints, with `onHint`. */
   readonly peer?: string
 }
 
 /**
- * Hints between the holders of two roles on this machine: that something has changed, and nothing else. One may be missing, late, or wrong,
- * because any process that has read the device can be at the other end.
+ * Hints between the holders of two roles on this machine: something has changed, and nothing else. A hint may be
+ * missing, late or wrong, because any process that has read the device can be at the other end.
  */
 export interface BlockHints {
-  /** Whether somebody is at the other end. */
+  /** True if the other end is connected. */
   readonly connected: boolean
-  /** Asks for one: of the next change, or of one since the last hint. */
+  /** Requests a hint: of the next change, or of one since the last hint. */
   expect(): void
-  /** Says that something has changed, if a hint is expected. */
+  /** Sends a hint of a change, if one is expected. */
   give(): void
 }
 
@@ -88,7 +91,7 @@ export interface BlockHints {
 export interface BlockClaim {
   /** Releases the role. Never fails; a second call does nothing. */
   release(): Promise<void>
-  /** With {@link ClaimOptions.onHint}; absent where there are none. */
+  /** Present with {@link ClaimOptions.onHint}, if hints are available. */
   readonly hints?: BlockHints
 }
 
@@ -100,7 +103,7 @@ export interface BlockHolder {
   readonly pid?: number
   /** The name of its machine; absent for a holder that does not respond. */
   readonly host?: string
-  /** When it took the role, by its clock: ISO 8601. */
+  /** The time when it took the role, by its clock: ISO 8601. */
   readonly since?: string
 }
 
@@ -129,7 +132,7 @@ export interface BlockDevice extends AsyncDisposable {
   /** Names the device in messages: a path, a URI. */
   readonly name: string
 
-  /** What the device can do beyond reading and writing; constant over its life. */
+  /** The operations of the device beyond reading and writing; constant over its life. */
   readonly capabilities: BlockCapabilities
 
   /**
@@ -152,9 +155,9 @@ export interface BlockDevice extends AsyncDisposable {
   read(sectorStart: number, buffers: readonly Uint8Array[], options?: RequestOptions): Promise<void>
 
   /**
-   * Fills the buffer from `sectorStart` on before it returns, if that takes no longer than a memory copy; for readers that poll.
-   * Absent if that is never so.
-   * @returns whether it did; if not, the content of the buffer is undefined: use `read`
+   * Fills the buffer from `sectorStart` on synchronously, if that takes no longer than a memory copy; for readers that
+   * poll. Absent if that is never possible.
+   * @returns false if it was not filled: its content is undefined, and `read` is needed
    */
   readNow?(sectorStart: number, buffer: Uint8Array): boolean
 
@@ -174,8 +177,8 @@ export interface BlockDevice extends AsyncDisposable {
   flush(options?: RequestOptions): Promise<void>
 
   /**
-   * Frees sectors whose content is no longer needed. Reading them afterwards returns undefined content;
-   * the size stays.
+   * Frees sectors whose content is no longer needed. Reading them afterwards returns undefined content. The size does
+   * not change.
    * @throws {BlockError} `BLOCK_UNSUPPORTED` without the capability; as `write` otherwise
    */
   discard(sectorStart: number, sectors: number, options?: RequestOptions): Promise<void>
@@ -219,7 +222,7 @@ export interface BlockDevice extends AsyncDisposable {
 
   /**
    * Sends a request (one line, at most 1024 bytes of UTF-8) to the process on this machine that holds the role.
-   * Resolves with `undefined` if there is no holder, or if it did not respond within a second or takes no requests.
+   * Resolves with `undefined` if there is no holder, or if it did not respond within a second or accepts no requests.
    * @throws {BlockError} `BLOCK_UNSUPPORTED` without the claim capability; `BLOCK_DISCONNECTED`
    */
   ask(role: string, request: string, options?: AskOptions): Promise<string | undefined>

@@ -12,7 +12,7 @@ import type {
 import { LocalClaims } from './local-claims.ts'
 import { checkSectorSize } from './validate.ts'
 
-/** How a {@link MemoryBlockDevice} is made. */
+/** Options of a {@link MemoryBlockDevice}. */
 export interface MemoryBlockDeviceOptions {
   /** Bytes in a sector: a power of two from 512 to 65536. Default 512. */
   readonly sectorSize?: number

@@ -81,7 +81,7 @@ export const COMMAND_GROUPS: readonly {
   readonly names: readonly string[]
 }[] = GROUPS.map(({ title, routes }) => ({ title, names: Object.keys(routes) }))
 
-/** Whether a word is a group of commands, so that a command has to follow. */
+/** True if a word is a group of commands, so that a command has to follow. */
 export async function isGroup(word: string): Promise<boolean> {
   const route = await ROUTES[word]?.()
   return route !== undefined && 'getAllEntries' in route

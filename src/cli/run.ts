@@ -41,7 +41,7 @@ export async function runCommandLine(given: readonly string[]): Promise<number> 
   return (await lacksCommand(inputs)) ? EXIT.usage : EXIT.done
 }
 
-/** Whether no command was given, although the help was not requested. */
+/** True if no command was given, although the help was not requested. */
 async function lacksCommand([word, ...rest]: readonly string[]): Promise<boolean> {
   return word === undefined || (rest.length === 0 && (await isGroup(word)))
 }

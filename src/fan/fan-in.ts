@@ -277,7 +277,7 @@ export class FanIn<Out> implements AsyncDisposable {
   }
 }
 
-/** Whether the program closed the reader: that is intended, and no failure. */
+/** True if the program closed the reader: that is intended, and no failure. */
 function isClosed(error: unknown): boolean {
   return isRingError(error) && error.code === 'RING_CLOSED'
 }

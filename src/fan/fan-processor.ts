@@ -51,7 +51,7 @@ export class FanProcessor<Out> {
     this.#maxHeldBytes = settings.maxHeldBytes
   }
 
-  /** Whether it is processing a ring. */
+  /** True if it is processing a ring. */
   has(reader: RingReader<Out>): boolean {
     return this.#rings.has(reader)
   }

@@ -299,7 +299,7 @@ export class Group<Out> implements AsyncDisposable {
     this.#call(() => onTaken?.(reader))
   }
 
-  /** Whether there is a ring on a device that may still be blank. It does not wait: the next check tries it again. */
+  /** True if there is a ring on a device that may still be blank. It does not wait: the next check tries it again. */
   async #hasArrived(device: BlockDevice, signal: AbortSignal): Promise<boolean> {
     const { AwaitedRing } = awaiting.value ?? (await awaiting.load())
     const awaited = this.#awaited.get(device) ?? new AwaitedRing(device, this.#clock)
@@ -392,7 +392,7 @@ export class Group<Out> implements AsyncDisposable {
   }
 }
 
-/** Whether another member has a ring. */
+/** True if another member has a ring. */
 function isHeld(error: unknown): boolean {
   if (isBlockError(error)) return error.code === 'BLOCK_CLAIMED'
   return isRingError(error) && error.code === 'RING_LEASED'

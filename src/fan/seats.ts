@@ -8,7 +8,7 @@ export const SEATS = 32
 /** The members of a group, as one of them sees it. */
 export interface Seating {
   readonly members: number
-  /** How many members have a seat before this one's. */
+  /** The number of members that have a seat before this one's. */
   readonly rank: number
 }
 

@@ -36,12 +36,12 @@ export class Supply<Out> {
     this.#reading = this.#read()
   }
 
-  /** Whether there is an entry, or an error, to take. */
+  /** True if there is an entry, or an error, to take. */
   get isReady(): boolean {
     return !this.hasEnded && (this.#next < this.#entries.length || this.#failure !== undefined)
   }
 
-  /** Whether it delivers nothing more. */
+  /** True if it delivers nothing more. */
   get hasEnded(): boolean {
     return this.#stop.signal.aborted
   }

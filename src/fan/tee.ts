@@ -209,7 +209,7 @@ export class Tee<In> {
   }
 }
 
-/** Whether the pushed item is at fault, not a branch. */
+/** True if the pushed item is at fault, not a branch. */
 function isCallersFault(error: unknown): boolean {
   if (isRingError(error)) return error.code === 'RING_ITEM_TOO_LARGE'
   return isCodecError(error) || error instanceof TypeError

@@ -56,7 +56,7 @@ export class JournalError extends CodedError<JournalErrorCode, JournalErrorDetai
 
 markKind(JournalError, 'journal')
 
-/** Whether a value is a {@link JournalError}, of this copy of the package or another. */
+/** True if a value is a {@link JournalError}, of this copy of the package or another. */
 export function isJournalError(value: unknown): value is JournalError {
   return kindOf(value) === 'journal'
 }

@@ -2,7 +2,7 @@ import type { Position } from '../position.ts'
 import { channel, type EventDetails } from '../util/diagnostics.ts'
 import type { JournalError, JournalNames } from './errors.ts'
 
-/** What is published on the diagnostics channel `shared-block-ring:journal`. Positions are as in a receipt. */
+/** Published on the diagnostics channel `shared-block-ring:journal`. Positions are as in a receipt. */
 export type JournalEvent = JournalNames &
   (
     | {
@@ -30,7 +30,7 @@ export type JournalEvent = JournalNames &
         readonly position: Position
         /** Which attempt failed, from 1. */
         readonly attempt: number
-        /** Why. */
+        /** The reason. */
         readonly error: unknown
         /** The pause, in milliseconds. */
         readonly delayMs: number
@@ -40,7 +40,7 @@ export type JournalEvent = JournalNames &
         readonly event: 'deadLettered'
         /** The position after the operation. */
         readonly position: Position
-        /** How many attempts there were; 0 if it does not decode. */
+        /** The number of attempts; 0 if it does not decode. */
         readonly attempts: number
         /** Why it was given up. */
         readonly error: unknown
@@ -48,7 +48,7 @@ export type JournalEvent = JournalNames &
     | {
         /** The journal ended: `JOURNAL_CLOSED` if it was closed. */
         readonly event: 'ended'
-        /** Why. */
+        /** The reason. */
         readonly error: JournalError
       }
   )

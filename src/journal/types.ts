@@ -12,7 +12,7 @@ export interface PerformContext {
   /** Which attempt at exactly these operations this is, from 1, since the journal was started. */
   readonly attempt: number
   /**
-   * Whether any of the operations may have run before, completely or in part: true after a failed attempt, and for
+   * True if any of the operations may have run before, completely or in part: true after a failed attempt, and for
    * operations found on the device at start. False guarantees that none has.
    */
   readonly mayHaveRun: boolean
@@ -110,7 +110,7 @@ export interface Receipt {
 
 /** A journal's state. */
 export interface JournalStatus {
-  /** Whether it still takes operations. */
+  /** True if it still takes operations. */
   readonly state: 'running' | 'ended'
   /** Operations that are durable and not performed; undefined while those found at start are performed. */
   readonly pendingItems: number | undefined

@@ -22,7 +22,7 @@ export interface SurveyTarget {
 export interface SurveyLimit {
   /** For each ring, in milliseconds, from when its survey begins. */
   readonly ms: number
-  /** Whether the limit applies to all together. */
+  /** True if the limit applies to all together. */
   readonly inAll: boolean
   /** The error of a ring that exceeds the limit. */
   readonly tooLate: (device: string) => unknown

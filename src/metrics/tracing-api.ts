@@ -58,7 +58,7 @@ export interface TracingApi {
     deleteSpan(context: TraceContext): TraceContext
     /** The context of the span that is active. */
     getSpanContext(context: TraceContext): TraceSpanContext | undefined
-    /** Whether it names a span. */
+    /** True if it names a span. */
     isSpanContextValid(context: TraceSpanContext): boolean
   }
   readonly context: {

@@ -16,7 +16,7 @@ export interface Part extends ByteRange {
   readonly name: string
   /** Its content now, for people. */
   readonly note: string
-  /** Whether it is the current one of its kind: of two slots, the newer one. */
+  /** True if it is the current one of its kind: of two slots, the newer one. */
   readonly current: boolean
 }
 

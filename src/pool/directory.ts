@@ -218,7 +218,7 @@ function fitting(
   throw shrunkPool(device.name, directory.poolBytes, bytes)
 }
 
-/** Whether two copies have the same content, apart from their offsets. */
+/** True if two copies have the same content, apart from their offsets. */
 function isSame(one: Uint8Array, other: Uint8Array | undefined, from = COMMON_AT): boolean {
   if (one.length !== other?.length) return false
   for (let at = from; at < one.length; at++) if (one[at] !== other[at]) return false

@@ -75,7 +75,7 @@ async function take(
   return await ring.claim(role, { holder: holderOf(client), key: keyOf(ring) })
 }
 
-/** Whether the ring is of a format that has leases, and says where they are. */
+/** True if the ring is of a format that has leases, and says where they are. */
 async function canLease(ring: PoolRingDevice): Promise<boolean> {
   try {
     if ((await detectFormat(ring)) === 1) return false

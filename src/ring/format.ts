@@ -59,7 +59,7 @@ export interface QueueProducer extends Producer {
   readonly hints: RoleHints
 }
 
-/** What `attachProducer` returns. */
+/** The result of `attachProducer`. */
 export type AttachedProducer =
   | { readonly status: 'attached'; readonly producer: QueueProducer }
   | { readonly status: 'suspended' }

@@ -4,7 +4,7 @@ import { Fifo } from './fifo.ts'
 export class Arrivals<A> {
   readonly #later = new Fifo<readonly A[]>()
   #current: readonly A[] = []
-  /** How many of the current array were taken. */
+  /** The number of elements taken from the current array. */
   #taken = 0
   #size = 0
 

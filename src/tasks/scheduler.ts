@@ -103,10 +103,10 @@ export class Scheduler<T extends Task, A extends Arrival = T> {
   /** Spare callbacks for asynchronous attempts. */
   readonly #pending: Pending<T>[] = []
   #beginsLater = false
-  /** Whether an arrival goes before ready tasks. */
+  /** True if an arrival goes before ready tasks. */
   #isArrivalNext = false
   #awaitsTurn = false
-  /** Whether it was given a turn that it has not used yet. */
+  /** True if it was given a turn that it has not used yet. */
   #hasTurn = false
   /** Ends the waiting for a change. */
   #onChange: (() => void) | undefined
@@ -118,7 +118,7 @@ export class Scheduler<T extends Task, A extends Arrival = T> {
     this.#limits = limits
   }
 
-  /** How many tasks were taken and have not ended. */
+  /** The number of tasks that were taken and have not ended. */
   get held(): number {
     return this.#held
   }

@@ -8,7 +8,7 @@ const SHORT_NAME = /^[\x21-\x7e]{1,100}$/
 /** The longest name on Linux. Some runtimes pad a name to this length with zeroes, which makes another name for the kernel. */
 const PADDED_BYTES = 108
 
-/** Where the holder of a role listens. */
+/** The address at which the holder of a role listens. */
 export interface ClaimAddress {
   /** The names at which this runtime can listen, and connect. */
   readonly paths: readonly string[]
@@ -18,7 +18,7 @@ export interface ClaimAddress {
   readonly stale: boolean
 }
 
-/** How a runtime spells the name of an abstract socket. */
+/** A runtime's spelling of an abstract socket's name. */
 export type Spelling = 'plain' | 'padded' | 'both'
 
 /**
@@ -32,12 +32,12 @@ export function spellingOf(versions: Readonly<Record<string, string | undefined>
 }
 
 /**
- * The address of a role of a device. Two processes that mean the same device and role get the same one, and
- * only one of them can listen at it.
+ * The address of a role of a device. It is the same for every process that means this device and role, and only one of
+ * them can listen there.
  *
- * Linux: an abstract socket, which the kernel takes away with the process; one name space for each network
- * namespace. Windows: a named pipe, likewise. Elsewhere: a socket file in the directory for temporary files,
- * which some systems have one of for each user.
+ * Linux: an abstract socket, which the kernel removes with the process, in a name space of each network namespace.
+ * Windows: a named pipe, likewise. Elsewhere: a socket file in the directory for temporary files, of which some systems
+ * have one per user.
  */
 export function claimAddress(
   identity: string,

@@ -28,7 +28,7 @@ import { ClaimServer } from './server.ts'
 // sent what no holder sends.
 // - If neither the lock nor all names can be had, the role is refused, except with `claims: 'best-effort'`.
 
-/** How often a holder may vanish while it is asked to identify itself. */
+/** The most times that a holder may vanish while it is asked to identify itself. */
 const MAX_ATTEMPTS = 5
 
 /** Identities that `keysBelow` makes: of a file or disk, or of a part of it. */
@@ -46,7 +46,7 @@ export interface ClaimTarget {
   readonly aliases?: readonly string[]
   /** Undefined: there is no file that could be locked. */
   readonly file: ClaimedFile | undefined
-  /** Whether the role is also given if other programs might not notice it. */
+  /** True to grant the role even if other programs might not notice the claim. */
   readonly bestEffort: boolean
   readonly platform?: NodeJS.Platform
   readonly spelling?: Spelling
@@ -243,7 +243,7 @@ function passOver({ target, role, lock }: Taking, occupant: Present): void {
   publishStranger({ device, role, reason: excluded, peer: occupant.peer })
 }
 
-/** Whether it has read the device, and nothing shows that it is not a holder. */
+/** True if it has read the device, and nothing shows that it is not a holder. */
 function isHolder(
   target: ClaimTarget,
   occupant: Occupant,
@@ -251,7 +251,7 @@ function isHolder(
   return occupant.kind === 'holder' && whyNoHolder(target, occupant) === undefined
 }
 
-/** Why the occupant of a name is not a holder, given that it does not have the lock; undefined if it may be one. */
+/** The reason why the occupant of a name, which does not have the lock, is not a holder; undefined if it may be one. */
 function whyNoHolder({ file }: ClaimTarget, { kind, peer }: Present): string | undefined {
   if (kind === 'stranger') return 'it does not talk as a holder does'
   if (file?.native === undefined || peer === undefined || isForeign(peer.uid)) return undefined
@@ -297,14 +297,14 @@ function addressOf(target: ClaimTarget, role: string): ClaimAddress {
   return claimAddress(identity, name, target.platform, target.spelling)
 }
 
-/** What identifies device and role for both sides, in any spelling of the socket's name. */
+/** The name that identifies device and role for both sides, in any spelling of the socket's name. */
 function nameOf(target: ClaimTarget, role: string): string {
   return partOf(target, role).join('/')
 }
 
 /**
- * The identity of the part of a device that has a role, and the role. A part of a file or disk is `identity@byte`, as it is for a partition
- * that the system made there.
+ * The identity of the part of a device that has a role, and the role. A part of a file or disk is `identity@byte`, like
+ * a partition that the system has created there.
  */
 function partOf({ identity }: ClaimTarget, role: string): readonly [string, string] {
   const [, whole, start = '0'] = STORED.exec(identity) ?? []

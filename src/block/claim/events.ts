@@ -1,7 +1,7 @@
 import { channel } from '../../util/diagnostics.ts'
 import type { Peer } from '../native/sockets.ts'
 
-/** What is published on the diagnostics channel `shared-block-ring:claim`. */
+/** Published on the diagnostics channel `shared-block-ring:claim`. */
 export type ClaimEvent =
   /**
    * A process that is not a holder occupies a name of the role, and was ignored. Until it is gone, requests may not
@@ -13,7 +13,7 @@ export type ClaimEvent =
       readonly device: string
       /** The role. */
       readonly role: string
-      /** How it shows that it is not a holder, for people. */
+      /** The evidence that it is not a holder. */
       readonly reason: string
       /** The process, according to the kernel. */
       readonly pid?: number

@@ -2,46 +2,51 @@ import type { Socket } from 'node:net'
 import type { BlockHints } from '../device.ts'
 import { RateLimit } from './rate-limit.ts'
 
-// Hints between the holders of two roles, such as a ring's producer and consumer, over a connection that began as a question
-// (protocol.ts). From then on each message is a byte, in both directions alike.
+// Hints between the holders of two roles, such as a ring's producer and consumer, over a connection that begins as a
+// request (protocol.ts). After that, every message is one byte, in both directions.
+//
 // Invariants:
-// - A hint says "look now" and nothing else: it may be lost, late or a lie.
-// - One is sent only to who expects it, and expected only by who waits: in a burst of changes there is one, and none while nobody waits.
-// - Nothing is ever waited for. Who sends more than these rules allow, or does not read, is hung up on.
+// - A hint means "check now" and nothing else: it may be lost, late or false.
+// - A hint is sent only to a peer that expects one, and only a waiting role expects one: in a burst of changes there is
+//   one, and none while neither side waits.
+// - Nothing waits for a hint. A peer that sends more than these rules allow, or does not read, is disconnected.
 
-/** The request that makes a connection one for hints. */
+/** The request that turns a connection into one for hints. */
 export const HINTS_REQUEST = 'hints'
 /** The answer to it. */
 export const HINTS_ANSWER = 'ok'
 
-/** "Tell me of the next change." */
+/** Requests a hint at the next change. */
 const EXPECT = 0x65
-/** "Something has changed." */
+/** Reports a change. */
 const HINT = 0x68
 
-/** How often a hint is asked for: each costs a look. Who waits more often finds by polling what has come. */
+/**
+ * The limit for requests of hints, because each hint costs a check. A role that waits more often than this finds
+ * changes by polling.
+ */
 const EXPECTED = { burst: 256, perSecond: 1000 } as const
-/** What a peer may say: as often as hints are asked for, in both directions, and some more. */
+/** The limit for messages from a peer: requests and hints at the limit above, and some more. */
 const RECEIVED = { burst: 1024, perSecond: 4000 } as const
-/** Bytes that arrive together; two are outstanding at most. */
+/** The most bytes that arrive at once. At most two are outstanding. */
 const MAX_RECEIVED_BYTES = 64
-/** How often the other role's holder is looked for, at most. */
+/** The shortest time between two calls of the other role's holder. */
 const CALL_INTERVAL_MS = 1000
 
-/** One end of a connection. Both keep the same rules. */
+/** One end of a connection. Both ends keep the same rules. */
 export class HintEnd {
   readonly #send: (message: number) => void
   readonly #onHint: () => void
   readonly #expectations: RateLimit
-  /** Whether the next hint is one that was asked for. */
+  /** True if this end has requested the next hint. */
   #isExpecting: boolean
-  /** Whether the peer expects one. */
+  /** True if the peer has requested a hint. */
   #isExpected = false
-  /** Whether something may have changed of which the peer was not told: to begin with, before there was a connection. */
+  /** True if there may be a change that the peer has no hint of, as before the connection existed. */
   #hasChanged = true
 
   /**
-   * @param accepts whether the peer has connected, and speaks first
+   * @param accepts true if the peer has connected, and sends first
    * @param now monotonic milliseconds
    */
   constructor(
@@ -63,20 +68,20 @@ export class HintEnd {
   }
 
   give(): void {
-    if (this.#isExpected) this.#tell()
+    if (this.#isExpected) this.#sendHint()
     else this.#hasChanged = true
   }
 
-  /** Speaks first: who accepts a connection expects a hint. */
+  /** Sends the first message. The end that accepted the connection expects a hint from the start. */
   begin(): void {
-    this.#tell()
+    this.#sendHint()
     this.expect()
   }
 
-  /** @returns whether the peer may say that */
+  /** @returns false if the message breaks the rules */
   receive(message: number): boolean {
     if (message === EXPECT) {
-      if (this.#hasChanged) this.#tell()
+      if (this.#hasChanged) this.#sendHint()
       else this.#isExpected = true
       return true
     }
@@ -88,14 +93,14 @@ export class HintEnd {
     return true
   }
 
-  #tell(): void {
+  #sendHint(): void {
     this.#isExpected = false
     this.#hasChanged = false
     this.#send(HINT)
   }
 }
 
-/** A connection for hints: bounds what its peer may send, and what it may leave unread. */
+/** A connection for hints. It limits what its peer may send or leave unread. */
 class HintConnection {
   readonly end: HintEnd
   readonly #socket: Socket
@@ -127,17 +132,17 @@ class HintConnection {
   }
 }
 
-/** Whom a {@link ClaimHints} calls. */
+/** The peer of a {@link ClaimHints}. */
 export interface HintPeer {
-  /** Connects to it; undefined if it is not there. */
+  /** Connects to the peer; undefined if it does not exist. */
   readonly call: () => Promise<Socket | undefined>
-  /** Of two that call each other at the same time, whose call counts: true at one end, and false at the other. */
+  /** Decides which of two simultaneous calls counts: true at one end, false at the other. */
   readonly yields: boolean
 }
 
 /**
- * The hints of one claim. Either end calls the other when it first waits or has changed something, and again when it has changed something
- * later: not while it only waits, because many may wait for those who never come.
+ * The hints of one claim. Either end calls the other when it first waits or makes a change, and again at later changes.
+ * It does not call again while it only waits, because many roles wait for peers that never come.
  */
 export class ClaimHints implements BlockHints {
   readonly #onHint: () => void
@@ -147,7 +152,7 @@ export class ClaimHints implements BlockHints {
   #isCalling = false
   #calledAt: number | undefined
 
-  /** @param peer without it, it only takes calls */
+  /** @param peer without it, this end only accepts calls */
   constructor(onHint: () => void, peer?: HintPeer) {
     this.#onHint = onHint
     this.#peer = peer
@@ -168,7 +173,7 @@ export class ClaimHints implements BlockHints {
     if (now - (this.#calledAt ?? Number.NEGATIVE_INFINITY) >= CALL_INTERVAL_MS) this.#callPeer()
   }
 
-  /** Takes a call. A role has one holder, so the last one counts. */
+  /** Accepts a call. A role has one holder, so the last call counts. */
   accept(socket: Socket): void {
     const isBusy = this.#isCalling || this.#connection !== undefined
     if (isBusy && this.#peer?.yields === false) socket.destroy()
@@ -206,7 +211,7 @@ export class ClaimHints implements BlockHints {
     const connection = new HintConnection(socket, accepts, this.#onHint, () => {
       if (this.#connection !== connection) return
       this.#connection = undefined
-      // What the peer did last was perhaps not told.
+      // The peer's last change may have come without a hint.
       if (!this.#isClosed) this.#onHint()
     })
     this.#connection = connection

@@ -6,7 +6,7 @@ const LISTENS = 0x1_0000
 const ROW = /^\S+ \S+ \S+ (?<flags>[0-9A-F]+) \S+ \S+ +\d+ (?<path>.*)$/
 
 /**
- * Whether a process in this network namespace listens at an abstract name, in any spelling.
+ * True if a process in this network namespace listens at an abstract name, in any spelling.
  * @returns undefined if the kernel's list cannot be read
  */
 export async function isListening(

@@ -7,7 +7,7 @@ import { closeQuietly } from '../native/close.ts'
 /** Locks are taken here, beyond all data. */
 const LOCKS_START = 1n << 62n
 
-/** How often a lock may be released just before its holder is identified. */
+/** The most times that a lock may be released just before its holder is identified. */
 const MAX_ATTEMPTS = 5
 
 /** The file that is locked. */
@@ -50,7 +50,7 @@ export async function lockRole(target: LockTarget, role: string): Promise<Lock> 
   return { kind: 'taken' }
 }
 
-/** Whether any process, in any container, has locked a role's byte; false if that cannot be determined. */
+/** True if any process, in any container, has locked a role's byte; false if that cannot be determined. */
 export function isRoleLocked({ fd, native }: LockTarget, role: string): boolean {
   return native?.lockOf(fd, byteOf(role)) === 'write'
 }

@@ -16,7 +16,7 @@ const OTHER_WRITE = 0o002
 const OVERFLOW_ID = 65_534
 
 /**
- * Whether a user certainly cannot open a file for writing. Root and the owner always can, because they can change the mode. A
+ * True if a user certainly cannot open a file for writing. Root and the owner always can, because they can change the mode. A
  * program that opened it earlier, as another user, is not detected.
  */
 export function cannotWrite({ uid, groups }: Peer, file: FileAccess): boolean {
@@ -25,7 +25,7 @@ export function cannotWrite({ uid, groups }: Peer, file: FileAccess): boolean {
   return groups !== undefined && !groups.includes(file.gid)
 }
 
-/** Whether the number stands for a user outside this user namespace. */
+/** True if the number stands for a user outside this user namespace. */
 export function isForeign(uid: number, readMap: () => string = readUidMap): boolean {
   if (uid !== OVERFLOW_ID) return false
   try {

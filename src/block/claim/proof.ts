@@ -16,7 +16,7 @@ export function newNonce(): string {
   return randomBytes(NONCE_BYTES).toString('hex')
 }
 
-/** Whether it is a nonce, as it came from another process. */
+/** True if it is a nonce, as it came from another process. */
 export function isNonce(value: unknown): value is string {
   return typeof value === 'string' && NONCE.test(value)
 }
@@ -38,7 +38,7 @@ export function proofOf(
     .digest('hex')
 }
 
-/** Whether a proof, as it came from another process, is the expected one. */
+/** True if a proof, as it came from another process, is the expected one. */
 export function isProof(value: unknown, expected: string): boolean {
   if (typeof value !== 'string' || !PROOF.test(value)) return false
   return timingSafeEqual(Buffer.from(value), Buffer.from(expected))

@@ -46,7 +46,7 @@ export interface Reply {
   readonly answer: string | undefined
 }
 
-/** What binds a conversation to its role and to itself. */
+/** The facts that bind a conversation to its role and to itself. */
 export interface Binding {
   /** Of the device and role. */
   readonly name: string
@@ -90,7 +90,7 @@ export function parseQuestion(line: string): (Question & { readonly proof: unkno
   return Buffer.byteLength(request) > MAX_REQUEST_BYTES ? undefined : { nonce, request, proof }
 }
 
-/** Whether the asker has read the key. */
+/** True if the asker has read the key. */
 export function isProven(
   key: Uint8Array | undefined,
   binding: Binding,
@@ -163,7 +163,7 @@ export class LineReader {
   #pending: Buffer = Buffer.alloc(0)
   #tooLong = false
 
-  /** Whether a line exceeded the limit: nothing more is accepted after it. */
+  /** True if a line exceeded the limit: nothing more is accepted after it. */
   get tooLong(): boolean {
     return this.#tooLong
   }

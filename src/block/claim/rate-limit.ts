@@ -19,7 +19,7 @@ export class RateLimit {
     this.#filledAt = now()
   }
 
-  /** Whether it may happen once more, now. */
+  /** True if it may happen once more, now. */
   take(): boolean {
     const { burst, perSecond } = this.#rate
     const now = this.#now()

@@ -16,7 +16,7 @@ export class FileEnd {
   }
 
   /**
-   * Whether the file has at least this many bytes.
+   * True if the file has at least this many bytes.
    * @throws {Error} the system error
    */
   reaches(bytes: number): boolean {

@@ -82,7 +82,7 @@ const OWN_PAGES_BYTES = 1 << 17
 export class FileBlockDevice extends BaseBlockDevice {
   override readonly name: string
   override readonly capabilities: BlockCapabilities
-  /** Whether it goes past the page cache. */
+  /** True if it goes past the page cache. */
   readonly direct: boolean
   /** How durable writes reach stable storage. */
   readonly durability: 'dsync' | 'flush' | 'none'

@@ -21,7 +21,7 @@ export interface OpenFile {
   readonly raw: RawDevice | undefined
   /** The same for every name and every handle of the file or device. */
   readonly key: string
-  /** Whether it had a name in a folder when it was opened. */
+  /** True if it had a name in a folder when it was opened. */
   readonly named: boolean
   readonly writable: boolean
   readonly direct: boolean

@@ -25,7 +25,7 @@ interface Identity {
 /** A file that is open. */
 export interface WatchedFile {
   readonly fd: number
-  /** Whether it had a name when it was opened: some have none, and some file systems do not count them. */
+  /** True if it had a name when it was opened: some have none, and some file systems do not count them. */
   readonly named: boolean
   readonly writable: boolean
 }

@@ -77,7 +77,7 @@ function part({ key, start, end }: Storage, offset: number, bytes: number): Stor
   return { key, start: start + offset, end: Math.min(end, start + offset + bytes) }
 }
 
-/** Whether they have bytes in common. */
+/** True if they have bytes in common. */
 export function overlaps(a: Storage, b: Storage): boolean {
   return a.key === b.key && a.start < b.end && b.start < a.end
 }

@@ -2,7 +2,7 @@ import { type FSWatcher, watch } from 'node:fs'
 import { channel } from '../../util/diagnostics.ts'
 import type { BlockWatch } from '../device.ts'
 
-/** What is published on `shared-block-ring:watch`, once for each watch that does not work, or not any more. */
+/** Published on `shared-block-ring:watch`, once for each watch that does not work, or not any more. */
 export interface WatchEvent {
   /** The file's path. */
   readonly device: string
@@ -38,7 +38,7 @@ export class Listeners {
   /** Those that are still to be notified. */
   #left: Iterator<() => void> | undefined
   #slice: NodeJS.Immediate | undefined
-  /** Whether there was a change while they were notified. */
+  /** True if there was a change while they were notified. */
   #hasChanged = false
 
   /** Notifies them now, or soon. */

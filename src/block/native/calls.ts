@@ -23,7 +23,7 @@ export interface Native extends NativeSockets {
    * server cannot.
    */
   readCached(fd: number, buffer: Uint8Array, offset: number): 'read' | 'waits' | 'unsupported'
-  /** Whether the file has an access control list. */
+  /** True if the file has an access control list. */
   hasAcl(fd: number): boolean
 }
 

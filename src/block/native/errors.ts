@@ -49,7 +49,7 @@ export function systemCode(error: unknown): string | undefined {
 /** How Deno ends the message of most system errors: they have a code, and neither `syscall` nor `errno`. */
 const OF_DENO = /\(os error \d+\)$/
 
-/** Whether the operating system reported the error, and not a caller's callback. */
+/** True if the operating system reported the error, and not a caller's callback. */
 export function isSystemError(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   if (typeof Reflect.get(error, 'syscall') === 'string') return true

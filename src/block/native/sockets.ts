@@ -11,7 +11,7 @@ export interface NativeSockets {
   peerOf(fd: number): Peer | undefined
   /** Sends as much as there is room for; a peer that is gone is noticed when receiving. */
   send(fd: number, bytes: Uint8Array): void
-  /** How many bytes were received; 0 at the end. */
+  /** The number of bytes that were received; 0 at the end. */
   receive(fd: number, into: Uint8Array): number | 'nothing yet'
   close(fd: number): void
 }

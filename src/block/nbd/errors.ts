@@ -42,7 +42,7 @@ export function requestError(request: FailedRequest, fault: unknown): BlockError
 }
 
 /**
- * Whether the server rejected an optimisation that plain reads and writes can replace. Not if the storage has shut
+ * True if the server rejected an optimisation that plain reads and writes can replace. Not if the storage has shut
  * this client out, or if the outcome is unknown.
  */
 export function isRefusedHint(error: unknown): boolean {

@@ -249,7 +249,7 @@ export class NbdBlockDevice extends BaseBlockDevice {
     return Math.min(this.#settings.transferBytes, Math.max(1, sectors) * sectorSize)
   }
 
-  /** Whether a write is durable by itself. For several pieces, one flush at the end is cheaper. */
+  /** True if a write is durable by itself. For several pieces, one flush at the end is cheaper. */
   #isFua(durable: boolean, isOnePiece: boolean): boolean {
     return durable && isOnePiece && this.durability === 'fua'
   }

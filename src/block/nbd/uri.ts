@@ -15,7 +15,7 @@ export interface NbdUriTls {
   readonly type: 'x509' | 'psk' | undefined
   /** The name that the server's certificate must have. */
   readonly hostname: string | undefined
-  /** Whether the server’s certificate is verified; undefined: it is. */
+  /** True if the server’s certificate is verified; undefined: it is. */
   readonly verifyPeer: boolean | undefined
   /** A folder with `ca-cert.pem`, and perhaps `client-cert.pem` and `client-key.pem`. */
   readonly certificates: string | undefined
@@ -50,7 +50,7 @@ export interface NbdAddress {
 /** A URI with a password, which ends with the last `@`, and may hold anything; a port is no password. */
 const PASSWORD = /^([^:/?#]+:\/\/[^:/?#@[]*):(?!\d*(?:[/?#]|$)).*@/s
 
-/** Whether text is a URI of NBD's, good or bad. */
+/** True if text is a URI of NBD's, good or bad. */
 export function isNbdUri(text: string): boolean {
   return /^nbds?(\+[a-z]+)?:/i.test(text)
 }

@@ -83,7 +83,7 @@ export class OpfsBlockDevice extends BaseBlockDevice {
     watch: true,
     singleSectorBuffers: false,
   }
-  /** Whether no other handle of the file can be open. */
+  /** True if no other handle of the file can be open. */
   readonly exclusive: boolean
   protected override info: BlockInfo
   readonly #file: OpfsSyncAccess

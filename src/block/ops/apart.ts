@@ -4,7 +4,7 @@ import { type Area, readAt } from './byte-range.ts'
 import { fillRandom } from './random.ts'
 
 /**
- * Whether data written to a device appears at another one, whatever their names: a file and an export of it are one
+ * True if data written to a device appears at another one, whatever their names: a file and an export of it are one
  * storage. Briefly writes random bytes there, durably, so no other program may use the target.
  * @param before the target's content from that byte on, whole sectors: it is restored
  * @param readOther reads the same bytes of the other device; resolves with undefined if it has none there

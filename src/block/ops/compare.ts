@@ -5,7 +5,7 @@ import { type Chunk, chunksOf } from './extents.ts'
 import { checkOperation, OPERATION_KINDS, type OperationOptions, planOf } from './options.ts'
 import { inOrder } from './pipeline.ts'
 
-/** What {@link compare} found. */
+/** The result of {@link compare}. */
 export type Comparison =
   | { readonly status: 'equal' }
   | {

@@ -22,7 +22,7 @@ export interface FoldPiece {
 export interface FoldHole {
   /** The first of them. */
   readonly sectorStart: number
-  /** How many. */
+  /** The number. */
   readonly sectors: number
 }
 

@@ -30,7 +30,7 @@ export interface BlockEvent {
   readonly role?: string
   /** Milliseconds from the call until it settled. */
   readonly durationMs: number
-  /** Why it failed, if it did. */
+  /** The reason, if it failed. */
   readonly error?: unknown
 }
 

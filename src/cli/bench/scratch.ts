@@ -17,7 +17,7 @@ export function scratchOf(sectorSize: number, sizeSectors: number, maxBytes: num
   return { sectorStart, sectors: Math.min(maxBytes / sectorSize, left) }
 }
 
-/** Whether all of a part is zeroes. */
+/** True if all of a part is zeroes. */
 export async function isZero(
   device: BlockDevice,
   { sectorStart, sectors }: Part,

@@ -235,7 +235,7 @@ async function checkNotItself(
   await checkApart(source, target)
 }
 
-/** Whether three consecutive inspections can be of one ring that is in use. */
+/** True if three consecutive inspections can be of one ring that is in use. */
 function isBetween(before: RingInspection, found: RingInspection, after: RingInspection): boolean {
   if (found.format !== before.format || found.ring?.uuid !== before.ring?.uuid) return false
   return (['producer', 'consumer'] as const).every((role) => {

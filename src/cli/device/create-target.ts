@@ -141,7 +141,7 @@ export async function checkFits(size: DeviceSize, ring: CreateOptions): Promise<
   }
 }
 
-/** Whether a new file only reserves space for written data. */
+/** True if a new file only reserves space for written data. */
 export interface SparseFlag {
   readonly sparse?: boolean
 }
@@ -175,7 +175,7 @@ async function makeFile(
 }
 
 /**
- * Whether the path exists. An export or a ring of a pool cannot be created here, so it has to exist.
+ * True if the path exists. An export or a ring of a pool cannot be created here, so it has to exist.
  * @throws {CommandError} the path is a dangling link
  */
 export async function isThere(path: string): Promise<boolean> {
@@ -227,7 +227,7 @@ async function bytesAt(path: string, deviceBytes: number): Promise<number> {
   return file?.isFile() === true ? file.size : deviceBytes
 }
 
-/** Whether the device is too small for the ring. */
+/** True if the device is too small for the ring. */
 export async function isTooSmall(size: DeviceSize, ring: CreateOptions): Promise<boolean> {
   try {
     await checkFits(size, ring)

@@ -51,7 +51,7 @@ async function isFolder(path: string): Promise<boolean> {
   }
 }
 
-/** Whether this user can see that a path leads to a pool. */
+/** True if this user can see that a path leads to a pool. */
 async function isPool(path: string): Promise<boolean> {
   try {
     await using device = await FileBlockDevice.open(path, { mode: 'read-only' })

@@ -15,7 +15,7 @@ import { claimRoles } from './roles.ts'
 const DIRECT_SECTORS = [512, 4096]
 
 /**
- * Whether two existing paths or URIs are names of one storage, or of overlapping parts, as far as that is known
+ * True if two existing paths or URIs are names of one storage, or of overlapping parts, as far as that is known
  * without writing. Two URIs, or a path and a URI, may need more: see {@link checkApart}.
  */
 export async function isSameStorage(first: string, second: string): Promise<boolean> {

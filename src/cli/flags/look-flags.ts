@@ -7,7 +7,7 @@ export interface LookFlags extends CommonFlags, Pick<ItemFlags, 'maxItem'> {
   readonly frames?: boolean
 }
 
-/** How many items are shown unless the flags say otherwise. */
+/** The number of items shown by default. */
 export const SHOWN_ITEMS = 10
 
 export const lookFlags: FlagParametersForType<LookFlags> = {

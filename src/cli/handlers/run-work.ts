@@ -127,7 +127,7 @@ export interface WorkOptions {
   /** Refuses an unsuitable ring. */
   readonly check?: (reader: RingReader<Delivery>) => void
   readonly concurrency: number
-  /** Whether later items wait for one that is to be tried again. */
+  /** True if later items wait for one that is to be tried again. */
   readonly inOrder?: boolean
 }
 

@@ -7,9 +7,9 @@ import type { AttachOptions } from '../../ring/types.ts'
 import { CommandError, EXIT } from '../errors.ts'
 import type { Obstacle, WaitNotice } from '../output/wait-notice.ts'
 
-/** How a {@link Pusher} works. */
+/** Options of a {@link Pusher}. */
 export interface PusherOptions {
-  /** Whether to wait for room and for the end of a pause, or to give up. */
+  /** True to wait for room and for the end of a pause, false to give up. */
   readonly wait: boolean
   /** Ends the waiting. */
   readonly signal: AbortSignal

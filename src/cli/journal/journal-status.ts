@@ -24,7 +24,7 @@ export interface JournalReport {
   readonly count: number
   /** The first of them. */
   readonly shown: readonly Shown[]
-  /** Whether a process on this machine holds the consumer's role. */
+  /** True if a process on this machine holds the consumer's role. */
   readonly performing: boolean
   /** Why some could not be read. */
   readonly problem: unknown

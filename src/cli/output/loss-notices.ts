@@ -39,7 +39,7 @@ export class LossNotices implements Disposable {
     if (!this.#json) this.#shown = damage
   }
 
-  /** Whether it is more of the same damage, as in many items of one batch: that is written once a second. */
+  /** True if it is more of the same damage, as in many items of one batch: that is written once a second. */
   #isMore(damage: SkippedDamage): boolean {
     const shown = this.#shown
     if (shown?.structure !== damage.structure || shown.problem !== damage.problem) return false

@@ -8,7 +8,7 @@ import { GuardedBlockDevice } from '../../block/wrap/guarded.ts'
 export interface SentRequest {
   /** What was requested. */
   readonly operation: 'read' | 'write' | 'writeZeroes' | 'discard' | 'flush'
-  /** Whether it is on stable storage when it completes, without a flush. */
+  /** True if it is on stable storage when it completes, without a flush. */
   readonly durable: boolean
 }
 

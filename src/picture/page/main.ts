@@ -19,7 +19,7 @@ const LEAST_WIDTH = 300
 interface Ring {
   snapshot: Snapshot
   readonly history: History
-  /** Whether the history from before this page was opened has been requested. */
+  /** True if the history from before this page was opened has been requested. */
   readonly isWhole?: boolean
 }
 

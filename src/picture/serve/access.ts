@@ -13,7 +13,7 @@ export function newToken(): string {
   return randomBytes(TOKEN_BYTES).toString('base64url')
 }
 
-/** Whether an address is this machine's own. */
+/** True if an address is this machine's own. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 }
@@ -24,7 +24,7 @@ export function cookieOf(token: string): string {
 }
 
 /**
- * Whether a request names this server by an address, or by a name that only this machine controls. A foreign page whose name was
+ * True if a request names this server by an address, or by a name that only this machine controls. A foreign page whose name was
  * pointed here (DNS rebinding) uses its own name.
  */
 export function isKnownHost({ headers }: IncomingMessage, listening: string): boolean {
@@ -38,7 +38,7 @@ export function isKnownHost({ headers }: IncomingMessage, listening: string): bo
   )
 }
 
-/** Whether a request shows the token: in `Authorization: Bearer`, in the cookie, or in the address. */
+/** True if a request shows the token: in `Authorization: Bearer`, in the cookie, or in the address. */
 export function isAllowed(request: IncomingMessage, url: URL, token: string | undefined): boolean {
   if (token === undefined) return true
   const { authorization = '', cookie = '' } = request.headers

@@ -310,12 +310,12 @@ export class Format2Watch implements FormatWatch {
     return this.#tail
   }
 
-  /** Whether this look, which found the slots unchanged, skips the end of the log. */
+  /** True if this look, which found the slots unchanged, skips the end of the log. */
   #skipsEnd(): boolean {
     return ++this.#quiet > QUIET_LOOKS && this.#quiet % EVERY !== 0
   }
 
-  /** Whether the block where the next batch would begin is unchanged since the last look. */
+  /** True if the block where the next batch would begin is unchanged since the last look. */
   async #isEndAsBefore({ logPosition: { lsn } }: Tail, scratch: Scratch): Promise<boolean> {
     const end = scratch.memory(this.#device, this.#disk.layout.blockSize)
     await this.#disk.readInto(lsn, end)

@@ -21,7 +21,7 @@ const LATE_AFTER_MS = 2000
 
 type Holders = Readonly<Record<Role, BlockHolder | null>>
 
-/** How a {@link RingWatch} works. */
+/** Options of a {@link RingWatch}. */
 export interface WatchOptions {
   readonly holdersMs?: number
   /** Memory shared by watches that look in turn. */
@@ -137,7 +137,7 @@ export class RingWatch implements AsyncDisposable {
     return now - at >= reopenMs
   }
 
-  /** Whether it is time to ask the holders. */
+  /** True if it is time to ask the holders. */
   #mayAsk(now: number): boolean {
     return this.#holders === undefined || now - this.#holders.at >= this.#holdersMs
   }

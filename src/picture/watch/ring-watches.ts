@@ -88,7 +88,7 @@ export class RingWatches implements AsyncDisposable {
   }
 }
 
-/** Whether only the time differs: a watch reuses the objects of unchanged parts. */
+/** True if only the time differs: a watch reuses the objects of unchanged parts. */
 function isAsBefore(now: Snapshot | undefined, before: Snapshot | undefined): boolean {
   if (now === undefined || before === undefined) return false
   let names = 0

@@ -40,7 +40,7 @@ export class Member {
   readonly traits: MemberTraits
   readonly #context: MemberContext
   #stop = new AbortController()
-  /** Whether it leaves without acknowledging anything more. */
+  /** True if it leaves without acknowledging anything more. */
   #abandons = false
   #group: Group<Uint8Array> | undefined
   #devices: readonly BlockDevice[] = []
@@ -66,7 +66,7 @@ export class Member {
     return this.#group?.members ?? 0
   }
 
-  /** Whether it is in the group and has not been told to leave. */
+  /** True if it is in the group and has not been told to leave. */
   get isIn(): boolean {
     return this.#group !== undefined && !this.#stop.signal.aborted
   }

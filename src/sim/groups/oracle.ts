@@ -23,7 +23,7 @@ export interface ProcessLife {
   readonly name: string
   /** Which of its lives it is, from 1. */
   readonly number: number
-  /** Whether its process has ended: its rings belong to others now. */
+  /** True if its process has ended: its rings belong to others now. */
   ended: boolean
 }
 

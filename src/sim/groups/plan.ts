@@ -7,7 +7,7 @@ export interface MemberTraits {
   readonly host: number
   /** When it joins first. */
   readonly joinsMs: number
-  /** Whether it calls `process`, or receives and acknowledges by hand, in any order. */
+  /** True if it calls `process`, or receives and acknowledges by hand, in any order. */
   readonly how: 'process' | 'receive'
   /** Items that it handles at the same time. */
   readonly concurrency: number
@@ -43,7 +43,7 @@ export interface GroupsPlan {
   readonly keys: number
   /** How long a producer pauses, at most. */
   readonly pauseMs: number
-  /** Whether the members are on machines of their own, and lease their rings. */
+  /** True if the members are on machines of their own, and lease their rings. */
   readonly hosts: boolean
   readonly checkIntervalMs: number
   readonly members: readonly MemberTraits[]

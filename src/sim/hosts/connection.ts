@@ -23,11 +23,11 @@ export class Connection extends BaseBlockDevice {
   override readonly name = 'shared'
   readonly owner: string
   readonly host: Host
-  /** Whether the storage refuses requests that arrive. */
+  /** True if the storage refuses requests that arrive. */
   fenced = false
-  /** Whether the process is gone: no outcome of its requests is delivered. */
+  /** True if the process is gone: no outcome of its requests is delivered. */
   dead = false
-  /** Whether requests that have not arrived never will. */
+  /** True if requests that have not arrived never will. */
   dropped = false
   /** Called with each request that is issued. */
   onRequest: (request: HostRequest) => void = () => undefined
@@ -96,7 +96,7 @@ export class Connection extends BaseBlockDevice {
 
   protected override async doDisconnect(): Promise<void> {}
 
-  /** Whether the lease's record is what this connection has read last. */
+  /** True if the lease's record is what this connection has read last. */
   get hasSeenRecord(): boolean {
     return this.#record.every((byte, at) => this.#seen[at] === byte)
   }

@@ -9,7 +9,7 @@ export const LEASE_SECTOR: number = (12_288 + 6 * 4096) / 512
 /** A machine, and the process that runs on it now. */
 export interface Victim {
   readonly host: Host
-  /** Whether the process has the role; otherwise it is trying to get it. */
+  /** True if the process has the role; otherwise it is trying to get it. */
   atWork: boolean
   /** Ends the process. */
   kill(): void

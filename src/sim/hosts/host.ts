@@ -22,7 +22,7 @@ export class Host implements Clock {
   #wallLostMs = 0
   #pausedUntil = 0
   #cutUntil = 0
-  /** Whether both its clocks once stopped: it cannot know how late it is. */
+  /** True if both its clocks once stopped: it cannot know how late it is. */
   frozen = false
 
   constructor(

@@ -12,7 +12,7 @@ export interface Handle {
 
 /** Knows which host may acknowledge, and what was acknowledged. */
 export class HostsOracle {
-  /** Whether a host that took the role too late has overwritten the record of a holder: from then on no record says whom to fence. */
+  /** True if a host that took the role too late has overwritten the record of a holder: from then on no record says whom to fence. */
   overwritten = false
   readonly #trace: Trace
   #broken: Broken | undefined
@@ -31,12 +31,12 @@ export class HostsOracle {
     return this.#broken
   }
 
-  /** Whether an item was acknowledged since `expectWork`. */
+  /** True if an item was acknowledged since `expectWork`. */
   get isAtWork(): boolean {
     return this.#atWork
   }
 
-  /** How many items were acknowledged, and how often a host noticed that it no longer holds the role. */
+  /** The number of items that were acknowledged, and how often a host noticed that it no longer holds the role. */
   get counts(): { readonly acknowledged: number; readonly lost: number } {
     return { acknowledged: this.#acknowledged.length, lost: this.#lost }
   }

@@ -71,7 +71,7 @@ export interface HostTraits {
 export interface HostsPlan {
   readonly seed: number
   readonly hosts: readonly HostTraits[]
-  /** Whether a host that takes over fences the holder. */
+  /** True if a host that takes over fences the holder. */
   readonly fenced: boolean
   /** How probable it is that a fence fails. */
   readonly fenceFails: number

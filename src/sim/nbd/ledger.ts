@@ -37,7 +37,7 @@ export class CallLedger {
     }
   }
 
-  /** Whether a call that changes data is in progress. */
+  /** True if a call that changes data is in progress. */
   get changing(): boolean {
     for (const { kind } of this.#calls) if (kind === 'change') return true
     return false

@@ -11,7 +11,7 @@ export interface NbdTraits {
   readonly connectTimeoutMs: number
   readonly server: ServerTraits
   readonly link: LinkTraits
-  /** Whether programs use other parts of the device in the roles' processes. */
+  /** True if programs use other parts of the device in the roles' processes. */
   readonly neighbours: boolean
 }
 

@@ -90,7 +90,7 @@ function* talk(words: ClientWords): Generator<number, void, Uint8Array> {
   }
 }
 
-/** Whether a client is about to close the connection. */
+/** True if a client is about to close the connection. */
 export function isFarewell(option: NbdOption): boolean {
   return option.option === OPTION.abort
 }

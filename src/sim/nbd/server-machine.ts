@@ -35,7 +35,7 @@ export interface ServerMachineOptions {
   readonly network: Network<Client>
   readonly address: string
   readonly traits: ServerTraits
-  /** Whether requests that were sent take effect even if their sender is gone. */
+  /** True if requests that were sent take effect even if their sender is gone. */
   readonly late: boolean
   /** A promise is broken. */
   readonly violate: (error: unknown) => void
@@ -47,7 +47,7 @@ export class ServerMachine {
   readonly #machine = new SimHost('server')
   readonly #askers = new Set<Asker>()
   #server: DiskServer
-  /** Whether no server is running. */
+  /** True if no server is running. */
   #down = false
   /** Connections from before the machine lost its power, which it does not know any more. */
   #severed: Link<Client>[] = []

@@ -25,7 +25,7 @@ export interface ServerTraits {
   readonly multiConn: boolean
   readonly writeZeroes: boolean
   readonly trim: boolean
-  /** Whether reads are answered in chunks, and holes distinguished from data. */
+  /** True if reads are answered in chunks, and holes distinguished from data. */
   readonly structured: boolean
   /** Bytes in a request at most. */
   readonly maximum: number
@@ -61,10 +61,10 @@ export class NbdSession {
   #allocation = false
   readonly #waiting: NbdRequest[] = []
   readonly #doing = new Set<NbdRequest>()
-  /** How many changes were answered; `#flushed` is how many of the first of them a flush has covered. */
+  /** The number of changes that were answered; `#flushed` is how many of the first of them a flush has covered. */
   #answered = 0
   #flushed = 0
-  /** Whether the last flush left some that were answered while it was being done. */
+  /** True if the last flush left some that were answered while it was being done. */
   #leftBehind = false
   #over = false
 
@@ -98,7 +98,7 @@ export class NbdSession {
     )
   }
 
-  /** Whether something was changed and not flushed, and only reads are in flight. */
+  /** True if something was changed and not flushed, and only reads are in flight. */
   get between(): boolean {
     return (
       this.#answered > this.#flushed &&
@@ -107,7 +107,7 @@ export class NbdSession {
     )
   }
 
-  /** Whether changes were answered while the last flush was being done. */
+  /** True if changes were answered while the last flush was being done. */
   get leftBehind(): boolean {
     return this.#leftBehind
   }

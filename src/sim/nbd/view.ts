@@ -11,7 +11,7 @@ import type { CallKind, CallLedger } from './ledger.ts'
 
 /** A process's view of a device over a network: claims of its machine, and silence once the process is gone. */
 export class ProcessView extends ForwardingBlockDevice {
-  /** Whether a write or a flush failed: the content of the device is unknown, and connecting again may help. */
+  /** True if a write or a flush failed: the content of the device is unknown, and connecting again may help. */
   spent = false
   readonly #process: SimProcess
   readonly #ledger: CallLedger

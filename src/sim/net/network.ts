@@ -6,7 +6,7 @@ import { type LinkTraits, Pipe } from './pipe.ts'
 /** The process at the client's end of a connection; it may be paused, or gone. */
 export interface Caller {
   readonly name: string
-  /** Whether it exists; once it is gone, nothing that it awaits ever settles. */
+  /** True if it exists; once it is gone, nothing that it awaits ever settles. */
   readonly alive: boolean
   /** Runs something in the process, as soon as it runs. */
   whenRunning(happen: () => void): void
@@ -61,7 +61,7 @@ export interface NetworkOptions {
   readonly traits: LinkTraits
   /** A stream of random numbers for each connection. */
   readonly random: (connection: number) => Random
-  /** Whether bytes sent by a process that is gone still arrive, as long as its system keeps the connection. */
+  /** True if bytes sent by a process that is gone still arrive, as long as its system keeps the connection. */
   readonly lateBytes: boolean
 }
 
@@ -161,7 +161,7 @@ class End implements Socket {
   readonly #out: () => Pipe
   readonly #in: () => Pipe
   readonly #leave: () => void
-  /** Whether its owner has dropped it, or has received its end. */
+  /** True if its owner has dropped it, or has received its end. */
   #closed = false
 
   constructor(out: () => Pipe, into: () => Pipe, leave: () => void) {

@@ -40,7 +40,7 @@ export class Pipe {
   #window: Uint8Array[] = []
   #windowBytes = 0
   #moving = false
-  /** Whether the next segment directly follows the one that arrives. */
+  /** True if the next segment directly follows the one that arrives. */
   #flowing = false
   #finishing = false
   #closed = false

@@ -12,7 +12,7 @@ export interface ModelRing {
   readonly name: string
   readonly bytes: number
   readonly sent: Sent[]
-  /** How many of them have certainly left the ring; `maybeConsumed` is how many may have. */
+  /** The number of them that have certainly left the ring; `maybeConsumed` is how many may have. */
   consumed: number
   maybeConsumed: number
 }
@@ -34,7 +34,7 @@ export interface Wanted {
   readonly what: string
   /** The state afterwards; undefined if the change must be refused in this state. */
   apply(pool: PoolModel): PoolModel | undefined
-  /** Whether the pool may refuse it with this code. */
+  /** True if the pool may refuse it with this code. */
   excuses(code: string, pool: PoolModel): boolean
 }
 
@@ -44,7 +44,7 @@ export interface Begun {
   readonly met: Map<string, PoolModel>
   /** No change has ended since. */
   isAlone: boolean
-  /** Whether another program has changed the pool or used a ring meanwhile. */
+  /** True if another program has changed the pool or used a ring meanwhile. */
   isContended: boolean
 }
 
@@ -79,7 +79,7 @@ export const REFUSALS = [
  * whose program died may have happened, until a program sees which. A state that was seen stays, power cuts included.
  */
 export class PoolOracle {
-  /** Whether the pool has certainly been created. */
+  /** True if the pool has certainly been created. */
   isMade = false
   #uuid: string | undefined
   #candidates: readonly Candidate[]
@@ -123,7 +123,7 @@ export class PoolOracle {
     return this.#users > 0
   }
 
-  /** Whether more than one program changes the pool or uses a ring. */
+  /** True if more than one program changes the pool or uses a ring. */
   get isContended(): boolean {
     return this.#users + this.#changes.size > 1
   }
@@ -197,12 +197,12 @@ export class PoolOracle {
     }
   }
 
-  /** Whether a ring of that name may have been missing at some moment of a look. */
+  /** True if a ring of that name may have been missing at some moment of a look. */
   mayLack(look: Begun, name: string): boolean {
     return [...look.met.values()].some(({ rings }) => !rings.has(name))
   }
 
-  /** Whether a ring may have been missing. */
+  /** True if a ring may have been missing. */
   mayLackRing(look: Begun, id: string): boolean {
     return [...look.met.values()].some(({ rings }) => !has(rings, id))
   }
@@ -302,12 +302,12 @@ function keyOfSeen({ rings, sizeBytes }: Seen): string {
   return `[${all.sort().join(', ')}] of ${sizeBytes}`
 }
 
-/** Whether a ring certainly has an unconsumed item. */
+/** True if a ring certainly has an unconsumed item. */
 export function holdsItems({ sent, maybeConsumed }: ModelRing): boolean {
   return sent.some(({ acknowledged }, at) => acknowledged && at >= maybeConsumed)
 }
 
-/** Whether it may have one. */
+/** True if it may have one. */
 export function mayHoldItems({ sent, consumed }: ModelRing): boolean {
   return sent.length > consumed
 }

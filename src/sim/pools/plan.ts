@@ -42,9 +42,9 @@ export interface PoolsPlan {
   /** Units of the device that rings can have, at first and after it has grown. */
   readonly units: number
   readonly grownUnits: number
-  /** Whether each program is on a host of its own, and leases what it changes and uses. */
+  /** True if each program is on a host of its own, and leases what it changes and uses. */
   readonly hosts: boolean
-  /** Whether the device held a ring before, full of items. */
+  /** True if the device held a ring before, full of items. */
   readonly usedBefore: boolean
   /** Rings that exist from the start and stay: with enough of them, a change of the directory spans several sectors. */
   readonly stay: number
@@ -55,7 +55,7 @@ export interface PoolsPlan {
   readonly without: readonly string[]
 }
 
-/** How many names rings have: few, so that programs compete for them. */
+/** The number of different names: few, so that programs compete for them. */
 export const RING_NAMES = 4
 
 interface PoolsMix {

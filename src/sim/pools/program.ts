@@ -33,13 +33,13 @@ export interface ProgramContext {
   readonly oracle: PoolOracle
   readonly trace: Trace
   readonly sectorSize: number
-  /** Whether the device holds something else before there is a pool. */
+  /** True if the device holds something else before there is a pool. */
   readonly overwrites: boolean
   /** The pool's device, opened by a process. */
   open(process: SimProcess): BlockDevice
   /** How the program leases what it uses, if it does. */
   lease(): LeaseOptions | undefined
-  /** Whether an error of the device may come of a fault. */
+  /** True if an error of the device may come of a fault. */
   isInjected(code: string): boolean
   /** Grows the device to its full size, and returns how many bytes a pool has there then. */
   grow(): number
@@ -214,7 +214,7 @@ export class Program {
     })
   }
 
-  /** Whether others may have a lease that this program needs. */
+  /** True if others may have a lease that this program needs. */
   get #isContended(): boolean {
     return this.#context.lease() !== undefined && this.#context.oracle.isContended
   }

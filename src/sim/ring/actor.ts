@@ -19,7 +19,7 @@ export interface Actor {
 /** A device that a process has opened. */
 export interface Mount {
   readonly device: BlockDevice
-  /** Whether every request fails from now on, until the device is opened again. */
+  /** True if every request fails from now on, until the device is opened again. */
   readonly spent: boolean
   /** Closes the device. */
   close(): Promise<void>
@@ -99,7 +99,7 @@ export abstract class RoleActor<Step extends { readonly id: number }> implements
     }
   }
 
-  /** Whether it has a process. */
+  /** True if it has a process. */
   get alive(): boolean {
     return this.process?.alive === true
   }

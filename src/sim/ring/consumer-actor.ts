@@ -33,7 +33,7 @@ const PAUSE_MS = 3
  */
 export class ConsumerActor extends HandleActor<ConsumerStep, ConsumerHandle> {
   #pauses = 0
-  /** Whether the last request that reached the device was to suspend. */
+  /** True if the last request that reached the device was to suspend. */
   #requested = false
   protected override readonly refusals: readonly string[] = ['BLOCK_CLAIMED']
 

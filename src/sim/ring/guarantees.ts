@@ -25,7 +25,7 @@ export interface Guarantees {
    * after damage those of the last commit without a report. After damage, acknowledged items may come again.
    */
   readonly losses: { readonly overwritten: boolean; readonly damaged: boolean }
-  /** How many items are reported as damaged at once, at most. */
+  /** The most items reported as damaged at once. */
   readonly damagedAtOnce: number
   /** Every item that is delivered was pushed, byte for byte, and those of one handle are in the order of pushing. */
   readonly authentic: boolean
@@ -94,7 +94,7 @@ export interface RingUnderTest {
   depth?(device: BlockDevice): Promise<Depth>
   /** The items on the device, newest first, if the ring can tell: the unacknowledged ones, or the acknowledged ones. */
   past?(device: BlockDevice, which: 'waiting' | 'consumed'): AsyncIterable<PoppedItem>
-  /** How many items there were up to a position, if positions say so. */
+  /** The number of items up to a position, if positions say so. */
   itemsUpTo?(position: Position): number
   /** Set if a `RingReader` consumes, which acknowledges in any order: entry by entry, or by calls of `process`. */
   readonly reader?: 'entries' | 'work'

@@ -17,7 +17,7 @@ const AFTERWARDS_MS = 400
 
 /** The part of a run that neighbours use. */
 export interface NeighbourContext {
-  /** Whether every request to the device fails from now on. */
+  /** True if every request to the device fails from now on. */
   spent(): boolean
   /** Judges an error of the device. */
   judge(what: string, error: unknown): void

@@ -102,7 +102,7 @@ export class Oracle {
     this.#itemsUpTo = itemsUpTo
   }
 
-  /** How many deliveries there were. */
+  /** The number of deliveries. */
   get delivered(): number {
     return this.#delivered
   }
@@ -249,7 +249,7 @@ export class Oracle {
     }
   }
 
-  /** Whether a consumer's cursor moved: where an epoch begins at it, its position changes, and the cursor does not. */
+  /** True if a consumer's cursor moved: where an epoch begins at it, its position changes, and the cursor does not. */
   hasMoved(from: Position, to: Position): boolean {
     const items = this.#itemsUpTo
     return items === undefined ? from !== to : items(from) !== items(to)
@@ -317,7 +317,7 @@ export class Oracle {
     }
   }
 
-  /** Whether an item was committed: then it is lost only if the ring reports it. */
+  /** True if an item was committed: then it is lost only if the ring reports it. */
   isCommitted(id: number): boolean {
     return this.#log[id]?.fate === 'committed'
   }

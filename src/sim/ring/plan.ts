@@ -47,13 +47,13 @@ export interface WorkStep {
   /** When it is stopped, in milliseconds. */
   readonly ms: number
   readonly concurrency: number
-  /** How many keys there are; 0: no order. */
+  /** The number of keys; 0: no order. */
   readonly keys: number
   readonly attempts: number
   readonly graceMs: number
   readonly heldBytes: number
   readonly untilEmpty: boolean
-  /** Whether there are dead letters, `requeueTo`, an attempt store. */
+  /** True if there are dead letters, `requeueTo`, an attempt store. */
   readonly letters: boolean
   readonly requeues: boolean
   readonly counts: boolean
@@ -108,7 +108,7 @@ export interface Plan {
   readonly events: readonly FaultEvent[]
   /** The consumer's `onDamage`. */
   readonly onDamage: 'stop' | 'skip'
-  /** Whether there was another ring on the disk before. */
+  /** True if there was another ring on the disk before. */
   readonly usedBefore: boolean
   /** Request faults that are left out, by name. */
   readonly without: readonly string[]

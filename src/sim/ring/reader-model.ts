@@ -124,7 +124,7 @@ export class ReaderModel {
     this.delivered = this.delivered.filter((one) => items(one.position) < number)
   }
 
-  /** Whether it is known of each delivered item whether it is in the ring. If not, losses may be reported again after a rewind. */
+  /** True if it is known of each delivered item whether it is in the ring. If not, losses may be reported again after a rewind. */
   get countsItems(): boolean {
     const { lossless, losses } = this.#context.guarantees
     return lossless && !losses.overwritten && !losses.damaged

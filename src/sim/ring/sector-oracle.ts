@@ -9,7 +9,7 @@ interface Version {
   /** The handle that wrote it. */
   readonly handle: unknown
   acknowledged: boolean
-  /** Whether it failed, and so may land at any time. */
+  /** True if it failed, and so may land at any time. */
   haunts: boolean
 }
 

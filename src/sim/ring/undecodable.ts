@@ -6,7 +6,7 @@ import { itemNumber } from './oracle.ts'
 
 const NAME = 'an item that decodes'
 
-/** Whether an item is one of those that do not decode: one of `every`; 0: all decode. */
+/** True if an item is one of those that do not decode: one of `every`; 0: all decode. */
 export function isUndecodable(item: Uint8Array, every: number): boolean {
   return every > 0 && itemNumber(item) % every === every - 1
 }

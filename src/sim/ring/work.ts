@@ -24,14 +24,14 @@ export class WorkLedger {
   readonly begun: Set<number> = new Set()
   /** Attempts at items, as an `AttemptStore` keeps them. */
   readonly attempts: Map<string, number> = new Map()
-  /** How many items were requeued. */
+  /** The number of items that were requeued. */
   requeued = 0
 }
 
 /** An item that was delivered to a call of `process`. */
 interface Assignment {
   readonly id: number
-  /** Whether it does not decode: no handler may get it. */
+  /** True if it does not decode: no handler may get it. */
   readonly bad: boolean
   readonly item: Uint8Array
   readonly key: number | undefined
@@ -44,7 +44,7 @@ interface Assignment {
 /** Where items are handled. */
 export interface WorkSetting {
   readonly clock: Clock
-  /** Whether an item is delivered once to a call; a device that lies may show it at several places. */
+  /** True if an item is delivered once to a call; a device that lies may show it at several places. */
   readonly exact: boolean
   /** One of this many items does not decode; 0: all do. */
   readonly undecodable: number
@@ -182,7 +182,7 @@ export class Work {
     }
   }
 
-  /** Whether `process` may end with this error: an item that can neither be handled nor given up stays in the ring. */
+  /** True if `process` may end with this error: an item that can neither be handled nor given up stays in the ring. */
   mayEndWith(error: unknown): boolean {
     if (!isWorkError(error)) return false
     if (error.code === 'WORK_GIVEN_UP') return !this.#step.letters

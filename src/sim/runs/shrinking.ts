@@ -25,12 +25,12 @@ export class Shrinking<Plan, Outcome extends Ran<Plan>> {
     return this.best.plan
   }
 
-  /** Whether it has run as often as it may. */
+  /** True if it has run as often as it may. */
   get isOver(): boolean {
     return this.#runs >= this.#maxRuns
   }
 
-  /** Whether a smaller plan still fails; it is the best one then. */
+  /** True if a smaller plan still fails; it is the best one then. */
   readonly attempt = async (smaller: Plan): Promise<boolean> => {
     if (this.isOver) return false
     this.#runs++

@@ -7,7 +7,7 @@ interface Version {
 /** The disk remembers the offsets of this many writes. */
 const LAST_WRITES = 6
 
-/** How a {@link SimDisk} is made. */
+/** Options of a {@link SimDisk}. */
 export interface SimDiskOptions {
   /** Bytes in a logical sector. */
   readonly sectorSize: number
@@ -90,7 +90,7 @@ export class SimDisk {
     return this.#previous.get(physical)
   }
 
-  /** Whether a run of bytes is readable. */
+  /** True if a run of bytes is readable. */
   readable(offset: number, length: number): boolean {
     if (this.#unreadable.size === 0) return true
     const [first, last] = this.span(offset, length)

@@ -95,7 +95,7 @@ export interface Mix {
   readonly name: string
   readonly what: string
   readonly rates: FaultRates
-  /** Whether each seed takes a random subset of the faults at random rates. */
+  /** True if each seed takes a random subset of the faults at random rates. */
   readonly swarm: boolean
 }
 

@@ -67,7 +67,7 @@ export class World {
     return (this.#rates[kind] ?? 0) > 0
   }
 
-  /** Whether a fault happens to a request now. Draws from the stream in any case. */
+  /** True if a fault happens to a request now. Draws from the stream in any case. */
   draws(kind: RequestFault, request: string, random: Random): boolean {
     const hit = random.float() < (this.#rates[kind] ?? 0)
     if (!hit || this.healed) return false

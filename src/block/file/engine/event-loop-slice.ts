@@ -22,7 +22,7 @@ async function waitForTime(): Promise<void> {
   } while (!hasTime())
 }
 
-/** Whether this turn of the event loop has time left for calls that complete immediately. */
+/** True if this turn of the event loop has time left for calls that complete immediately. */
 export function hasTime(): boolean {
   const now = performance.now()
   if (began === undefined) {

@@ -32,7 +32,7 @@ function makeMemory(bytes: number): ArrayBuffer {
   return memory
 }
 
-/** Whether direct I/O can transfer this memory without a copy. */
+/** True if direct I/O can transfer this memory without a copy. */
 export function isAligned(buffer: Uint8Array, sectorSize: number): boolean {
   if (buffer.byteLength === 0) return true
   if (buffer.byteOffset % Math.min(sectorSize, PAGE) !== 0) return false

@@ -24,7 +24,7 @@ export class Channel {
     this.#bounce = direct ? new BouncePool(BOUNCE_BUFFERS, BOUNCE_BYTES) : undefined
   }
 
-  /** Whether one call writes all of the buffers. */
+  /** True if one call writes all of the buffers. */
   isOneCall(buffers: readonly Uint8Array[], bytes: number): boolean {
     const bounce = this.#bounceFor(buffers)
     return bounce === undefined ? isOneCall(buffers, bytes) : bytes <= bounce.bytes

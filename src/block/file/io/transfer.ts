@@ -19,7 +19,7 @@ export function lengthOf(buffers: readonly Uint8Array[]): number {
   return bytes
 }
 
-/** Whether one call takes all of the buffers. */
+/** True if one call takes all of the buffers. */
 export function isOneCall(buffers: readonly Uint8Array[], bytes: number): boolean {
   return buffers.length <= MAX_CALL_BUFFERS && bytes <= MAX_CALL_BYTES
 }

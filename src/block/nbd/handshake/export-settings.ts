@@ -14,9 +14,9 @@ export interface ExportSettings {
   readonly info: BlockInfo
   readonly capabilities: BlockCapabilities
   readonly durability: 'fua' | 'flush' | 'none'
-  /** Whether the server supports writing zeroes. */
+  /** True if the server supports writing zeroes. */
   readonly zeroes: boolean
-  /** Whether the server can send the data of a read in one piece. */
+  /** True if the server can send the data of a read in one piece. */
   readonly df: boolean
   readonly multiConn: boolean
   /** Bytes in a request with data, a multiple of the sector size. */

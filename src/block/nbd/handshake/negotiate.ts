@@ -21,7 +21,7 @@ export interface Export {
   readonly maximum: number
   /** Bytes in a block status request, which carries no data: the largest number possible if the server states no limit. */
   readonly question: number
-  /** Whether replies come in chunks. */
+  /** True if replies come in chunks. */
   readonly structured: boolean
   /** Number of the meta context that distinguishes data and holes, if the server has it. */
   readonly allocation: number | undefined
@@ -42,7 +42,7 @@ export async function negotiate(negotiation: OptionNegotiation, name: string): P
   return { ...found, structured, allocation }
 }
 
-/** Whether the server agrees to an option without data that it may refuse. */
+/** True if the server agrees to an option without data that it may refuse. */
 async function agreed(negotiation: OptionNegotiation, option: number): Promise<boolean> {
   const refusal = await negotiation.ask(option, Buffer.alloc(0))
   if (refusal?.code === REFUSAL.tlsRequired) throw refused(refusal)

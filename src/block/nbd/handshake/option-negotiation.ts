@@ -35,9 +35,9 @@ export interface Refusal {
 
 /** The options that client and server agree on before transmission, one at a time. */
 export class OptionNegotiation {
-  /** Whether the server takes options that it may refuse. */
+  /** True if the server takes options that it may refuse. */
   fixedNewstyle = false
-  /** Whether the server omits the padding after its reply to `exportName`. */
+  /** True if the server omits the padding after its reply to `exportName`. */
   noZeroes = false
   readonly #wire: Wire
   readonly #reader: HandshakeReader

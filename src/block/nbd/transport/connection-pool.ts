@@ -11,7 +11,7 @@ const REFUSED_MS = 30_000
 
 const FLUSH = { command: COMMAND.flush, flags: 0, offset: 0, length: 0, parts: [] }
 
-/** How a {@link ConnectionPool} works. */
+/** Options of a {@link ConnectionPool}. */
 export interface PoolOptions extends Omit<ReconnectingOptions, 'dial'> {
   /** Connects, until the signal aborts. */
   readonly dial: (signal: AbortSignal) => Promise<Connection>
@@ -30,7 +30,7 @@ export class ConnectionPool implements Flushable {
   readonly #connectionOptions: ReconnectingOptions
   readonly #first: ReconnectingConnection
   readonly #open: ReconnectingConnection[]
-  /** How many of them are in use: the others may lead to another server. */
+  /** The number of them that are in use: the others may lead to another server. */
   #proven = 1
   readonly #closing = new AbortController()
   /** Connections that are being made, besides the open ones. */

@@ -68,12 +68,12 @@ export class Connection implements Receiver, Requests {
     wire.handOver(this)
   }
 
-  /** Whether it can take requests. */
+  /** True if it can take requests. */
   get usable(): boolean {
     return this.#fault === undefined && !this.#farewell
   }
 
-  /** Whether a change succeeded that no later flush over this connection covers; still valid after the connection is lost. */
+  /** True if a change succeeded that no later flush over this connection covers; still valid after the connection is lost. */
   get unflushed(): boolean {
     return this.#changes > this.#flushed
   }

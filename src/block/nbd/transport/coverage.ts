@@ -13,7 +13,7 @@ export class Coverage {
     this.#length = length
   }
 
-  /** Whether all bytes have arrived. */
+  /** True if all bytes have arrived. */
   get complete(): boolean {
     const [first] = this.#pieces
     return first !== undefined && first.from === 0 && first.to === this.#length

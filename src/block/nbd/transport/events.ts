@@ -4,7 +4,7 @@ import { COMMAND } from '../protocol.ts'
 /** A kind of request, in the words of the protocol. */
 export type NbdCommand = Exclude<keyof typeof COMMAND, 'disconnect'>
 
-/** What is published on the diagnostics channel `shared-block-ring:nbd`. */
+/** Published on the diagnostics channel `shared-block-ring:nbd`. */
 export type NbdEvent = {
   /** The device's `name`: its URI. */
   readonly device: string
@@ -20,7 +20,7 @@ export type NbdEvent = {
       readonly durationMs: number
       /** Other requests in flight on this connection. */
       readonly inFlight: number
-      /** Why it failed, if it did. */
+      /** The reason, if it failed. */
       readonly error?: unknown
     }
   /** A connection was lost. */
@@ -30,12 +30,12 @@ export type NbdEvent = {
   | {
       /** A connection could not be made again. */
       readonly event: 'unreachable'
-      /** Why. */
+      /** The reason. */
       readonly error: unknown
     }
 )
 
-/** Where {@link NbdEvent}s are published. */
+/** The channel of {@link NbdEvent}s. */
 export const nbdEvents: Channel = channel('shared-block-ring:nbd')
 
 const NAMES = new Map<number, NbdCommand>(

@@ -4,7 +4,7 @@ import { NbdFault } from './fault.ts'
 
 /** Connections that changes and flushes are sent over. */
 export interface Flushable {
-  /** Whether a change succeeded that no later flush covers. */
+  /** True if a change succeeded that no later flush covers. */
   readonly unflushed: boolean
   /** Sends a flush over each connection with unflushed changes, or over any if there are none. */
   flush(permit: Permit): Promise<unknown>

@@ -12,7 +12,7 @@ import { SendWindow } from './send-window.ts'
 const FIRST_PAUSE_MS = 20
 const LONGEST_PAUSE_MS = 2000
 
-/** How a {@link ReconnectingConnection} works. */
+/** Options of a {@link ReconnectingConnection}. */
 export interface ReconnectingOptions {
   /** The device's name. */
   readonly device: string
@@ -74,7 +74,7 @@ export class ReconnectingConnection {
     return this.#window.pieceBytes
   }
 
-  /** Whether a change succeeded that no later flush covers, over this connection or the one lost last. */
+  /** True if a change succeeded that no later flush covers, over this connection or the one lost last. */
   get unflushed(): boolean {
     return this.#connection?.unflushed === true
   }
@@ -248,13 +248,13 @@ export class ReconnectingConnection {
   }
 }
 
-/** Whether sending the same request again is harmless and may succeed. */
+/** True if sending the same request again is harmless and may succeed. */
 function isRetriable({ command }: Request, fault: unknown): fault is NbdFault {
   const harmless = command === COMMAND.read || command === COMMAND.blockStatus
   return harmless && fault instanceof NbdFault && (fault.kind === 'lost' || fault.kind === 'late')
 }
 
-/** Whether another attempt to connect may succeed. */
+/** True if another attempt to connect may succeed. */
 function isPassing(fault: unknown): boolean {
   return fault instanceof NbdFault && fault.kind !== 'broken' && fault.kind !== 'unfit'
 }

@@ -29,7 +29,7 @@ export interface Requests {
 interface Incoming {
   readonly exchange: Exchange
   readonly cookie: number
-  /** Whether the reply ends with it. */
+  /** True if the reply ends with it. */
   readonly last: boolean
   /** Where the next byte belongs, in the request. */
   at: number

@@ -97,7 +97,7 @@ class SocketStream implements NbdStream {
   readonly #tls: ConnectionOptions | undefined
   #socket: Socket
   #out: Uint8Array[] = []
-  /** Whether the system has not yet taken the data it was given. */
+  /** True if the system has not yet taken the data it was given. */
   #giving = false
   #scheduled = false
   #ending = false

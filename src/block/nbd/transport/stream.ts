@@ -17,7 +17,7 @@ export interface NbdStreamReceiver {
 export interface NbdStream {
   /** Sends the pieces in order, after everything sent before. They must not change until the server has replied. */
   send(pieces: readonly Uint8Array[]): void
-  /** Whether the open stream keeps the process alive. */
+  /** True if the open stream keeps the process alive. */
   hold(needed: boolean): void
   /**
    * Encrypts from here on. The server is silent until then. Called only for addresses with TLS.

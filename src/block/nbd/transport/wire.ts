@@ -90,7 +90,7 @@ export class Wire implements NbdStreamReceiver {
     if (this.#fault === undefined) this.#stream?.send(pieces)
   }
 
-  /** Whether the open connection keeps the process alive. */
+  /** True if the open connection keeps the process alive. */
   hold(needed: boolean): void {
     this.#stream?.hold(needed)
   }
