@@ -31,13 +31,12 @@ if (values.scripts === undefined) {
   const shape = named(() => sim.smallestShape(ring, block))
   named(() => sim.checkScripts(prelude, scripts.split(',')))
   const started = Date.now()
-  const done = await sim.exhaust(ring, {
-    shape,
-    prelude,
-    scripts: scripts.split(','),
-    twice,
-    loss,
-  })
+  const options = { shape, prelude, scripts: scripts.split(','), twice, loss }
+  const done = await sim.exhaust(ring, options).catch((error) =>
+    named(() => {
+      throw error
+    }),
+  )
   const seconds = (Date.now() - started) / 1000
   if (values.json) console.log(JSON.stringify({ ...done, seconds }))
   else print(done, seconds)

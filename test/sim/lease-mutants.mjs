@@ -44,9 +44,9 @@ export const LEASES = [
     'await fence?.(holder)',
     '',
   ]),
-  mutant('a record that changes while it is watched counts as sipooled', 'any', 100, [
+  mutant('a record that changes while it is watched counts as silent', 'any', 100, [
     TAKE,
-    "if (!isSame(state, holder)) throw leasedBy(store, state, 'it is at work')",
+    "if (!isSame(state, holder)) throw leasedBy(store, state, 'it is running')",
     '',
   ]),
   mutant('the counter is not part of a comparison', 'any', 100, [

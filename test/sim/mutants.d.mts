@@ -4,6 +4,7 @@ export interface Mutant {
   readonly name: string
   readonly format: string
   readonly edits: readonly Patch[]
+  readonly exhaust?: readonly string[]
 }
 
 export declare const MUTANTS: readonly Mutant[]

@@ -72,7 +72,7 @@ const exhaustive = (name, [prelude, scripts, ...how], edits, format = '2') => ({
   edits: edits.map(([file, find, replace]) => ({ file, find, replace })),
 })
 
-const SILENTLY = ['--twice', '--loss', 'sipooledReset']
+const SILENTLY = ['--twice', '--loss', 'silentReset']
 
 const FORMAT2 = [
   format2('the producer does not flush when it attaches', 'storm', 3000, [

@@ -58,8 +58,9 @@ export interface ExhaustOptions {
   readonly loss?: Loss
 }
 
-/** How the cache is lost. */
-type Loss = 'power' | 'silentReset'
+/** The ways to lose the cache. */
+const LOSSES = ['power', 'silentReset'] as const
+type Loss = (typeof LOSSES)[number]
 
 /** What an exhaustive run did. */
 export interface Exhausted {
@@ -135,12 +136,15 @@ interface Case {
  * killed.
  *
  * A crash point is the number of an event, and an outcome is a number whose digits are the choices of the disk; nothing is random, so
- * a run is replayed by its script and these numbers. Outcomes beyond `maxOutcomes` are not tried, and counted as `capped`.
- * @throws {RangeError} a script has a letter that is not one of {@link LETTERS}
+ * a run is replayed by its script and these numbers. Outcomes beyond `maxOutcomes` are not tried, and counted in `cutShort`.
+ * @throws {RangeError} a script has a letter that is not one of {@link LETTERS}, or the loss is unknown
  */
 export async function exhaust(ring: RingUnderTest, options: ExhaustOptions): Promise<Exhausted> {
   const { prelude = '', scripts, maxOutcomes = 256, twice = false, loss = 'power' } = options
   checkScripts(prelude, scripts)
+  if (!LOSSES.includes(loss)) {
+    throw new RangeError(`no loss '${loss}': known are ${LOSSES.join(', ')}`)
+  }
   await Lazy.loadAll()
   const done = { scripts: 0, points: 0, runs: 0, cutShort: 0, broken: undefined, report: undefined }
   for (const script of scripts) {
