@@ -105,7 +105,7 @@ function checkSize(size: number, maxBytes: number): void {
   if (size <= maxBytes) return
   throw new CodecError(
     'CODEC_TOO_LARGE',
-    `the item has ${size} bytes when it is not compressed, and at most ${maxBytes} are taken (maxBytes)`,
+    `the uncompressed item has ${size} bytes; the limit is ${maxBytes} (maxBytes)`,
     { codec: 'compressed' },
   )
 }

@@ -96,7 +96,7 @@ export function spend({ id, key }: EncryptionKey, maxItems: number): void {
   if (spent >= maxItems) {
     throw new CodecError(
       'CODEC_KEY_SPENT',
-      `key ${id} has encrypted ${spent} items in this process, and ${maxItems} are the limit: make a new key current, and keep this one among the others`,
+      `key ${id} has encrypted ${spent} items in this process, and the limit is ${maxItems}: make a new key current, and keep this one among the others`,
       { codec: 'encrypted' },
     )
   }
@@ -129,7 +129,7 @@ export async function findKey(keys: EncryptionKeys, id: string): Promise<WebCryp
   const why = cause === undefined ? '' : `: ${errorText(cause)}`
   throw new CodecError(
     'CODEC_KEY_UNKNOWN',
-    `there is no key ${id}${why}; it has to be the current one or among the others`,
+    `there is no key ${id}${why}; add it as the current key or among the others`,
     { codec: 'encrypted' },
     cause,
   )

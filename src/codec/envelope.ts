@@ -114,7 +114,7 @@ function checkFields(fields: Partial<EnvelopeHead>): void {
   }
   const unknown = Object.keys(fields).find((name) => !FIELDS.has(name))
   if (unknown !== undefined) {
-    throw new TypeError(`an envelope has ${[...FIELDS].join(', ')}, but no field ${unknown}`)
+    throw new TypeError(`an envelope has the fields ${[...FIELDS].join(', ')}, not ${unknown}`)
   }
   const { headers = {} } = fields
   if (typeof headers !== 'object' || headers === null || Symbol.iterator in headers) {

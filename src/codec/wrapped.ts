@@ -67,7 +67,7 @@ export class WrappedReader {
     if (versions.includes(this.version)) return
     throw new CodecError(
       'CODEC_UNSUPPORTED',
-      `version ${this.version} of '${wrapper}' is unknown here, known are ${versions.join(', ')}; use a newer version of this package`,
+      `version ${this.version} of '${wrapper}' is unknown here, which supports ${versions.join(', ')}; use a newer version of this package`,
       { codec: wrapper },
     )
   }

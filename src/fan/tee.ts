@@ -218,7 +218,7 @@ function isCallersFault(error: unknown): boolean {
 function noBranch(): RingError {
   return new RingError(
     'RING_CLOSED',
-    'This tee has no branch left: each was dropped, as onDropped was told; add one, then push again',
+    'This tee has no branch left: each was dropped, as reported to onDropped; add one, then push again',
     {},
   )
 }

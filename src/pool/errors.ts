@@ -54,7 +54,7 @@ export function unsupportedPool(device: string, features: UnknownFeatures): Ring
   const found = featuresOf(features)
   return new RingError(
     'RING_UNSUPPORTED',
-    `The pool on ${device} uses features that this version does not know (${found}); use a newer one`,
+    `The pool on ${device} uses features that this version does not support (${found}); use a newer one`,
     { device, field: 'features', expected: 'none', found },
   )
 }

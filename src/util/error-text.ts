@@ -3,6 +3,6 @@ export function errorText(error: unknown): string {
   try {
     return String(error instanceof Error ? error.message : error)
   } catch {
-    return 'an error without a text'
+    return 'an error without a message'
   }
 }

@@ -37,7 +37,7 @@ const MAX_ITEMS = 256
 const MAX_BYTES = 1 << 20
 const MAX_WORKERS = 2
 const GONE = 'The worker has ended'
-const MISHEARD = 'The worker said something else than an answer'
+const MISHEARD = 'The worker sent something other than an answer'
 
 /** The object to connect to: a `Worker`, or a port whose other end a worker serves. */
 export interface ConnectTarget {
@@ -211,7 +211,7 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
     const signal = signalOf('RingConnection.receive', options)
     const one = signal === undefined ? { maxItems: 1 } : { maxItems: 1, signal }
     const [entry] = await this.receiveMany(one)
-    if (entry === undefined) throw new Error('receiveMany answers at least one entry')
+    if (entry === undefined) throw new Error('receiveMany returns at least one entry')
     return entry
   }
 
@@ -247,7 +247,7 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
   async seek(position: Position, options: WaitingOptions = {}): Promise<void> {
     const signal = signalOf('RingConnection.seek', options)
     if (positionOf(position) === undefined)
-      throw new TypeError('a position is a bigint, as parsePosition answers')
+      throw new TypeError('a position is a bigint, as parsePosition returns')
     await this.#call({ call: 'seek', position }, signal)
   }
 
@@ -288,7 +288,7 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
     if (allItems > this.#maxItems || allBytes > this.#maxBytes) {
       const found = `${allItems} items of ${allBytes} bytes`
       const expected = `at most ${this.#maxItems} items of ${this.#maxBytes} bytes`
-      const message = `more is waiting to be pushed than this page allows: ${found}, ${expected}`
+      const message = `the page's queue of pushes is full: expected ${expected}, found ${found}`
       throw new RingError('RING_OVERLOADED', message, { expected, found })
     }
     this.#queuedItems = allItems
@@ -375,7 +375,7 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
     const id = this.#calls++
     const reason = (): unknown => {
       if (signal?.aborted === true) return signal.reason
-      return this.#ended ?? workerLost(MISHEARD, 'that it stopped a call, unasked')
+      return this.#ended ?? workerLost(MISHEARD, 'that it stopped a call without a request')
     }
     const answered = new Promise<unknown>((resolve, reject) => {
       this.#pending.set(id, { resolve, reject, reason })

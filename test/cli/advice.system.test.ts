@@ -123,7 +123,7 @@ const states: readonly State[] = [
     },
     command: produce,
     advices: 1,
-    says: `a ring of format ${format} whose creation was cut short`,
+    says: `a ring of format ${format} whose creation was interrupted`,
   })),
   {
     what: 'a creation of format 2 that was cut short behind its guard',

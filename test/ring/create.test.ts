@@ -187,7 +187,7 @@ describe('a device without a ring', () => {
       expect(error).toMatchObject({
         code: 'RING_NOT_INITIALISED',
         message: expect.stringMatching(new RegExp(`create it again, of format ${format}$`)),
-        details: { found: `a ring of format ${format} whose creation was cut short` },
+        details: { found: `a ring of format ${format} whose creation was interrupted` },
       })
     }
     expect(await Producer.create(device, { format })).toBe(true)
@@ -202,7 +202,7 @@ describe('a device without a ring', () => {
     }
     await expect(Producer.attach(device)).rejects.toMatchObject({
       code: 'RING_NOT_INITIALISED',
-      details: { found: 'something else, not all of which can be read (injected)' },
+      details: { found: 'other content, partly unreadable (injected)' },
     })
   })
 })

@@ -253,7 +253,7 @@ function isHolder(
 
 /** The reason why the occupant of a name, which does not have the lock, is not a holder; undefined if it may be one. */
 function whyNoHolder({ file }: ClaimTarget, { kind, peer }: Present): string | undefined {
-  if (kind === 'stranger') return 'it does not talk as a holder does'
+  if (kind === 'stranger') return 'it does not follow the protocol of a holder'
   if (file?.native === undefined || peer === undefined || isForeign(peer.uid)) return undefined
   // Another node of a raw device may have another mode: an occupant that has read the device is a holder there.
   if (kind === 'holder' && file.raw) return undefined

@@ -113,7 +113,7 @@ async function examine(path: string, stats: BigIntStats): Promise<RawDevice | un
     throw new BlockError('BLOCK_UNSUPPORTED', message, { device: path })
   }
   return readRawDevice(deviceId(stats.rdev)).catch((cause: unknown) => {
-    throw openError(path, `sysfs, which knows its size, says ${explain(cause)}`, cause)
+    throw openError(path, `sysfs, which has its size, reports ${explain(cause)}`, cause)
   })
 }
 

@@ -55,9 +55,10 @@ export async function inspect(
     usedBytes,
     freeBytes: dataBytes - usedBytes,
     items: () => items(control, consumer.offset, producer.offset, maxItemBytes),
-    newest: () => unsupported(device, 'be read backward: nothing says where the one before begins'),
+    newest: () =>
+      unsupported(device, 'be read backward: a record does not record where the one before begins'),
     consumed: () =>
-      unsupported(device, 'be told from others once they are acknowledged: they have no checksum'),
+      unsupported(device, 'be recognised once they are acknowledged: they have no checksum'),
     follow: () => new Follower(control, producer.offset, maxItemBytes, signal),
     records: (signal) => records(control, consumer.offset, producer.offset, signal),
   }

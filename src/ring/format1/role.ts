@@ -118,8 +118,8 @@ export abstract class Format1Role extends BaseRole {
     return this.poisonWith(
       new BlockError(
         'BLOCK_LOST',
-        `The connection to ${device} was lost, and with it perhaps what a ${this.#otherKind.role} had written and ` +
-          'this handle had read, but nobody had flushed: attach again',
+        `The connection to ${device} was lost, and with it perhaps unflushed writes of the ${this.#otherKind.role} ` +
+          'that this handle has read: attach again',
         { device },
       ),
     )

@@ -92,7 +92,7 @@ function damagedSlots(role: string, device: string, bad: BadBlock): RingError {
   return new RingError(
     'RING_CORRUPT',
     `The slots of the ${role} on ${device} are invalid: field ${field}: expected ${expected}, found ` +
-      `${found}; see what they can be made from: sbr repair ${device} --rebuild`,
+      `${found}; they can be rebuilt from the log: sbr repair ${device} --rebuild`,
     { device, field: `${role} slot ${field}`, expected, found },
   )
 }

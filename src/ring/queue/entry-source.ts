@@ -82,7 +82,7 @@ export class EntrySource<Out> {
   /** @throws {RangeError} no item was delivered up to there */
   checkDelivered(position: Position): void {
     if (typeof position !== 'bigint')
-      throw new TypeError('a position is a bigint, as parsePosition answers')
+      throw new TypeError('a position is a bigint, as parsePosition returns')
     if (position <= this.#deliveredTo || position <= this.#consumer.position) return
     const [found, end] = [position, this.#deliveredTo].map((each) =>
       formatPosition(each, this.#consumer.format),

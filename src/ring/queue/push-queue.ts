@@ -301,8 +301,8 @@ export class PushQueue {
       const found = `${items} items and ${bytes} bytes`
       throw new RingError(
         'RING_OVERLOADED',
-        `More would wait to be pushed to ${this.#device} than is kept in memory: expected ${expected}, ` +
-          `found ${found}; await some pushes before the next`,
+        `The queue of pushes to ${this.#device} is full: expected ${expected}, ` +
+          `found ${found}; await some pushes before the next one`,
         { device: this.#device, expected, found },
       )
     }

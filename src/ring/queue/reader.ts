@@ -201,7 +201,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   async receive(options: WaitingOptions = NO_OPTIONS): Promise<RingEntry<Out>> {
     const signal = signalOf('RingReader.receive', options)
     const [entry] = await this.receiveMany(signal === undefined ? ONE : { signal, maxItems: 1 })
-    if (entry === undefined) throw new Error('receiveMany answers at least one item')
+    if (entry === undefined) throw new Error('receiveMany returns at least one item')
     return entry
   }
 

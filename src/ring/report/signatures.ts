@@ -52,9 +52,9 @@ export const BLANK = 'nothing: its first MiB and its last 128 KiB are zeroes'
 
 /** The descriptions of an interrupted creation. */
 export const UNFINISHED = {
-  1: 'a ring of format 1 whose creation was cut short',
-  2: 'a ring of format 2 whose creation was cut short',
-  pool: 'a pool of rings whose creation was cut short',
+  1: 'a ring of format 1 whose creation was interrupted',
+  2: 'a ring of format 2 whose creation was interrupted',
+  pool: 'a pool of rings whose creation was interrupted',
 } as const
 
 const CREATE_AGAIN = {
@@ -139,7 +139,7 @@ async function inspect(device: BlockDevice): Promise<{ found: string; help: stri
       : { found, help: CREATE_AGAIN[unfinished] }
   } catch (error) {
     if (!isBlockError(error)) throw error
-    const found = `something else, not all of which can be read (${error.message})`
+    const found = `other content, partly unreadable (${error.message})`
     return { found, help: 'is it the right device?' }
   }
 }

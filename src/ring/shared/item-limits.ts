@@ -25,7 +25,7 @@ export function itemTooLarge(item: LargeItem): RingError {
   const { device, offset, length, position, maxItemBytes } = item
   return new RingError(
     'RING_ITEM_TOO_LARGE',
-    `The item at byte ${offset} of ${device} has ${length} bytes; this reader takes at most ${maxItemBytes} ` +
+    `The item at byte ${offset} of ${device} has ${length} bytes; this reader accepts at most ${maxItemBytes} ` +
       `(maxItemBytes). Read it with a higher limit, or advance to position ${position} to skip it`,
     {
       device,
@@ -61,8 +61,8 @@ export function checkedLength(item: Uint8Array, role: ItemLimits): number {
   const size = role.format === 1 ? length + HEADER_BYTES : length
   throw new RingError(
     'RING_ITEM_TOO_LARGE',
-    `The ring is too small for a message of size ${size} bytes; the largest item that ${role.device.name} takes is ` +
-      `${maxItemBytes} bytes, as far as its room and maxItemBytes allow`,
+    `The ring is too small for a message of size ${size} bytes; the largest item of ${role.device.name} has ` +
+      `${maxItemBytes} bytes, limited by its size or by maxItemBytes`,
     {
       device: role.device.name,
       expected: `an item of at most ${maxItemBytes} bytes`,

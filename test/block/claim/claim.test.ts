@@ -104,7 +104,7 @@ describe('a process that occupies the name of a role', () => {
         event: 'stranger',
         device: path,
         role: 'producer',
-        reason: 'it does not talk as a holder does',
+        reason: 'it does not follow the protocol of a holder',
         pid: process.pid,
         uid: process.getuid?.(),
       },

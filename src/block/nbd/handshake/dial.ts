@@ -101,7 +101,7 @@ async function negotiateOver<T>(
 async function encrypt(negotiation: OptionNegotiation, wire: Wire): Promise<void> {
   const refusal = negotiation.fixedNewstyle
     ? await negotiation.ask(OPTION.startTls, Buffer.alloc(0))
-    : { reason: 'it knows no options' }
+    : { reason: 'it does not support options' }
   if (refusal !== undefined) {
     throw new NbdFault('refused', `the server refuses TLS: ${refusal.reason}`)
   }

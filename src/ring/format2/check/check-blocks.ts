@@ -16,7 +16,7 @@ import { slotsMisfit } from '../role.ts'
 /** The advice for a structure that has a second copy. */
 export const REPAIR = 'sbr repair --write writes it again'
 const REBUILD =
-  'the role cannot attach; sbr repair --rebuild --write makes slots from what is in the log'
+  'the role cannot attach; sbr repair --rebuild --write rebuilds its slots from the log'
 /** The advice if copies of the superblock are valid but differ. */
 export const DISAGREE =
   'sbr dump shows them; overwrite the block of the wrong one with zeroes, then sbr repair --write writes it again'
@@ -67,7 +67,7 @@ export async function checkFixed(disk: Disk, findings: Findings, clock: Clock): 
       severity: 'damage',
       offset: at,
       structure: 'guard',
-      problem: 'a byte that keeps older programs away is not as it was written',
+      problem: 'a byte that keeps older programs away has changed',
       advice: `no item is lost; ${REPAIR}`,
     })
   }

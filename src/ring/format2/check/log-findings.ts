@@ -16,9 +16,9 @@ export const SKIP =
 const ZERO =
   'no role can read past it; sbr repair --zero-unreadable --write gives it up: a consumer that skips damage (sbr consume --skip-damage, onDamage: skip) then continues after it'
 const LAST_COMMIT =
-  'the items pushed last may be there, and nothing else records them; sbr repair --zero-unreadable --write gives it up'
+  'it may contain the last items; sbr repair --zero-unreadable --write gives it up'
 const CONTRADICTION =
-  'no consumer can continue; sbr dump shows the slots: once both of a role are damaged, sbr repair --rebuild --write makes them from the log'
+  'no consumer can continue; sbr dump shows the slots: once both of a role are damaged, sbr repair --rebuild --write rebuilds them from the log'
 
 /** The structures in which a flipped bit can be corrected. */
 export function structureOf({ at }: FlippedBit): 'batch header' | 'table' {
@@ -87,7 +87,7 @@ export class LogFindings {
     const bytes = blocks * this.#disk.layout.blockSize
     const problem = this.#unreadable.reasonInLog(lsn, 0, bytes)
     if (problem === undefined) return
-    this.#unreadable.coverInLog(lsn, 0, bytes, 'what was pushed last, if it is there')
+    this.#unreadable.coverInLog(lsn, 0, bytes, 'the last items, if they are there')
     const finding = { offset: this.#disk.offsetOf(lsn), structure: 'end of the log', problem }
     this.#findings.add({ ...finding, severity: 'damage', advice: LAST_COMMIT })
   }
@@ -110,7 +110,7 @@ export class LogFindings {
       offset: Math.min(...this.#disk.layout.consumerSlots),
       structure: 'consumer slots',
       problem,
-      advice: 'as after a power cut; the next start of the producer puts it right',
+      advice: 'normal after a power cut; the next start of the producer corrects it',
     })
   }
 }

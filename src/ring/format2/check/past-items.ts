@@ -109,7 +109,7 @@ function brokenBefore(disk: Disk, { lsn, seq }: LogPosition): RingError {
   const offset = disk.offsetOf(lsn)
   return new RingError(
     'RING_CORRUPT',
-    `The batch that ends at byte ${offset} of ${device} does not verify, or is larger than what is looked for (maxItemBytes), so ` +
+    `The batch that ends at byte ${offset} of ${device} does not verify, or is larger than the limit (maxItemBytes), so ` +
       `items before number ${seq + 1} cannot be found reading backward; read forward, from the oldest on, or see verifyRing`,
     { device, offset, structure: 'batch' },
   )

@@ -9,7 +9,7 @@ import { LogReader } from '../log/log-reader.ts'
 import { replay } from '../log/recovery.ts'
 import { isBoundary, oldestBatch, scanHeaders } from '../log/scan.ts'
 
-const TEXT = 'made anew by a repair'
+const TEXT = 'rebuilt by a repair'
 
 /** A producer slot, as far as the log determines it. */
 export interface RebuiltProducer {

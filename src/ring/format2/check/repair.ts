@@ -49,7 +49,7 @@ const TYPES: Readonly<Record<Role, BlockType>> = {
   consumer: CONSUMER_SLOT,
 }
 const PRODUCER_COST =
-  'counts of commits and full pushes restart at 0; what was pushed last is lost if it is damaged'
+  'counts of commits and full pushes restart at 0; the last items are lost if they are damaged'
 const CONSUMER_COST =
   'acknowledged items may be delivered again; counts of damaged and missed items restart at 0'
 
@@ -250,7 +250,7 @@ function rebuilt(
   return disk.layout[`${role}Slots`].map((offset, which) => {
     const bytes = disk.device.allocate(disk.layout.blockSize)
     encode(bytes, offset, which + 1)
-    const action = `made from what is in the data area: ${what}`
+    const action = `rebuilt from the data area: ${what}`
     return { offset, structure: `${role} slot ${which + 1}`, action, cost, bytes }
   })
 }

@@ -39,7 +39,7 @@ export function isLogKnown(slots: Slots): boolean {
 export function unstable({ device }: Disk, offset: number): RingError {
   return new RingError(
     'RING_UNSTABLE',
-    `What is at byte ${offset} of ${device.name} was different on each of ${MAX_PASSES} reads; is another program ` +
+    `Byte ${offset} of ${device.name} was different on each of ${MAX_PASSES} reads; is another program ` +
       'writing to this device?',
     { device: device.name, offset },
   )

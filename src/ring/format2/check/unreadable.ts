@@ -36,9 +36,9 @@ interface Covered {
 const ADVICE: Readonly<Record<Kind, string>> = {
   own: 'nothing is lost, but no role can attach; sbr repair --write writes it again',
   lease:
-    'no item is lost, but the role cannot attach; sbr repair --zero-unreadable --write frees it: make sure that no host is at work',
-  log: 'no role can read on there; sbr repair --zero-unreadable --write makes it readable, and tells what that costs',
-  outside: 'nothing of the ring is there, but no role can attach; overwrite it by hand',
+    'no item is lost, but the role cannot attach; sbr repair --zero-unreadable --write frees it: make sure that no host is working',
+  log: 'no role can read on there; sbr repair --zero-unreadable --write makes it readable, and reports the cost',
+  outside: 'no part of the ring, but no role can attach; overwrite it by hand',
 }
 
 /** The unreadable sectors of a ring's device: the structures that contain them, and the findings that cover them. */

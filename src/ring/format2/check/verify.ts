@@ -34,7 +34,7 @@ const NO_SUPERBLOCK = 'nothing can be read without it; restore the device from a
 /** Advice, by damaged field. */
 const ADVICE: Readonly<Record<string, string>> = { superblocks: DISAGREE }
 const SHRUNK =
-  'restore the original size of the device; what lay past its end is lost, if that is gone'
+  'restore the original size of the device; if its end is gone, so are the blocks there'
 
 /** Opens the ring. Adds a finding if it has no valid superblock. */
 export async function openDisk(

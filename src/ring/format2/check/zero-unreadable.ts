@@ -14,8 +14,8 @@ import { findingOf, type Unreadable, type UnreadablePart } from './unreadable.ts
 
 /** Bytes per read. */
 const CHUNK_BYTES = 1 << 20
-const LEASE_COST = 'the lease is free then: make sure that no host is running'
-const UNKNOWN_COST = 'whether unacknowledged items are there is unknown; if so, they are lost'
+const LEASE_COST = 'this frees the lease: make sure that no host is running'
+const UNKNOWN_COST = 'it may have contained unacknowledged items; if so, they are lost'
 
 /** A write. After each one the ring is no worse than before, even if none of the others follows. */
 export interface Step extends RepairAction {
@@ -53,7 +53,7 @@ export async function planZeroes(
   const isKnown = await checkLog(disk, unreadable, left, steps, options)
   for (const part of unreadable.rest()) {
     if (part.kind === 'own') {
-      steps.push(zeroes(device, part, 'zeroes written, which is all that is to be there'))
+      steps.push(zeroes(device, part, 'zeroes written, the original content'))
     } else if (options.zeroUnreadable !== true || part.kind === 'outside') {
       left.add(findingOf(part))
     } else if (part.kind === 'lease') {

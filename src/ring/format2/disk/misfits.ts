@@ -58,7 +58,7 @@ export function tooLargeSectors(
 export function exhausted(device: string, { field, expected, found }: BadBlock): RingError {
   return new RingError(
     'RING_EXHAUSTED',
-    `The ring on ${device} has used up its numbers (${field}: expected ${expected}, found ${found}); nothing was ` +
+    `The ring on ${device} has exhausted its counts (${field}: expected ${expected}, found ${found}); nothing was ` +
       `written. Continue in a new ring, with the unacknowledged items of this one: sbr migrate ${device} NEW --keep`,
     { device, field, expected, found },
   )
@@ -68,7 +68,7 @@ export function exhausted(device: string, { field, expected, found }: BadBlock):
 export function noRoom(device: string, position: Position): RingError {
   return new RingError(
     'RING_NO_ROOM',
-    `${device} has no room left for the marker that commits what was pushed: the consumer's cursor went back, as ` +
+    `${device} has no room for the marker that commits the pushed items: the consumer's cursor went back, as ` +
       'when the storage loses its cache; advance again once the consumer has refreshed',
     { device, position: toText(position) },
   )

@@ -16,7 +16,7 @@ export async function noSuperblock(device: BlockDevice, info: BlockInfo): Promis
   }
   return new RingError(
     'RING_CORRUPT',
-    `None of the three superblocks of ${device.name} can be read. If its creation was cut short, create it again: sbr create ` +
+    `None of the three superblocks of ${device.name} can be read. If its creation was interrupted, create it again: sbr create ` +
       `${device.name}; if the device has grown since, search for the third copy: sbr repair ${device.name}`,
     { device: device.name, field: 'superblock', expected: 'a superblock', found: 'none' },
   )
@@ -29,7 +29,7 @@ export function ambiguous(device: string, copies: readonly SoundCopy[]): RingErr
     .join('; ')
   return new RingError(
     'RING_CORRUPT',
-    `The superblocks of ${device} describe different rings, and nothing tells which of them counts: ${found}. ` +
+    `The superblocks of ${device} describe different rings, and it is unknown which of them counts: ${found}. ` +
       `Nothing was changed; sbr dump ${device} --at OFFSET shows each. Keep a copy of the device, overwrite the wrong ones ` +
       `with zeroes, a whole block each, and have them written again: sbr repair ${device} --write`,
     {
@@ -47,7 +47,7 @@ export function unsupported(features: UnknownFeatures, device: string): RingErro
   const found = featuresOf(features)
   return new RingError(
     'RING_UNSUPPORTED',
-    `The ring on ${device} uses features that this version does not know (${found}); use a newer one`,
+    `The ring on ${device} uses features that this version does not support (${found}); use a newer one`,
     { device, field: 'features', expected: 'none', found },
   )
 }
@@ -56,8 +56,8 @@ export function unsupported(features: UnknownFeatures, device: string): RingErro
 export function unguarded(device: string, { offset, superblock }: SoundCopy): RingError {
   return new RingError(
     'RING_CORRUPT',
-    `The guard at the start of ${device} is gone, so that nothing tells whether the superblock at byte ${offset} (${describeRing(superblock)}) ` +
-      'is of a ring on this device, or a part of something else. If you know that it is a ring of format 2, have its guard ' +
+    `The guard at the start of ${device} is gone, so it is unknown if the superblock at byte ${offset} (${describeRing(superblock)}) ` +
+      'belongs to a ring on this device or to other content. If you know that it is a ring of format 2, have its guard ' +
       `written again: sbr repair ${device} --format 2 --write`,
     { device, field: 'guard', offset, expected: 'the guard of format 2', found: 'something else' },
   )

@@ -193,7 +193,7 @@ export function producerSlotMisfit(slot: ProducerSlot, layout: Layout): BadBlock
   if (![truncatedTo, start].every((from) => leadsTo(from, committed, layout.blockSize))) {
     return bad(
       'log position',
-      'a truncation and an epoch that lead to what is committed',
+      'a truncation and an epoch that lead to the checkpoint',
       'one that does not',
     )
   }

@@ -24,7 +24,7 @@ export function leasedBy(
   const holder = JSON.stringify(owner)
   return new RingError(
     'RING_LEASED',
-    `The ${role}'s role of ${device.name} is leased by ${holder}, which last said so at ` +
+    `The ${role}'s role of ${device.name} is leased by ${holder}, which last renewed it at ` +
       `${new Date(time).toISOString()} by its own clock and may be silent for ${timeoutMs / 1000} s: ${advice}`,
     { device: device.name, field: `${role} lease`, offset, holder: owner },
     cause,
@@ -53,7 +53,7 @@ export function leaseLost(
 ): RingError {
   return new RingError(
     'RING_LEASE_LOST',
-    `The lease of the ${role}'s role of ${device.name} is over: ${why}. What was not acknowledged may or may not ` +
+    `The lease of the ${role}'s role of ${device.name} is over: ${why}. Operations without a result may or may not ` +
       'have happened; attach again',
     { device: device.name, field: `${role} lease`, offset },
     cause,

@@ -118,7 +118,7 @@ export class Lease {
     const found = await this.#store.read()
     if (found.status !== 'held' || found.nonce !== this.#record.nonce) {
       const whose = 'owner' in found ? `of ${JSON.stringify(found.owner)}` : found.status
-      throw leaseLost(this.#store, `its record is ${whose} now`)
+      throw leaseLost(this.#store, `its record is now ${whose}`)
     }
     await this.#write(status)
   }

@@ -45,7 +45,7 @@ export async function takeLease(
   if (waits) await store.checkPlace()
   const last = sound(store, await store.read())
   if (last.status === 'held' && !isSame(last, seen)) {
-    throw leasedBy(store, last, 'it was quicker; try again later')
+    throw leasedBy(store, last, 'it was faster; try again later')
   }
   const before = last.status === 'never' ? { epoch: 0, counter: 0 } : last
   const record: LeaseRecord = {
@@ -70,9 +70,9 @@ export async function takeLease(
   await clock.sleep(SETTLE_MS)
   const back = sound(store, await store.read())
   if (back.status === 'held' && !isSame(back, record)) {
-    throw leasedBy(store, back, 'it was quicker; try again later')
+    throw leasedBy(store, back, 'it was faster; try again later')
   }
-  if (!isSame(record, back)) throw leaseLost(store, 'somebody has broken it')
+  if (!isSame(record, back)) throw leaseLost(store, 'it was broken meanwhile')
   const lease = new Lease(store, clock, record, since)
   try {
     await lease.confirm()
@@ -97,7 +97,7 @@ async function outlast(
 ): Promise<void> {
   if (fence === undefined && !unfenced && !own) {
     const advice =
-      'while it is at work, wait for it to end; a silent one is taken over from only with a fence, or if it is gone ' +
+      'while it is running, wait for it to end; a silent host loses the role only to a fence or, if it is gone ' +
       `for good, after ${breakCommand(store)}`
     throw leasedBy(store, holder, advice)
   }
@@ -130,7 +130,7 @@ async function isFreedMeanwhile(
     const waited = clock.now() - begun
     const state = sound(store, await store.read())
     if (state.status !== 'held') return true
-    if (!isSame(state, holder)) throw leasedBy(store, state, 'it is at work')
+    if (!isSame(state, holder)) throw leasedBy(store, state, 'it is running')
     if (waited >= watchedMs) return false
     const step = Math.min(holder.timeoutMs * LOOKED_PART, LOOKED_MS, watchedMs - waited)
     await clock.sleep(step, signal)

@@ -42,7 +42,7 @@ export function leapOf(since: Moment, clock: Clock, ms: number): string | undefi
   const leap = clock.time() - since.time - passed
   if (passed >= ms || leap <= 0) return undefined
   return (
-    `the wall clock of this host went ${(leap / 1000).toFixed(1)} s forward in no time, as it was set, or the machine ` +
+    `the wall clock of this host went ${(leap / 1000).toFixed(1)} s forward at once, because it was set, or the machine ` +
     'slept'
   )
 }

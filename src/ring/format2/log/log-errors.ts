@@ -6,7 +6,7 @@ import { toText } from '../position.ts'
 export function contradiction(device: string, position: Position): RingError {
   return new RingError(
     'RING_CORRUPT',
-    `What the slots of ${device} say of position ${toText(position)} is not what the log says: one of them is damaged, though ` +
+    `The slots of ${device} contradict the log at position ${toText(position)}: one of them is damaged, though ` +
       'its checksum holds',
     {
       device,
