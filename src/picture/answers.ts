@@ -190,7 +190,7 @@ function damage(ring: RingSeen): Answer {
   const [first] = found
   if (first === undefined) {
     const warned = ring.damage.length === 0 ? '' : `; ${counted(ring.damage.length, 'warning')}`
-    return { ...answer, text: `none seen${warned}${past}`, mood: 'good' }
+    return { ...answer, text: `none seen in the metadata${warned}${past}`, mood: 'good' }
   }
   const more = found.length === 1 ? '' : `, and ${found.length - 1} more`
   return { ...answer, text: safeText(`${damageText(first)}${more}${past}`), mood: 'bad' }

@@ -128,7 +128,7 @@ test('a consumer that is at work: what waits, since when, how fast it drains', a
       Consumer: 'good: at work',
       Drains: expect.stringMatching(/^good: (empty in|keeps up)/),
       Full: 'good: not within the hour',
-      Damage: 'good: none seen',
+      Damage: 'good: none seen in the metadata',
     })
   await picture(page, 'ring-light')
   await page.close()

@@ -31,6 +31,8 @@ test('a damaged one: says what, where and what to do, and exits with 1', async (
   expect(told.code).toBe(1)
   expect(told.stdout.toString()).toMatch(/byte 16,384 {2}damage: superblock 2: magic: expected/)
   expect(told.stdout.toString()).toMatch(/damage: item: checksum: .*\n.*item 2; 1 item lost/)
+  // As it is typed.
+  expect(told.stdout.toString()).toContain(`(sbr consume ${path} --skip-damage, `)
   expect(told.stderr).toMatch(
     /^sbr: .*damaged ring of format 2; 1 item cannot be read \(CLI_DAMAGED\)\n$/,
   )

@@ -30,7 +30,7 @@ test('the six questions have an answer', () => {
   )
   const draining = { pushed: 10, acknowledged: 30, growth: -(16 << 20) / 100 }
   expect(answer(RING, 'drain', draining)).toBe('good: empty in 1 m 40 s; 30/s out, 10/s in')
-  expect(answer(RING, 'damage')).toBe('good: none seen')
+  expect(answer(RING, 'damage')).toBe('good: none seen in the metadata')
   expect(answer(RING, 'full', { growth: FREE / 600 })).toBe('bad: in 10 m at this rate')
 })
 

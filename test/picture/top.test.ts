@@ -57,6 +57,13 @@ test('a ring that needs attention has a mark', () => {
   expect(second).toMatch(/^ !\/gone +BLOCK_OPEN$/)
 })
 
+test('where no damage is seen, the screen says what reads the items too', () => {
+  const view = { columns: 80, rows: 24, sort: 'ring', selected: 0, paint } as const
+  expect(screenLines([shown(RING)], view)).toContain(
+    'Damage    none seen in the metadata; sbr verify reads the items too',
+  )
+})
+
 test('keys are told apart, several at a time', () => {
   expect(keysIn('\x1b[A\x1bOBq')).toEqual(['up', 'down', 'leave'])
   expect(keysIn('x\x1b\x1b[C\x03')).toEqual(['right', 'leave'])

@@ -1,6 +1,7 @@
 import type { Finding, RingReport } from '../../ring/report/finding.ts'
 import type { RepairReport } from '../../ring/report/repair.ts'
 import { counted, grouped, safeText, spanOf } from '../../text/render.ts'
+import { shellWord } from '../../util/shell-word.ts'
 import type { Style } from './style.ts'
 
 /** The findings of a ring as text. */
@@ -16,7 +17,7 @@ export function verifyText(
       : `Checked ${counted(log.blocks, 'block')} in use${batches(report)}: ${counted(log.items, 'item')} waiting, ` +
         `${counted(log.bytes, 'byte')}. Not checked: ${counted(log.freeBlocks, 'free block')}.\n`
   const says = paint(report.sound ? 'good' : 'bad', verdict(report))
-  return `${safeText(path)}: ${says}\n${findingsText(findings)}${moreText(moreFindings)}${counts}`
+  return `${safeText(path)}: ${says}\n${findingsText(path, findings)}${moreText(moreFindings)}${counts}`
 }
 
 /** The same in a few words. */
@@ -41,7 +42,7 @@ export function repairText(
   })
   const stay = left.length + moreLeft
   const rest = stay === 0 ? '' : `${counted(stay, 'finding')} ${stay === 1 ? 'stays' : 'stay'}:\n`
-  return `${safeText(path)}: ${what}\n${lines.join('')}${rest}${findingsText(left)}${moreText(moreLeft)}`
+  return `${safeText(path)}: ${what}\n${lines.join('')}${rest}${findingsText(path, left)}${moreText(moreLeft)}`
 }
 
 function moreText(more: number): string {
@@ -65,7 +66,7 @@ interface Alike {
 }
 
 /** The findings as text: those of one kind, as many items of a damaged batch are, together. */
-function findingsText(findings: readonly Finding[]): string {
+function findingsText(path: string, findings: readonly Finding[]): string {
   const groups: Alike[] = []
   for (const finding of findings) {
     const group = groups.at(-1)
@@ -78,7 +79,7 @@ function findingsText(findings: readonly Finding[]): string {
       groups.push({ first: finding, last: finding, places: 1, items })
     }
   }
-  return groups.map(alikeText).join('')
+  return groups.map((group) => alikeText(path, group)).join('')
 }
 
 function isAlike(one: Finding, other: Finding): boolean {
@@ -87,7 +88,7 @@ function isAlike(one: Finding, other: Finding): boolean {
   )
 }
 
-function alikeText({ first, last, places, items }: Alike): string {
+function alikeText(path: string, { first, last, places, items }: Alike): string {
   const { severity, structure, problem, advice } = first
   const [from, to] = [first.numbers?.first, last.numbers?.last]
   const all = `items ${from} to ${to}`
@@ -97,8 +98,17 @@ function alikeText({ first, last, places, items }: Alike): string {
     places === 1
       ? location(first.offset)
       : `${counted(places, 'place')} from ${location(first.offset)} to ${location(last.offset)}`
-  const details = [...span, ...lost, advice].join('; ')
+  const details = [...span, ...lost, withDevice(path, advice)].join('; ')
   return safe(`  ${where}  ${severity}: ${structure}: ${problem}\n           ${details}\n`)
+}
+
+/** Advice with commands as they are typed. */
+function withDevice(path: string, advice: string): string {
+  const word = shellWord(path)
+  return advice.replaceAll(
+    /\bsbr (consume|repair) (?=--)/g,
+    (_, command) => `sbr ${command} ${word} `,
+  )
 }
 
 function location(offset: number): string {

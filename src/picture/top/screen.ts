@@ -1,5 +1,5 @@
 import { percent, safeText, spanOfTime } from '../../text/render.ts'
-import { answersOf, bytesText, type Mood, rateText } from '../answers.ts'
+import { type Answer, answersOf, bytesText, type Mood, rateText } from '../answers.ts'
 import type { History, Point } from '../history.ts'
 import { rateBetween } from '../history.ts'
 import { fillOfRing, isSeen, type Snapshot, waitedOf } from '../snapshot.ts'
@@ -66,7 +66,7 @@ export function screenLines(rings: readonly Shown[], view: ScreenView): readonly
   const { columns, rows, sort, selected, paint } = view
   const order = sorted(rings, sort)
   const one = order[selected]
-  const answers = one === undefined ? [] : answersOf(one.snapshot, one.history.rates)
+  const answers = one === undefined ? [] : answersIn(one)
   const told = [
     ...(one === undefined ? [] : [fitted(one.snapshot.device, columns)]),
     ...answers.map(({ title, text, mood }) =>
@@ -83,6 +83,15 @@ export function screenLines(rings: readonly Shown[], view: ScreenView): readonly
   const head = `sbr top  ${rings.length} ${rings.length === 1 ? 'ring' : 'rings'}  by ${sort}  ${keys}`
   const lines = [fitted(head, columns), fitted(headings(view), columns), ...listed, '', ...told]
   return lines.slice(0, rows)
+}
+
+/** The answers, with what else to do where no page has a button for it. */
+function answersIn({ snapshot, history }: Shown): readonly Answer[] {
+  return answersOf(snapshot, history.rates).map((answer) =>
+    answer.name === 'damage' && answer.mood === 'good'
+      ? { ...answer, text: `${answer.text}; sbr verify reads the items too` }
+      : answer,
+  )
 }
 
 function nameColumns(columns: number): number {
@@ -151,7 +160,7 @@ function fitted(text: string, columns: number): string {
 
 /** A ring on one line, for output that is no terminal. */
 export function plainLine({ snapshot, history }: Shown): string {
-  const answers = answersOf(snapshot, history.rates)
+  const answers = answersIn({ snapshot, history })
   const text = answers.map(({ title, text: words }) => `${title.toLowerCase()}: ${words}`)
   return `${safeText(snapshot.device)}: ${text.join(' | ')}\n`
 }
