@@ -34,3 +34,14 @@ test('remembered bytes do not change with the memory that they were read into', 
   expect(remembered.equals(memory)).toBe(true)
   expect(remembered.equals(seen())).toBe(false)
 })
+
+test('they are found in a buffer at their offset, and nowhere else', () => {
+  const remembered = new Remembered()
+  const buffer = Buffer.alloc(2 * BYTES, 9)
+  expect(remembered.isAt(buffer, 0)).toBe(false)
+  remembered.set(seen())
+  buffer.set(seen(), BYTES)
+  expect(remembered.isAt(buffer, BYTES)).toBe(true)
+  expect(remembered.isAt(buffer, 0)).toBe(false)
+  expect(remembered.isAt(buffer, BYTES - 1)).toBe(false)
+})

@@ -15,6 +15,7 @@ import { temporaryFolder } from '../cli/cli.ts'
 import { makeRing } from '../cli/tools.ts'
 import { smallRing } from '../helpers/damage.ts'
 import { FakeClock } from '../helpers/fake-clock.ts'
+import { deviceBytes } from '../helpers/golden.ts'
 import { HookedDevice } from '../helpers/hooked.ts'
 import { append, attachProducer, ringDevice } from '../helpers/ring.ts'
 
@@ -152,6 +153,41 @@ test.each([
     await producer.close()
   },
 )
+
+test('a batch that was half written at a look is seen soon after it is whole', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const device = new PromptDevice(await smallRing(64))
+  const producer = await attachProducer(device)
+  const view = await viewOf(device)
+  const looked = async (): Promise<DeviceSeen> =>
+    view.lookNow() ?? (await view.look(signal, scratch))
+  for (const looks of [1, 100]) {
+    const before = await looked()
+    const old = Buffer.from(await deviceBytes(device))
+    await append(producer, Buffer.alloc(2000, 'x'))
+    const whole = Buffer.from(await deviceBytes(device))
+    const sectors = Array.from({ length: whole.length / 512 }, (_, sector) => sector)
+    const at = (bytes: Buffer, sector: number): Buffer =>
+      bytes.subarray(sector * 512, (sector + 1) * 512)
+    const changed = sectors.filter((sector) => !at(old, sector).equals(at(whole, sector)))
+    const late = changed.slice(1)
+    for (const sector of late) await device.write(sector, [at(old, sector)])
+    for (let look = 0; look < looks; look++) {
+      expect(await looked()).toBe(before)
+      vi.advanceTimersByTime(500)
+    }
+    device.take()
+    expect(await looked()).toBe(before)
+    // What nobody completes is not read at every look.
+    if (looks > 1) expect(device.take()).toEqual([])
+    for (const sector of late) await device.write(sector, [at(whole, sector)])
+    vi.advanceTimersByTime(looks === 1 ? 500 : 30_000)
+    expect(await looked()).toMatchObject(await expected(device))
+    expect((await looked()).log?.used).toBeGreaterThan(before.log?.used ?? Number.NaN)
+  }
+  await producer.close()
+})
 
 test('what is written once is checked every 30 seconds: what is sound stays the same view, and damage is found', async () => {
   vi.useFakeTimers({ toFake: ['performance'] })

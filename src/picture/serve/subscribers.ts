@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { steadyTime } from '../history.ts'
 import type { Snapshot } from '../snapshot.ts'
-import type { RingWatches } from '../watch/ring-watches.ts'
+import type { RingWatches, WatchedRing } from '../watch/ring-watches.ts'
 
 /** The most pages that are updated at the same time. */
 const MOST = 16
@@ -23,7 +23,7 @@ export class Subscribers {
   readonly #observatory: RingWatches
   readonly #responses = new Set<ServerResponse>()
   /** How often each ring had changed when it was last sent. */
-  #told: readonly number[] = []
+  #told: number[] = []
 
   constructor(observatory: RingWatches) {
     this.#observatory = observatory
@@ -38,9 +38,10 @@ export class Subscribers {
     response.on('close', () => {
       if (this.#responses.delete(response)) this.onChange(this.#responses.size)
     })
-    const rings = this.#observatory.rings.map(({ snapshot }) => snapshot)
+    const { rings } = this.#observatory
     // It begins with all rings, if they were already looked at.
-    if (rings.every((ring) => ring !== undefined)) this.#send(response, updateOf(rings))
+    if (rings.every(({ snapshot }) => snapshot !== undefined))
+      this.#send(response, updateOf(changedSince(rings, [])))
     else this.#told = []
     this.onChange(this.#responses.size)
   }
@@ -48,12 +49,7 @@ export class Subscribers {
   tell(): void {
     if (this.#responses.size === 0) return
     const { rings } = this.#observatory
-    const event = updateOf(
-      rings.map(({ snapshot, changes }, index) =>
-        changes === this.#told[index] ? undefined : snapshot,
-      ),
-    )
-    this.#told = rings.map(({ changes }) => changes)
+    const event = updateOf(changedSince(rings, this.#told))
     for (const response of this.#responses) this.#send(response, event)
   }
 
@@ -67,10 +63,21 @@ export class Subscribers {
   }
 }
 
-function updateOf(snapshots: readonly (Snapshot | undefined)[]): string {
-  const rings = Object.fromEntries(
-    snapshots.flatMap((snapshot, index) => (snapshot === undefined ? [] : [[index, snapshot]])),
-  )
+/**
+ * The rings that have changed, by their number: mostly none.
+ * @param told how often each had changed when it was last sent; brought up to date
+ */
+function changedSince(rings: readonly WatchedRing[], told: number[]): Update['rings'] {
+  const changed: Record<string, Snapshot> = {}
+  for (const [index, { snapshot, changes }] of rings.entries()) {
+    if (snapshot === undefined || changes === told[index]) continue
+    told[index] = changes
+    changed[index] = snapshot
+  }
+  return changed
+}
+
+function updateOf(rings: Update['rings']): string {
   const update: Update = { at: Date.now(), steadyAt: steadyTime(), rings }
   return `data: ${JSON.stringify(update)}\n\n`
 }

@@ -16,9 +16,15 @@ import { type Cursor, itemsBefore } from '../../ring/format2/disk/cursor.ts'
 import { Disk } from '../../ring/format2/disk/disk.ts'
 import { currentEpoch } from '../../ring/format2/disk/epochs.ts'
 import { GUARD_BYTES } from '../../ring/format2/disk/guard.ts'
+import type { Layout } from '../../ring/format2/disk/layout.ts'
 import { parseLease } from '../../ring/format2/disk/lease-block.ts'
 import { bytesBetween, type LogPosition } from '../../ring/format2/disk/log-position.ts'
-import type { Slots } from '../../ring/format2/disk/slots.ts'
+import {
+  parseConsumerSlot,
+  parseProducerSlot,
+  type Read,
+  type Slots,
+} from '../../ring/format2/disk/slots.ts'
 import { replay } from '../../ring/format2/log/recovery.ts'
 import { toPosition, toText } from '../../ring/format2/position.ts'
 import { newestConsumer, newestProducer } from '../../ring/format2/role.ts'
@@ -29,7 +35,7 @@ import { ROLES, type Role } from '../../ring/roles.ts'
 import { describeLease } from '../../text/lease.ts'
 import type { Damage, EpochMark, Part } from '../snapshot.ts'
 import type { DeviceSeen, FormatWatch } from './format-watch.ts'
-import { Remembered } from './remembered.ts'
+import { bufferOf, Remembered } from './remembered.ts'
 import type { Scratch } from './scratch.ts'
 
 /** The guard, the superblocks and the leases rarely change: they are checked this often. */
@@ -40,9 +46,23 @@ const CHECK_MS = 30_000
  */
 const QUIET_LOOKS = 8
 const EVERY = 4
+/**
+ * A batch that is half written, or not committed yet, may be completed by blocks after its first: it is looked at again after this, and
+ * each time it is as before after twice as long.
+ */
+const AGAIN_MS = 250
+const MOST_AGAIN_MS = 30_000
 /** The most epochs that the map marks. */
 const MOST_EPOCHS = 24
 const NO_FINDINGS: readonly Finding[] = []
+
+/** Decodes a slot that was read at an offset. */
+type Parse<Slot> = (
+  block: Uint8Array,
+  offset: number,
+  uuid: Uint8Array,
+  layout: Layout,
+) => Read<Slot>
 
 type Leases = Readonly<Record<Role, LeaseState>>
 
@@ -78,10 +98,19 @@ export class Format2Watch implements FormatWatch {
   readonly #disk: Disk
   readonly #deviceBytes: number
   readonly #uuid: string
-  /** The bytes of the slots and leases that were last decoded, and the block after the end of the log. */
-  readonly #known = { slots: new Remembered(), leases: new Remembered(), end: new Remembered() }
+  /** The bytes of each slot and of the leases that were last decoded, and the block after the end of the log. */
+  readonly #known = {
+    slots: [new Remembered(), new Remembered(), new Remembered(), new Remembered()] as const,
+    leases: new Remembered(),
+    end: new Remembered(),
+  }
+  /** From one slot to the next. */
+  readonly #slotBytes: number
   readonly #controlBytes: number
+  readonly #fixedParts: readonly Part[]
   #endLsn = -1
+  /** Of the batch that begins in that block, if there is one: when it is looked at again. */
+  #incomplete: { readonly pauseMs: number; readonly at: number } | undefined
   #control: Control | undefined
   #tail: Tail | undefined
   #oldest: { readonly lsn: number; readonly time: number | undefined } | undefined
@@ -103,8 +132,9 @@ export class Format2Watch implements FormatWatch {
 
   private constructor(device: SalvageBlockDevice, disk: Disk, deviceBytes: number) {
     const { slots, leases, producerSlots } = disk.layout
-    const unit = producerSlots[1] - producerSlots[0]
-    this.#controlBytes = leases.consumer + unit - slots.offset
+    this.#slotBytes = producerSlots[1] - producerSlots[0]
+    this.#controlBytes = leases.consumer + this.#slotBytes - slots.offset
+    this.#fixedParts = fixedParts(disk)
     this.key = disk.ring.uuid
     this.#device = device
     this.#disk = disk
@@ -133,6 +163,7 @@ export class Format2Watch implements FormatWatch {
   lookNow(): DeviceSeen | undefined {
     const seen = this.#seen
     if (seen === undefined || seen.control !== this.#control || this.#isCheckDue) return undefined
+    if (this.#isAgainDue) return undefined
     const { slots } = this.#disk.layout
     const control = this.#disk.readNow(slots.offset, this.#controlBytes)
     if (control === undefined || !this.#isControlAsBefore(control)) return undefined
@@ -178,7 +209,7 @@ export class Format2Watch implements FormatWatch {
     await this.#device.read(this.#disk.sectorOf(this.#disk.layout.slots.offset), [bytes])
     const known = this.#control
     if (known !== undefined && this.#isControlAsBefore(bytes)) return known
-    const first = this.#disk.slotsIn(bytes)
+    const first = this.#slotsIn(bytes, known?.slots)
     // A slot may be half written: it is damaged only if it does not change.
     const isTorn = [...first.producer, ...first.consumer].some(isBad)
     const slots = isTorn ? await readSteadySlots(this.#disk, systemClock) : first
@@ -189,22 +220,54 @@ export class Format2Watch implements FormatWatch {
       slots,
       roles: isLogKnown(slots) ? rolesIn(slots, this.#disk) : undefined,
       leases:
-        known !== undefined && this.#known.leases.equals(bytes.subarray(at))
+        known !== undefined && this.#known.leases.isAt(bufferOf(bytes), at)
           ? known.leases
           : this.#leasesIn(bytes),
       findings: findings.list.length === 0 ? NO_FINDINGS : findings.list,
     }
     // Kept only once all of it was decoded; otherwise the next look decodes it again.
-    this.#known.slots.set(bytes.subarray(0, at))
-    this.#known.leases.set(bytes.subarray(at))
+    const { slots: knownSlots, leases } = this.#known
+    const size = this.#slotBytes
+    knownSlots.forEach((slot, index) => {
+      slot.set(bytes.subarray(index * size, (index + 1) * size))
+    })
+    leases.set(bytes.subarray(at))
     this.#control = control
     return control
   }
 
   #isControlAsBefore(bytes: Uint8Array): boolean {
-    const at = this.#disk.layout.slots.bytes
+    const buffer = bufferOf(bytes)
     const { slots, leases } = this.#known
-    return slots.equals(bytes.subarray(0, at)) && leases.equals(bytes.subarray(at))
+    for (let index = 0; index < slots.length; index++)
+      if (!this.#isSlotAsBefore(buffer, index)) return false
+    return leases.isAt(buffer, this.#disk.layout.slots.bytes)
+  }
+
+  #isSlotAsBefore(buffer: Buffer, index: number): boolean {
+    return this.#known.slots[index]?.isAt(buffer, index * this.#slotBytes) === true
+  }
+
+  /** The slots in what was read. One that is as before is not decoded again: mostly only one has changed. */
+  #slotsIn(bytes: Uint8Array, before: Slots | undefined): Slots {
+    const { layout, ring } = this.#disk
+    const buffer = bufferOf(bytes)
+    const slotAt = <Slot>(index: number, known: Read<Slot> | undefined, parse: Parse<Slot>) => {
+      if (known !== undefined && this.#isSlotAsBefore(buffer, index)) return known
+      const at = index * this.#slotBytes
+      const block = bytes.subarray(at, at + layout.blockSize)
+      return parse(block, layout.slots.offset + at, ring.uuid, layout)
+    }
+    return {
+      producer: [
+        slotAt(0, before?.producer[0], parseProducerSlot),
+        slotAt(1, before?.producer[1], parseProducerSlot),
+      ],
+      consumer: [
+        slotAt(2, before?.consumer[0], parseConsumerSlot),
+        slotAt(3, before?.consumer[1], parseConsumerSlot),
+      ],
+    }
   }
 
   #leasesIn(bytes: Uint8Array): Leases {
@@ -219,12 +282,6 @@ export class Format2Watch implements FormatWatch {
   #parts({ slots, roles, leases }: Control): readonly Part[] {
     const { layout } = this.#disk
     const bytes = layout.blockSize
-    const superblocks = layout.superblocks.map(
-      (offset, index): Part => ({
-        ...{ kind: 'superblock', name: `superblock ${index + 1}`, offset, bytes },
-        ...{ note: 'what the ring was made with', current: false },
-      }),
-    )
     const ofRoles = ROLES.flatMap((role): readonly Part[] =>
       layout[`${role}Slots`].map((offset, which) => {
         const slot = slots[role][which === 0 ? 0 : 1]
@@ -238,13 +295,7 @@ export class Format2Watch implements FormatWatch {
       const part = { kind: 'lease', name: `${role} lease`, offset: layout.leases[role] } as const
       return { ...part, bytes, note: describeLease(lease), current: lease.status === 'held' }
     })
-    const guard = { offset: 0, bytes: GUARD_BYTES, note: 'keeps older programs away' }
-    const all: readonly Part[] = [
-      { kind: 'guard', name: 'guard', ...guard, current: false },
-      ...superblocks,
-      ...ofRoles,
-      ...leaseParts,
-    ]
+    const all = [...this.#fixedParts, ...ofRoles, ...leaseParts]
     return all.toSorted((a, b) => a.offset - b.offset)
   }
 
@@ -290,7 +341,7 @@ export class Format2Watch implements FormatWatch {
     const { generation, committed, reach, epochs } = producer
     const isQuiet = control === this.#seen?.control
     const known = this.#tail?.generation === generation ? this.#tail : undefined
-    if (known !== undefined && isQuiet && this.#skipsEnd()) return known
+    if (known !== undefined && isQuiet && !this.#isAgainDue && this.#skipsEnd()) return known
     if (known !== undefined && (await this.#isEndAsBefore(known, scratch))) return known
     const from = known ?? { generation, logPosition: committed, commits: 0, time: 0 }
     const checkpoint = { committed: from.logPosition, reach, epochs }
@@ -315,14 +366,24 @@ export class Format2Watch implements FormatWatch {
     return ++this.#quiet > QUIET_LOOKS && this.#quiet % EVERY !== 0
   }
 
-  /** True if the block where the next batch would begin is unchanged since the last look. */
+  /** True if the block where the next batch would begin is unchanged since the last look, and no batch in it may have been completed. */
   async #isEndAsBefore({ logPosition: { lsn } }: Tail, scratch: Scratch): Promise<boolean> {
     const end = scratch.memory(this.#device, this.#disk.layout.blockSize)
     await this.#disk.readInto(lsn, end)
     const isSame = this.#endLsn === lsn && this.#known.end.equals(end)
+    if (isSame && !this.#isAgainDue) return true
+    const { uuid, layout } = this.#disk
+    const waited = isSame ? this.#incomplete?.pauseMs : undefined
+    const pauseMs = waited === undefined ? AGAIN_MS : Math.min(2 * waited, MOST_AGAIN_MS)
+    const isBatch = parseHeader(end, lsn, uuid, layout) !== undefined
+    this.#incomplete = isBatch ? { pauseMs, at: systemClock.now() + pauseMs } : undefined
     this.#endLsn = lsn
     if (!isSame) this.#known.end.set(end)
-    return isSame
+    return false
+  }
+
+  get #isAgainDue(): boolean {
+    return this.#incomplete !== undefined && systemClock.now() >= this.#incomplete.at
   }
 
   /** When the batch at a cursor was written, if it is sound. */
@@ -407,6 +468,18 @@ type LogOfRing = Pick<
   | 'consumer'
   | 'suspended'
 >
+
+/** The guard and the superblocks. */
+function fixedParts({ layout }: Disk): readonly Part[] {
+  const guard = { offset: 0, bytes: GUARD_BYTES, note: 'keeps older programs away' }
+  const superblocks = layout.superblocks.map(
+    (offset, index): Part => ({
+      ...{ kind: 'superblock', name: `superblock ${index + 1}`, offset, bytes: layout.blockSize },
+      ...{ note: 'what the ring was made with', current: false },
+    }),
+  )
+  return [{ kind: 'guard', name: 'guard', ...guard, current: false }, ...superblocks]
+}
 
 function rolesIn({ producer, consumer }: Slots, { device }: Disk): Control['roles'] {
   const newest = {

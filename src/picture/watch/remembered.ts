@@ -1,44 +1,52 @@
 /** Bytes are compared in pieces of this size. */
 const PIECE_BYTES = 4096
-/** The content of a piece is measured in these. */
+/** The content of a piece is this long, or a few times twice as long. */
 const STEP_BYTES = 256
 const ZEROES = new Uint8Array(PIECE_BYTES)
 
 /**
  * Bytes that were read, to detect changes. Trailing zeroes of a piece take no memory: slots and leases are mostly zeroes, and a server
- * remembers those of all its rings.
+ * remembers those of all its rings, and compares them twice a second: in loops without closures, and without an object for each piece.
  */
 export class Remembered {
   #bytes = 0
   #pieces: readonly Uint8Array[] = []
 
   set(bytes: Uint8Array): void {
+    const buffer = bufferOf(bytes)
+    const pieces: Uint8Array[] = []
+    for (let start = 0; start < bytes.length; start += PIECE_BYTES) {
+      const end = Math.min(start + PIECE_BYTES, bytes.length)
+      pieces.push(bytes.slice(start, contentEnd(buffer, start, end)))
+    }
     this.#bytes = bytes.length
-    this.#pieces = Array.from({ length: Math.ceil(bytes.length / PIECE_BYTES) }, (_, index) => {
-      const piece = bytes.subarray(index * PIECE_BYTES, (index + 1) * PIECE_BYTES)
-      return piece.slice(0, contentBytes(bufferOf(piece)))
-    })
+    this.#pieces = pieces
   }
 
   equals(bytes: Uint8Array): boolean {
-    if (bytes.length !== this.#bytes) return false
-    const buffer = bufferOf(bytes)
-    return this.#pieces.every((content, index) => {
-      const start = index * PIECE_BYTES
+    return bytes.length === this.#bytes && this.isAt(bufferOf(bytes), 0)
+  }
+
+  /** True if a buffer has the same bytes at an offset, which it has to reach beyond; false before anything was remembered. */
+  isAt(buffer: Buffer, offset: number): boolean {
+    const [pieces, last] = [this.#pieces, offset + this.#bytes]
+    let start = offset
+    for (let index = 0; index < pieces.length; index++) {
+      const content = pieces[index] as Uint8Array
       const rest = start + content.length
-      const end = Math.min(start + PIECE_BYTES, buffer.length)
-      return (
-        buffer.compare(content, 0, content.length, start, rest) === 0 && isZero(buffer, rest, end)
-      )
-    })
+      const end = Math.min(start + PIECE_BYTES, last)
+      if (buffer.compare(content, 0, content.length, start, rest) !== 0) return false
+      if (!isZero(buffer, rest, end)) return false
+      start = end
+    }
+    return this.#bytes > 0
   }
 }
 
-/** What stands before the zeroes at the end, or a little more. */
-function contentBytes(piece: Buffer): number {
-  let end = piece.length
-  while (end > 0 && isZero(piece, Math.max(0, end - STEP_BYTES), end))
-    end = Math.max(0, end - STEP_BYTES)
+/** Where the zeroes at the end of a piece begin, or a little later. */
+function contentEnd(buffer: Buffer, start: number, end: number): number {
+  for (let content = 0; start + content < end; content = Math.max(STEP_BYTES, 2 * content))
+    if (isZero(buffer, start + content, end)) return start + content
   return end
 }
 
@@ -47,6 +55,6 @@ function isZero(buffer: Buffer, start: number, end: number): boolean {
 }
 
 /** The same memory, without a copy. */
-function bufferOf({ buffer, byteOffset, length }: Uint8Array): Buffer {
+export function bufferOf({ buffer, byteOffset, length }: Uint8Array): Buffer {
   return Buffer.from(buffer, byteOffset, length)
 }
