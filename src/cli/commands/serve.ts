@@ -126,7 +126,7 @@ async function run(flags: Flags, ...given: string[]): Promise<void> {
 }
 
 /** Garbage is collected this often, if there is so much more than after the last collection. */
-const COLLECT_MS = 10_000
+const COLLECT_MS = 30_000
 const COLLECT_BYTES = 2 << 20
 
 /**
