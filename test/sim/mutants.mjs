@@ -44,7 +44,7 @@ const BATCH_BUILDER2 = 'ring/format2/batch-builder.ts'
 const BATCH_CUTTER = 'ring/format2/batch-cutter.ts'
 const CONSUMER_LOG = 'ring/format2/log/consumer-log.ts'
 const LOG_FRONT = 'ring/format2/log/log-front.ts'
-const RECOVERY = 'ring/format2/log/recovery.ts'
+const REPLAY = 'ring/format2/log/replay.ts'
 const RECOVER2 = 'ring/format2/recover.ts'
 const ROLE2 = 'ring/format2/role.ts'
 const FREE_SPACE = 'ring/format2/log/free-space.ts'
@@ -228,10 +228,10 @@ const FORMAT2 = [
     ],
   ]),
   format2('the log is cut at a batch that is damaged', 'flip', 3000, [
-    [RECOVERY, 'if (later === undefined) break', 'if (later !== logPosition) break'],
+    [REPLAY, 'if (later === undefined) break', 'if (later !== logPosition) break'],
   ]),
   format2('recovery commits what was uncommitted', 'kill', 500, [
-    [RECOVERY, 'const { committedTo: seq } = batch.header', 'const { seq } = batch.end'],
+    [REPLAY, 'const { committedTo: seq } = batch.header', 'const { seq } = batch.end'],
   ]),
   format2('a consumer does not go back to where an epoch began', 'storm', 1500, [
     [
@@ -270,17 +270,18 @@ const FORMAT2 = [
   format2('the data is read before the slots', 'none', 1500, [
     [
       LOG_FRONT,
-      'let batch = await this.#batchAt(logPosition)',
-      'let batch = recheckedAt === logPosition.lsn ? undefined : await this.#batchAt(logPosition)',
+      'let batch = await this.#nextBatch()',
+      'let batch = recheckedAt === this.#frontier.lsn ? undefined : await this.#nextBatch()',
     ],
     [
       LOG_FRONT,
-      `if (end === undefined) return { status: 'nothing' }
+      `if (landmark === undefined) return { status: 'nothing' }
+      // The producer completed every batch before a landmark before it wrote the slot: what was prefetched may be older.
       this.reader.forget()
-      batch = await this.#batchAt(logPosition)
+      batch = await this.#batchAt(this.#frontier)
 `,
-      `if (recheckedAt !== logPosition.lsn) return { kind: 'suspect', lsn: logPosition.lsn }
-      if (end === undefined) return { status: 'nothing' }
+      `if (recheckedAt !== this.#frontier.lsn) return { kind: 'suspect', lsn: this.#frontier.lsn }
+      if (landmark === undefined) return { status: 'nothing' }
 `,
     ],
   ]),

@@ -25,7 +25,7 @@ import {
   type Read,
   type Slots,
 } from '../../ring/format2/disk/slots.ts'
-import { replay } from '../../ring/format2/log/recovery.ts'
+import { replay } from '../../ring/format2/log/replay.ts'
 import { toPosition, toText } from '../../ring/format2/position.ts'
 import { newestConsumer, newestProducer } from '../../ring/format2/role.ts'
 import type { LeaseState } from '../../ring/lease-types.ts'

@@ -25,7 +25,7 @@ import { SeenSlots } from './disk/seen-slots.ts'
 import type { ConsumerSlot, ProducerSlot, Slots, Which } from './disk/slots.ts'
 import { traceConsumer } from './disk/trace-slots.ts'
 import { ConsumerLog } from './log/consumer-log.ts'
-import { losses } from './log/log-front.ts'
+import { lossErrors } from './log/log-front.ts'
 import { LossCounter } from './log/loss-counter.ts'
 import { fromPosition, startOf, toText } from './position.ts'
 import { Format2Role, newestConsumer, newestProducer } from './role.ts'
@@ -398,7 +398,7 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
       }
       if (step.status === 'damage') this.#lossCounter.add('damaged', step.items, end)
       if (step.status === 'too-large' || !this.#skip) {
-        const { missedBefore } = losses.value ?? (await losses.load())
+        const { missedBefore } = lossErrors.value ?? (await lossErrors.load())
         throw missed > 0 ? missedBefore(step.error, missed) : step.error
       }
       publishDamage(step.error)

@@ -1,7 +1,7 @@
 import { isBad } from './disk/block.ts'
 import { type Disk, misfits } from './disk/disk.ts'
 import type { Slots } from './disk/slots.ts'
-import { replay, type Tail } from './log/recovery.ts'
+import { replay, type Tail } from './log/replay.ts'
 import { MAX_PASSES, newestProducer } from './role.ts'
 
 /** What an attaching producer found. */

@@ -1,7 +1,7 @@
 import { isBlockError, isRingError } from '../../../src/errors.ts'
 import { isJournalError, type JournalError } from '../../../src/journal/index.ts'
 import { Disk } from '../../../src/ring/format2/disk/disk.ts'
-import { replay } from '../../../src/ring/format2/log/recovery.ts'
+import { replay } from '../../../src/ring/format2/log/replay.ts'
 import { newestConsumer, newestProducer } from '../../../src/ring/format2/role.ts'
 import type { LogCounts, RingReport } from '../../../src/ring/report/finding.ts'
 import type { RepairReport } from '../../../src/ring/report/repair.ts'

@@ -6,7 +6,7 @@ import { type LogPosition, ORIGIN } from '../../../src/ring/format2/disk/log-pos
 import type { ProducerSlot } from '../../../src/ring/format2/disk/slots.ts'
 import { ConsumerLog } from '../../../src/ring/format2/log/consumer-log.ts'
 import type { Next } from '../../../src/ring/format2/log/next.ts'
-import { replay } from '../../../src/ring/format2/log/recovery.ts'
+import { replay } from '../../../src/ring/format2/log/replay.ts'
 import { newestProducer } from '../../../src/ring/format2/role.ts'
 import { BLOCK, DATA, pushBatches, smallRing } from '../../helpers/damage.ts'
 

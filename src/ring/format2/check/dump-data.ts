@@ -24,7 +24,7 @@ import { MAX_BATCH_BYTES } from '../disk/layout.ts'
 import { applyMasks, isMasked } from '../disk/mask.ts'
 import { offsetIn } from '../disk/offset-in.ts'
 import { LogReader } from '../log/log-reader.ts'
-import { replay } from '../log/recovery.ts'
+import { replay } from '../log/replay.ts'
 import { newestConsumer, newestProducer } from '../role.ts'
 import { logStart, readSteadySlots } from './state.ts'
 

@@ -6,7 +6,7 @@ import { beginEpoch, currentEpoch, type Epochs } from '../disk/epochs.ts'
 import { type LogPosition, ORIGIN } from '../disk/log-position.ts'
 import { type ConsumerSlot, maxEpochs, type ProducerSlot } from '../disk/slots.ts'
 import { LogReader } from '../log/log-reader.ts'
-import { replay } from '../log/recovery.ts'
+import { replay } from '../log/replay.ts'
 import { isBoundary, oldestBatch, scanHeaders } from '../log/scan.ts'
 
 const TEXT = 'rebuilt by a repair'

@@ -9,7 +9,7 @@ import type { ProducerSlot } from '../disk/slots.ts'
 import { fromPosition, positionsFrom, toPosition } from '../position.ts'
 import type { BatchSegment, DamagedSegment } from './batch-index.ts'
 import { contradiction } from './log-errors.ts'
-import { isSuspect, LogFront, type Losses, losses, type Suspect } from './log-front.ts'
+import { isSuspect, LogFront, type LossErrors, lossErrors, type Suspect } from './log-front.ts'
 import type { ReadBatch } from './log-reader.ts'
 import type { FoundItem, Loss, Missed, Next, Nothing, Rest, Sound, TooLarge } from './next.ts'
 
@@ -121,7 +121,7 @@ export class ConsumerLog {
   }
 
   async #tooLarge(batch: ReadBatch, after: Position): Promise<TooLarge> {
-    const { tooLargeAt } = losses.value ?? (await losses.load())
+    const { tooLargeAt } = lossErrors.value ?? (await lossErrors.load())
     return tooLargeAt(this.#disk, batch, after, this.#maxItemBytes)
   }
 
@@ -210,7 +210,7 @@ export class ConsumerLog {
       const isSound =
         segment.kind === 'batch' && segment.batch.items.isSound(seq - segment.start.seq)
       if (isSound) return soundAt(segment, seq)
-      return this.#loss(losses.value ?? (await losses.load()), segment, seq, position)
+      return this.#loss(lossErrors.value ?? (await lossErrors.load()), segment, seq, position)
     })
   }
 
@@ -290,7 +290,7 @@ export class ConsumerLog {
   }
 
   /** A run of damaged items, reported together. */
-  #loss({ lossAt }: Losses, segment: DamagedSegment, seq: number, from: Position): Loss {
+  #loss({ lossAt }: LossErrors, segment: DamagedSegment, seq: number, from: Position): Loss {
     const committed = Math.min(segment.end.seq, segment.limit, this.#front.committedTo)
     const positionAt = (end: number) =>
       this.#front.known.positionAfter(from, segment.start.lsn, end)

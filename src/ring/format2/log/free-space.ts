@@ -4,7 +4,7 @@ import { beginEpoch, currentEpoch, type Epoch, type Epochs, firstUnseen } from '
 import type { LogPosition } from '../disk/log-position.ts'
 import { type ConsumerSlot, maxEpochs, type ProducerSlot } from '../disk/slots.ts'
 
-const search = new Lazy(() => import('./restart.ts'))
+const search = new Lazy(() => import('./commit-boundary.ts'))
 
 /** An overwriting ring gives up this part of its space at once, because each truncation costs two writes. */
 const PARTS = 32
@@ -111,9 +111,9 @@ export class FreeSpace {
     const wanted = Math.min(needed + this.#part, committed.lsn)
     const cursor = this.#restarts.find(({ lsn }) => lsn >= wanted && lsn < wanted + this.#part)
     if (cursor === undefined) {
-      const { restartFrom } = search.value ?? (await search.load())
+      const { commitBoundaryFrom } = search.value ?? (await search.load())
       const from = this.#free
-      this.#truncatedTo = await restartFrom(
+      this.#truncatedTo = await commitBoundaryFrom(
         this.#disk,
         this.#epochs,
         from,

@@ -15,9 +15,9 @@ import { contradiction } from './log-errors.ts'
 import { LogReader, type ReadBatch } from './log-reader.ts'
 import type { Nothing } from './next.ts'
 
-/** Describes losses. Loaded at the first one. */
-export const losses: Lazy<Losses> = new Lazy(() => import('./losses.ts'))
-export type Losses = typeof import('./losses.ts')
+/** The errors that losses are reported with: loaded when there are any. */
+export const lossErrors: Lazy<LossErrors> = new Lazy(() => import('./loss-errors.ts'))
+export type LossErrors = typeof import('./loss-errors.ts')
 
 /** A log position where the log contradicts the producer's slots as they were last read. */
 export interface Suspect {
@@ -171,59 +171,73 @@ export class LogFront {
   }
 
   /**
-   * Reads one more batch.
-   * @param recheckedAt the LSN at which apparent damage is certain, if any
-   * @returns the reason if there is none
+   * Reads one more batch, or decides why there is none. A batch is whole if its header and all its items hold.
+   *
+   * | at the frontier     | before a landmark | rechecked | then                                                     |
+   * | ------------------- | ----------------- | --------- | -------------------------------------------------------- |
+   * | a whole batch       | any               | any       | it is added                                              |
+   * | no whole batch      | no                | any       | the log ends here                                        |
+   * | no whole batch      | yes               | no        | suspect: the caller refreshes the slots and calls again  |
+   * | no more than header | yes               | yes       | it is added, and its damaged items are losses            |
+   * | nothing credible    | yes               | yes       | a gap is added, up to the next batch or landmark         |
+   *
+   * @param recheckedAt the LSN at which the slots were refreshed because a batch looked damaged, if any
+   * @returns why nothing was added
    */
   async extend(recheckedAt: number | undefined): Promise<Nothing | Suspect | undefined> {
-    let logPosition = this.#frontier
-    const said = landmarkAt(this.#landmarks, logPosition)
-    const isKnown = said?.lsn === logPosition.lsn
-    if (
-      said !== undefined &&
-      said.seq > this.#committedTo &&
-      (isKnown || said.seq <= logPosition.seq)
-    ) {
-      this.#addMissing(said, losses.value ?? (await losses.load()))
+    const missingTo = this.#missingTo()
+    if (missingTo !== undefined) {
+      this.#addMissing(missingTo, lossErrors.value ?? (await lossErrors.load()))
       return undefined
     }
-    let batch = await this.#batchAt(logPosition)
-    if (batch === undefined && isKnown && !isSameLogPosition(said, logPosition)) {
-      // The slots have the log continue elsewhere.
-      if (said.seq < this.#committedTo)
-        throw this.#contradiction(this.#positionOf(cursorAt(logPosition)))
-      this.#jumps++
-      this.#restart(said)
-      logPosition = said
-      batch = await this.#batchAt(logPosition)
-    }
-    if (batch === undefined) {
-      const start = await this.reader.restartAt(logPosition, this.#committedTo, this.#epochs)
-      if (start !== undefined) {
-        this.#restart(start)
-        logPosition = start
-        batch = await this.#batchAt(logPosition)
-      }
-    }
+    let batch = await this.#nextBatch()
     if (batch?.whole !== true) {
-      // The producer wrote, before this read, that everything before its checkpoint is complete.
-      const end = nextLandmark(this.#landmarks, logPosition)
-      if (end === undefined) return { status: 'nothing' }
+      const landmark = nextLandmark(this.#landmarks, this.#frontier)
+      if (landmark === undefined) return { status: 'nothing' }
+      // The producer completed every batch before a landmark before it wrote the slot: what was prefetched may be older.
       this.reader.forget()
-      batch = await this.#batchAt(logPosition)
-      if (batch?.whole !== true && recheckedAt !== logPosition.lsn)
-        return { kind: 'suspect', lsn: logPosition.lsn }
+      batch = await this.#batchAt(this.#frontier)
+      if (batch?.whole !== true && recheckedAt !== this.#frontier.lsn)
+        return { kind: 'suspect', lsn: this.#frontier.lsn }
       if (batch === undefined) {
-        await this.#addGap(logPosition, end)
+        await this.#addGap(this.#frontier, landmark)
         return undefined
       }
     }
     if (batch.flipped !== undefined) {
-      const { publishCorrection } = losses.value ?? (await losses.load())
+      const { publishCorrection } = lossErrors.value ?? (await lossErrors.load())
       publishCorrection(this.#disk, batch)
     }
     this.#add(batch)
     return undefined
+  }
+
+  /** The landmark up to which items are committed that no batch before it contains. */
+  #missingTo(): LogPosition | undefined {
+    const landmark = landmarkAt(this.#landmarks, this.#frontier)
+    if (landmark === undefined || landmark.seq <= this.#committedTo) return undefined
+    const isHere = landmark.lsn === this.#frontier.lsn
+    return isHere || landmark.seq <= this.#frontier.seq ? landmark : undefined
+  }
+
+  /** The batch at the frontier, which moves first where the log continues elsewhere: at a landmark, or where an epoch began. */
+  async #nextBatch(): Promise<ReadBatch | undefined> {
+    const batch = await this.#batchAt(this.#frontier)
+    if (batch !== undefined) return batch
+    const landmark = landmarkAt(this.#landmarks, this.#frontier)
+    const isHere = landmark?.lsn === this.#frontier.lsn
+    if (isHere && !isSameLogPosition(landmark, this.#frontier)) {
+      if (landmark.seq < this.#committedTo)
+        throw this.#contradiction(this.#positionOf(cursorAt(this.#frontier)))
+      this.#jumps++
+      this.#restart(landmark)
+      const found = await this.#batchAt(landmark)
+      if (found !== undefined) return found
+    }
+    const start = await this.reader.restartAt(this.#frontier, this.#committedTo, this.#epochs)
+    if (start === undefined) return undefined
+    this.#restart(start)
+    return await this.#batchAt(start)
   }
 
   /** The batch at a log position, if there is one. It must not cross a landmark. */
@@ -249,7 +263,7 @@ export class LogFront {
   }
 
   /** Takes the slot's count of committed items. Items that no batch contains are damaged. */
-  #addMissing(said: LogPosition, { missingItems }: Losses): void {
+  #addMissing(said: LogPosition, { missingItems }: LossErrors): void {
     const logPosition = this.#frontier
     if (said.seq > logPosition.seq) {
       const problem = missingItems(this.#disk, logPosition, said)
@@ -323,7 +337,7 @@ export class LogFront {
   }
 
   async #problemAt(logPosition: LogPosition): Promise<BatchProblem> {
-    const { problemAt } = losses.value ?? (await losses.load())
+    const { problemAt } = lossErrors.value ?? (await lossErrors.load())
     return problemAt(this.#disk, logPosition, this.#epochs)
   }
 

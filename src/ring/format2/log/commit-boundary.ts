@@ -9,7 +9,7 @@ import { LogReader } from './log-reader.ts'
  * @param from start of the search, at a batch
  * @param signal ends it between two reads, with its reason
  */
-export async function restartFrom(
+export async function commitBoundaryFrom(
   disk: Disk,
   epochs: Epochs,
   from: LogPosition,

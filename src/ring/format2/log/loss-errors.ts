@@ -14,7 +14,7 @@ import { type BatchProblem, damageAt, diagnoseHeader } from './diagnose.ts'
 import type { ReadBatch } from './log-reader.ts'
 import type { Loss, TooLarge } from './next.ts'
 
-// The reports about damage. Loaded at the first one.
+// The errors and events of damage: loaded when a reader finds some.
 
 const corrections = channel('shared-block-ring:correction')
 
