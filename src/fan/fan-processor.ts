@@ -3,7 +3,7 @@ import { UNNAMED } from '../ring/names.ts'
 import { NOTHING_DONE, process } from '../ring/queue/process/process.ts'
 import { processSettings } from '../ring/queue/process/process-settings.ts'
 import type { Handler, ProcessOptions, ProcessSummary } from '../ring/queue/process/types.ts'
-import { insideOf, type RingReader } from '../ring/queue/reader.ts'
+import { internalsOf, type RingReader } from '../ring/queue/reader.ts'
 import { Turns } from '../tasks/turns.ts'
 import { onAbort } from '../util/abort.ts'
 
@@ -64,7 +64,7 @@ export class FanProcessor<Out> {
     const maxHeldBytes = Math.max(1, Math.floor(this.#maxHeldBytes / rings))
     const options = { ...this.#options, maxHeldBytes, signal }
     this.#running++
-    const ended = process(reader, this.#handler, options, insideOf(reader), this.#turns).then(
+    const ended = process(reader, this.#handler, options, internalsOf(reader), this.#turns).then(
       (summary) => this.#count(summary),
       (error: unknown) => this.#fail(error, reader),
     )

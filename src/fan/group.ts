@@ -6,7 +6,7 @@ import type { Codec } from '../codec/codec.ts'
 import { isBlockError, isRingError, RingError } from '../errors.ts'
 import type { AwaitedRing } from '../ring/queue/await-ring.ts'
 import type { Handler, ProcessOptions, ProcessSummary } from '../ring/queue/process/types.ts'
-import { insideOf, RingReader } from '../ring/queue/reader.ts'
+import { internalsOf, RingReader } from '../ring/queue/reader.ts'
 import type { ReaderOptions } from '../ring/queue/reader-options.ts'
 import { firstAborted, untilAborted } from '../util/abort.ts'
 import { Lazy } from '../util/lazy.ts'
@@ -236,7 +236,8 @@ export class Group<Out> implements AsyncDisposable {
   #divide(): void {
     for (const [device, reader] of this.#kept()) {
       // The program has closed the reader, so no member has the ring.
-      if (insideOf(reader).closing.aborted) this.#releasing.set(device, this.#drop(device, reader))
+      if (internalsOf(reader).closing.aborted)
+        this.#releasing.set(device, this.#drop(device, reader))
     }
     for (const [device, reader] of this.#kept().slice(this.#share)) {
       const released = this.#handOver(device, reader).finally(() => this.#releasing.delete(device))
@@ -333,7 +334,7 @@ export class Group<Out> implements AsyncDisposable {
    * closed, or whose write failed, acknowledges nothing more: the next member delivers the rest again.
    */
   async #acknowledged(reader: RingReader<Out>): Promise<void> {
-    const { oldest, watch, closing, hasEnded } = insideOf(reader)
+    const { oldest, watch, closing, hasEnded } = internalsOf(reader)
     const { signal } = this.#closing
     const isWanted = (): boolean => {
       const begun = oldest()

@@ -1,7 +1,7 @@
 import { RingError } from '../errors.ts'
 import type { Position } from '../position.ts'
 import type { RingEntry } from '../ring/queue/entry.ts'
-import { insideOf, type RingReader } from '../ring/queue/reader.ts'
+import { internalsOf, type RingReader } from '../ring/queue/reader.ts'
 import { onAbort } from '../util/abort.ts'
 import { Serial } from '../util/serial.ts'
 
@@ -81,7 +81,7 @@ export class Supply {
 
   /** True if a write of acknowledgements failed for good, so that only another reader can continue. */
   get hasEnded(): boolean {
-    return insideOf(this.reader).hasEnded()
+    return internalsOf(this.reader).hasEnded()
   }
 
   /** Takes back entries that were not acknowledged. */

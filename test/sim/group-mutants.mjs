@@ -95,7 +95,8 @@ export const GROUPS = [
   ]),
   mutant('a ring whose reader its program closed is kept', 'eio', 100, [
     GROUP,
-    'if (insideOf(reader).closing.aborted) this.#releasing.set(device, this.#drop(device, reader))',
-    'void insideOf(reader)',
+    `if (internalsOf(reader).closing.aborted)
+        this.#releasing.set(device, this.#drop(device, reader))`,
+    'void internalsOf(reader)',
   ]),
 ]

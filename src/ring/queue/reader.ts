@@ -22,8 +22,8 @@ import { publishReaderEvent } from './events.ts'
 import { Hold, type Unacked } from './hold.ts'
 import type { LazyAckOptions } from './lazy-ack-options.ts'
 import { Waiter, type WaitOptions, type WakeCause } from './poll.ts'
-import type { Inside } from './process/processor.ts'
 import type { Handler, ProcessOptions, ProcessSummary } from './process/types.ts'
+import type { ReaderInternals } from './reader-internals.ts'
 import {
   checkReaderOptions,
   FLUSH_KINDS,
@@ -55,12 +55,12 @@ function lazilyOf(lazyAck: boolean | LazyAckOptions): AcknowledgerOptions['lazil
 }
 
 /** Creates a reader of an attached consumer. */
-let readerOf: <Out>(consumer: QueueConsumer, options: ReaderOptions<Out>) => RingReader<Out>
+let readerOn: <Out>(consumer: QueueConsumer, options: ReaderOptions<Out>) => RingReader<Out>
 
-/** The internals of a reader that only `process` uses. */
-let insideOf: <Out>(reader: RingReader<Out>) => Inside
+/** The internals of a reader, for other parts of the package. */
+let internalsOf: <Out>(reader: RingReader<Out>) => ReaderInternals
 
-export { insideOf, readerOf }
+export { internalsOf, readerOn }
 
 /**
  * The waiting end that pops. It moves on from item to item by itself. An item stays in the ring until it and all items
@@ -114,8 +114,8 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   #isProcessing = false
 
   static {
-    readerOf = (consumer, options) => new RingReader(consumer, options)
-    insideOf = (reader) => ({
+    readerOn = (consumer, options) => new RingReader(consumer, options)
+    internalsOf = (reader) => ({
       clock: reader.#clock,
       closing: reader.#closing.signal,
       oldest: () => reader.#deliveries.oldest?.position,
@@ -294,7 +294,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     this.#isProcessing = true
     try {
       const { process } = processing.value ?? (await processing.load())
-      return await process(this, handler, options, insideOf(this))
+      return await process(this, handler, options, internalsOf(this))
     } finally {
       this.#isProcessing = false
     }

@@ -4,7 +4,7 @@ import type { RingEntry } from '../../ring/queue/entry.ts'
 import { process as processRing } from '../../ring/queue/process/process.ts'
 import type { ProcessSource } from '../../ring/queue/process/processor.ts'
 import { isWorkError } from '../../ring/queue/process/work-error.ts'
-import { insideOf, type RingReader, readerOf } from '../../ring/queue/reader.ts'
+import { internalsOf, type RingReader, readerOn } from '../../ring/queue/reader.ts'
 import type { DamageEvent } from '../../ring/shared/damage.ts'
 import { parsePosition } from '../../ring/shared/position-text.ts'
 import { Violation } from '../runs/violation.ts'
@@ -120,7 +120,7 @@ export class ReaderActor extends RoleActor<ReaderStep> {
       )
       const { maxUnacked, lazyAck } = this.#plan
       const codec = decodingMost(this.#undecodable)
-      const reader = readerOf<Uint8Array>(consumer, { clock, maxUnacked, lazyAck, codec })
+      const reader = readerOn<Uint8Array>(consumer, { clock, maxUnacked, lazyAck, codec })
       this.#handle = { process, reader, model: new ReaderModel(reader, this.context) }
       return this.#handle
     } catch (error) {
@@ -159,7 +159,7 @@ export class ReaderActor extends RoleActor<ReaderStep> {
       for (const entry of entries) handle.model.deliver(entry)
       return entries
     }
-    const isHeld = insideOf(handle.reader).wasHeld()
+    const isHeld = internalsOf(handle.reader).wasHeld()
     trace(() => `the reader has ${isHeld ? 'too much' : 'nothing'}`)
     if (!isHeld) {
       handle.model.vanish(handle.model.replay.splice(0))
@@ -247,7 +247,7 @@ export class ReaderActor extends RoleActor<ReaderStep> {
     let failure: { readonly error: unknown } | undefined
     try {
       await processRing(source, work.handler, work.options(handle.reader.consumer), {
-        ...insideOf(handle.reader),
+        ...internalsOf(handle.reader),
         clock,
       })
     } catch (error) {

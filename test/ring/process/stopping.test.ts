@@ -3,7 +3,7 @@ import { BlockError } from '../../../src/errors.ts'
 import { process as processFrom } from '../../../src/ring/queue/process/process.ts'
 import type { ProcessSource } from '../../../src/ring/queue/process/processor.ts'
 import type { Handler } from '../../../src/ring/queue/process/types.ts'
-import { insideOf } from '../../../src/ring/queue/reader.ts'
+import { internalsOf } from '../../../src/ring/queue/reader.ts'
 import { FakeClock } from '../../helpers/fake-clock.ts'
 import { filled, gate, itemsOf, open } from './scene.ts'
 
@@ -26,7 +26,12 @@ test('untilEmpty does not end while deliveries are held up, if they may continue
     flush: (options) => reader.flush(options),
     rewind: () => reader.rewind(),
   }
-  const summary = await processFrom(source, () => undefined, { untilEmpty: true }, insideOf(reader))
+  const summary = await processFrom(
+    source,
+    () => undefined,
+    { untilEmpty: true },
+    internalsOf(reader),
+  )
   expect(summary.handled).toBe(names.length)
 })
 

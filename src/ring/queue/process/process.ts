@@ -2,9 +2,10 @@ import type { Position } from '../../../position.ts'
 import type { Turns } from '../../../tasks/turns.ts'
 import { ringExtent } from '../../access/inspect.ts'
 import type { Consumer } from '../../types.ts'
+import type { ReaderInternals } from '../reader-internals.ts'
 import { isSameRing, refuseOwnRing } from './dead-letter-ring.ts'
 import { processSettings } from './process-settings.ts'
-import { type Inside, type ProcessedRing, Processor, type ProcessSource } from './processor.ts'
+import { type ProcessedRing, Processor, type ProcessSource } from './processor.ts'
 import type { Handler, ProcessOptions, ProcessSummary } from './types.ts'
 
 /**
@@ -15,14 +16,14 @@ export async function process<Out>(
   source: ProcessSource<Out>,
   handler: Handler<Out>,
   options: ProcessOptions<Out>,
-  inside: Inside,
+  internals: ReaderInternals,
   turns?: Turns,
 ): Promise<ProcessSummary> {
-  const { clock } = inside
+  const { clock } = internals
   const settings = { ...processSettings(options, { clock, client: source.consumer.client }), turns }
   try {
-    const found = await examineRing(source.consumer, options, inside)
-    return await new Processor(source, handler, settings, found, inside).run()
+    const found = await examineRing(source.consumer, options, internals)
+    return await new Processor(source, handler, settings, found, internals).run()
   } catch (error) {
     const { signal } = options
     if (signal?.aborted === true && error === signal.reason) return NOTHING_DONE
@@ -43,10 +44,10 @@ export const NOTHING_DONE: ProcessSummary = {
 async function examineRing<Out>(
   consumer: Consumer,
   { deadLetter, requeueTo, signal }: ProcessOptions<Out>,
-  inside: Inside,
+  internals: ReaderInternals,
 ): Promise<ProcessedRing> {
   const { device } = consumer
-  const jumps = inside.jumps()
+  const jumps = internals.jumps()
   const { uuid, writtenTo } = await ringExtent(consumer, signal)
   if (requeueTo !== undefined && !(await isSameRing(device, requeueTo.producer.device, signal))) {
     throw new RangeError(

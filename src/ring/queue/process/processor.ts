@@ -8,6 +8,7 @@ import { onAbort } from '../../../util/abort.ts'
 import { atMost } from '../../../util/at-most.ts'
 import { formatPosition, parsePosition } from '../../shared/position-text.ts'
 import type { RingEntry } from '../entry.ts'
+import type { ReaderInternals } from '../reader-internals.ts'
 import { CurrentJob, type JobFacts } from './current-job.ts'
 import { isPermanent } from './dead-letter-ring.ts'
 import { HandlerTimes } from './handler-times.ts'
@@ -36,28 +37,6 @@ export interface ProcessSource<Out> extends SettlementSource<Out> {
   bytesOf(entry: Pick<RingEntry<Out>, 'position'>): Promise<Uint8Array | undefined>
   flush(options: { readonly waitForEarlier: boolean }): Promise<void>
   rewind(): Promise<void>
-}
-
-/** The internals of a reader that a {@link Processor} needs. */
-export interface Inside {
-  readonly clock: Clock
-  /** Aborted when the reader is closed, with the error that it throws from then on. */
-  readonly closing: AbortSignal
-  /** The position of the oldest unacknowledged entry. */
-  oldest(): Position | undefined
-  /** True if `maxUnacked` prevents further deliveries. */
-  isHeld(): boolean
-  /** True if it prevented deliveries in the last call. */
-  wasHeld(): boolean
-  /** True if a write of acknowledgements failed for good, so that nothing more is acknowledged. */
-  hasEnded(): boolean
-  /** As `LogFront.jumps`; does not change in format 1. */
-  jumps(): number
-  /**
-   * Subscribes to entries leaving the ring, after which more may be delivered.
-   * @returns a function that ends the subscription
-   */
-  watch(onChange: () => void): () => void
 }
 
 /** The ring being processed, and its extent at the start. */
@@ -89,7 +68,7 @@ export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Ou
   readonly #settings: ProcessSettings<Out>
   readonly #backoff: Backoff
   readonly #ring: ProcessedRing
-  readonly #inside: Inside
+  readonly #internals: ReaderInternals
   readonly #clock: Clock
   readonly #scheduler: Scheduler<ItemTask<Out>, Delivered<Out>>
   readonly #settlements: Settlements<Out>
@@ -109,14 +88,14 @@ export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Ou
     handler: Handler<Out>,
     settings: ProcessSettings<Out> & { readonly turns?: Turns | undefined },
     ring: ProcessedRing,
-    inside: Inside,
+    internals: ReaderInternals,
   ) {
     this.#source = source
     this.#handler = handler
     this.#settings = settings
     this.#backoff = settings.backoff
     this.#ring = ring
-    this.#inside = inside
+    this.#internals = internals
     this.#clock = settings.clock
     this.#facts = { foundUpTo: ring.foundUpTo, signal: this.#overSignal }
     this.#jumps = ring.jumps
@@ -136,7 +115,7 @@ export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Ou
   async run(): Promise<ProcessSummary> {
     const { signal, graceMs } = this.#settings
     const scheduler = this.#scheduler
-    const { closing, watch } = this.#inside
+    const { closing, watch } = this.#internals
     const endings = [
       onAbort(signal, () => scheduler.stop(signal?.reason)),
       onAbort(closing, () => scheduler.fail(closing.reason)),
@@ -199,14 +178,14 @@ export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Ou
         }
         const entries = await source.tryReceiveMany(bounds)
         if (entries.length > 0) return this.#checked(entries, signal)
-        if (this.#inside.isHeld()) {
-          const task = this.#requeuer.choose(this.#scheduler.paused, this.#inside.oldest())
+        if (this.#internals.isHeld()) {
+          const task = this.#requeuer.choose(this.#scheduler.paused, this.#internals.oldest())
           if (task !== undefined) this.#scheduler.hurry(task)
           await this.#scheduler.change()
           continue
         }
         // The ring advanced past the entry that held it before that acknowledgement resolved here.
-        if (this.#inside.wasHeld()) continue
+        if (this.#internals.wasHeld()) continue
         if (untilEmpty) return []
         return this.#checked(await source.receiveMany(bounds), signal)
       }
@@ -224,7 +203,7 @@ export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Ou
     entries: readonly RingEntry<Out>[],
     signal: AbortSignal,
   ): Promise<readonly RingEntry<Out>[]> {
-    while (this.#inside.jumps() !== this.#jumps) await this.#refreshFoundUpTo(signal)
+    while (this.#internals.jumps() !== this.#jumps) await this.#refreshFoundUpTo(signal)
     return entries
   }
 
@@ -250,7 +229,7 @@ export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Ou
 
   /** Items that the reader jumped to may have existed before the call, after the apparent end of the log. */
   async #refreshFoundUpTo(signal: AbortSignal): Promise<void> {
-    this.#jumps = this.#inside.jumps()
+    this.#jumps = this.#internals.jumps()
     this.#facts.foundUpTo = await this.#ring.findEnd(signal)
   }
 

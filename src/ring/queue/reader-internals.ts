@@ -1,0 +1,27 @@
+import type { Clock } from '../../clock.ts'
+import type { Position } from '../../position.ts'
+
+/**
+ * What a `RingReader` shows to other parts of the package, and to no caller: to `process`, groups, the worker that serves a ring, and
+ * the simulator. `internalsOf` in reader.ts answers it.
+ */
+export interface ReaderInternals {
+  readonly clock: Clock
+  /** Aborted when the reader is closed, with the error that its calls reject with from then on. */
+  readonly closing: AbortSignal
+  /** The position of the oldest entry that is not acknowledged. */
+  oldest(): Position | undefined
+  /** Whether `maxUnacked` keeps the reader from delivering more. */
+  isHeld(): boolean
+  /** Whether it kept the last call from delivering more. */
+  wasHeld(): boolean
+  /** Whether a write of acknowledgements failed permanently, so that nothing more is acknowledged. */
+  hasEnded(): boolean
+  /** As `LogFront.jumps`; does not change in format 1. */
+  jumps(): number
+  /**
+   * Calls `onChange` whenever entries leave the ring, so that more can be delivered.
+   * @returns a function that ends it
+   */
+  watch(onChange: () => void): () => void
+}
