@@ -38,7 +38,6 @@ export type {
   ReceivedEntry,
   WriterEvent,
 } from './ring/queue/events.ts'
-export type { HeldEvent, Unacked } from './ring/queue/hold.ts'
 export type { LazyAckOptions } from './ring/queue/lazy-ack-options.ts'
 export type { WaitOptions, WakeCause } from './ring/queue/poll.ts'
 export type { HandlerVerdict } from './ring/queue/process/handler-verdict.ts'
@@ -69,6 +68,7 @@ export type {
   ReceiveManyOptions,
   SeekOptions,
 } from './ring/queue/reader-options.ts'
+export type { HeldEvent, Unacked } from './ring/queue/unacked-limit.ts'
 export { RingWriter } from './ring/queue/writer.ts'
 export type {
   TryPushManyResult,

@@ -1,7 +1,7 @@
 import { CodecError } from '../errors.ts'
 import { checkWhole } from '../util/numbers.ts'
 import { checkOptions, type OptionKinds } from '../util/options.ts'
-import { after } from './after.ts'
+import { after } from '../util/then.ts'
 import type { Codec } from './codec.ts'
 import {
   checkKey,

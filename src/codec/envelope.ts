@@ -1,4 +1,4 @@
-import { after } from './after.ts'
+import { after } from '../util/then.ts'
 import type { Codec } from './codec.ts'
 import { FIRST, isVisible, joined, littleEndian, utf8Of, WrappedReader } from './wrapped.ts'
 

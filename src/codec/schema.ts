@@ -1,5 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import { after } from './after.ts'
+import { after } from '../util/then.ts'
 import type { Codec } from './codec.ts'
 import { fromJson, toJson } from './json.ts'
 

@@ -7,7 +7,7 @@ import { onAbort, untilAborted } from '../util/abort.ts'
 import { checkOptions, type OptionKinds } from '../util/options.ts'
 import { signalOf, type WaitingOptions } from '../util/waiting.ts'
 import { FanProcessor } from './fan-processor.ts'
-import { Supply } from './supply.ts'
+import { ReadyEntries } from './ready-entries.ts'
 
 /** Options of {@link receiveFrom}. */
 export interface FanInOptions<Out> {
@@ -55,9 +55,9 @@ export class FanIn<Out> implements AsyncDisposable {
   /** Removed readers, still being released. */
   readonly #leaving = new Map<RingReader<Out>, Promise<void>>()
   /** The entries that each ring has read ahead, from the first `receive` on. */
-  readonly #supplies = new Map<RingReader<Out>, Supply<Out>>()
+  readonly #supplies = new Map<RingReader<Out>, ReadyEntries<Out>>()
   /** Rings with something to take, in the order of their turns. */
-  readonly #ready = new Fifo<Supply<Out>>()
+  readonly #ready = new Fifo<ReadyEntries<Out>>()
   readonly #waiting = new Set<() => void>()
   readonly #closing = new AbortController()
   /** Set while `process` runs, which replaces receiving. */
@@ -174,7 +174,7 @@ export class FanIn<Out> implements AsyncDisposable {
     try {
       this.#receives = false
       const before = this.readers
-      await Promise.all(before.map((reader) => this.#endSupply(reader)))
+      await Promise.all(before.map((reader) => this.#giveBack(reader)))
       // Some were removed meanwhile. Those that were added have already begun, even if they were removed before.
       for (const reader of before) {
         if (this.#members.has(reader) && !processor.has(reader))
@@ -211,16 +211,16 @@ export class FanIn<Out> implements AsyncDisposable {
   }
 
   #supply(reader: RingReader<Out>): void {
-    const supply = new Supply(reader, () => this.#arrived(supply))
+    const supply = new ReadyEntries(reader, () => this.#arrived(supply))
     this.#supplies.set(reader, supply)
   }
 
   async #leave(reader: RingReader<Out>): Promise<void> {
     await this.#processor?.remove(reader)
-    await this.#endSupply(reader)
+    await this.#giveBack(reader)
   }
 
-  async #endSupply(reader: RingReader<Out>): Promise<void> {
+  async #giveBack(reader: RingReader<Out>): Promise<void> {
     await this.#supplies.get(reader)?.end()
     this.#supplies.delete(reader)
   }
@@ -232,7 +232,7 @@ export class FanIn<Out> implements AsyncDisposable {
     else this.#options.onFailed(error, reader)
   }
 
-  #arrived(supply: Supply<Out>): void {
+  #arrived(supply: ReadyEntries<Out>): void {
     this.#ready.push(supply)
     this.#wakeAll()
   }

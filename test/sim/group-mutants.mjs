@@ -6,7 +6,7 @@ import { mutantsOf } from './mutant.mjs'
 const FAN_IN = 'fan/fan-in.ts'
 const GROUP = 'fan/group.ts'
 const SEATS = 'fan/seats.ts'
-const SUPPLY = 'fan/supply.ts'
+const SUPPLY = 'fan/ready-entries.ts'
 const WORK = 'fan/fan-processor.ts'
 
 const mutant = mutantsOf({ format: 'groups' })

@@ -6,7 +6,7 @@ import { mutantsOf } from './mutant.mjs'
 const DELIVERIES = 'ring/queue/deliveries.ts'
 const SOURCE = 'ring/queue/entry-source.ts'
 const ACKNOWLEDGER = 'ring/queue/acknowledger.ts'
-const HOLD = 'ring/queue/hold.ts'
+const HOLD = 'ring/queue/unacked-limit.ts'
 
 const mutant = mutantsOf({ format: '2-reader' })
 

@@ -3,7 +3,6 @@ import type { ClaimOptions } from '../device.ts'
 import { hostName } from '../native/runtime.ts'
 import { ASK_TIMEOUT_MS } from '../validate.ts'
 import { type ClaimHints, HINTS_ANSWER, HINTS_REQUEST } from './hints.ts'
-import { patience } from './patience.ts'
 import { newNonce } from './proof.ts'
 import {
   challengeLine,
@@ -16,6 +15,7 @@ import {
   shown,
 } from './protocol.ts'
 import { RateLimit } from './rate-limit.ts'
+import { readTimeout } from './read-timeout.ts'
 
 /** Connections at a time; more are turned away. */
 const MAX_CONNECTIONS = 8
@@ -98,7 +98,7 @@ export class ClaimServer {
       socket.destroy()
       return
     }
-    const timer = patience(ASK_TIMEOUT_MS, () => socket.destroy()).unref()
+    const timer = readTimeout(ASK_TIMEOUT_MS, () => socket.destroy()).unref()
     socket.unref()
     this.#sockets.add(socket)
     socket.on('close', () => {

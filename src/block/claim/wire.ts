@@ -1,8 +1,8 @@
 import { connect, type Socket } from 'node:net'
 import { systemCode } from '../native/errors.ts'
 import type { NativeSockets, Peer } from '../native/sockets.ts'
-import { patience } from './patience.ts'
 import { LineReader, MAX_LINE_BYTES } from './protocol.ts'
+import { readTimeout } from './read-timeout.ts'
 
 /** Interval between polls of a socket that Node does not manage. */
 const POLL_MS = 5
@@ -36,7 +36,7 @@ export function dialByCalls(native: NativeSockets, name: string, limitMs: number
   const lines = new LineReader()
   const buffer = Buffer.alloc(MAX_LINE_BYTES)
   let ended = false
-  const timer = patience(limitMs, () => {
+  const timer = readTimeout(limitMs, () => {
     ended = true
   })
   return {
@@ -68,7 +68,7 @@ export function dial(path: string, limitMs: number): Promise<Dialled<SocketWire>
     let ended = false
     let wake = (): void => undefined
     const socket = connect({ path })
-    const timer = patience(limitMs, () => socket.destroy())
+    const timer = readTimeout(limitMs, () => socket.destroy())
     socket.on('error', (error) => {
       const absent = ['ECONNREFUSED', 'ENOENT'].includes(systemCode(error) ?? '')
       resolve(absent ? 'absent' : 'busy')

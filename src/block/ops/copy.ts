@@ -1,5 +1,5 @@
 import type { BlockDevice } from '../device.ts'
-import { checkApart } from './apart.ts'
+import { checkApart } from './appears-at.ts'
 import { commonUnit, pairOf } from './byte-range.ts'
 import { copyPieces } from './copy-pieces.ts'
 import { chunksOf, type Extent } from './extents.ts'

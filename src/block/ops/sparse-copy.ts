@@ -1,6 +1,6 @@
 import type { OptionKinds } from '../../util/options.ts'
 import type { BlockDevice } from '../device.ts'
-import { checkApart } from './apart.ts'
+import { checkApart } from './appears-at.ts'
 import { type Area, commonUnit, pairOf } from './byte-range.ts'
 import { copyPieces } from './copy-pieces.ts'
 import { chunksOf, type Extent, extentsOf } from './extents.ts'

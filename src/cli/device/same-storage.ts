@@ -3,7 +3,7 @@ import { FileBlockDevice } from '../../block/file/index.ts'
 import { overlaps, type Storage, storageAt } from '../../block/file/storage.ts'
 import { claimTarget } from '../../block/nbd/claim.ts'
 import { isNbdUri, parseNbdUri } from '../../block/nbd/uri.ts'
-import { comesOutAt } from '../../block/ops/apart.ts'
+import { appearsAt } from '../../block/ops/appears-at.ts'
 import { areaOf } from '../../block/ops/byte-range.ts'
 import { isBlockError } from '../../errors.ts'
 import { usageError } from '../errors.ts'
@@ -69,7 +69,7 @@ export async function checkApart(source: OpenedDevice, target: OpenedDevice): Pr
   let isOne: boolean
   try {
     await using _roles = await claimRoles(source, 'a check whether two devices are one')
-    isOne = await comesOutAt(area, offset, before, readSource)
+    isOne = await appearsAt(area, offset, before, readSource)
   } catch (error) {
     const isTaken = isBlockError(error) && error.code === 'BLOCK_CLAIMED'
     if (!isTaken || isEqual(before, await readSource())) throw error

@@ -1,5 +1,5 @@
 import type { ReaderEvent, ReceivedEntry } from '../../ring/queue/events.ts'
-import type { HeldEvent } from '../../ring/queue/hold.ts'
+import type { HeldEvent } from '../../ring/queue/unacked-limit.ts'
 import { Histogram, LATENCIES, WAITS } from '../histogram.ts'
 import { each, instrumentOf, type MakeInstrument, one } from './instrument.ts'
 

@@ -1,7 +1,7 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { asPosition, type Position } from '../../position.ts'
 import type { QueueConsumer } from '../format.ts'
-import { RequestDesk } from '../shared/request-desk.ts'
+import { RequestAnswerer } from '../shared/request-answerer.ts'
 import { foldAll, popBounds, popOne } from '../shared/single-item.ts'
 import type {
   ConsumerOptions,
@@ -24,11 +24,11 @@ export async function attachConsumer(
   device: BlockDevice,
   options: ConsumerOptions,
 ): Promise<QueueConsumer> {
-  const desk = new RequestDesk()
-  const onRequest = options.answerRequests === false ? undefined : desk.answer
+  const answerer = new RequestAnswerer()
+  const onRequest = options.answerRequests === false ? undefined : answerer.answer
   const attachment = await attach(device, CONSUMER, options, onRequest)
   const consumer = new Format1Consumer(attachment)
-  desk.consumer = consumer
+  answerer.consumer = consumer
   return consumer
 }
 

@@ -6,7 +6,7 @@ import { roleText } from '../names.ts'
 import { isRefusal } from '../shared/base-role.ts'
 import type { Claimed } from '../shared/claim-role.ts'
 import { publishDamage } from '../shared/damage.ts'
-import { RequestDesk } from '../shared/request-desk.ts'
+import { RequestAnswerer } from '../shared/request-answerer.ts'
 import { foldAll, popBounds, popOne } from '../shared/single-item.ts'
 import type {
   ConsumerOptions,
@@ -47,12 +47,12 @@ export async function attachConsumer(
   device: BlockDevice,
   options: ConsumerOptions,
 ): Promise<QueueConsumer> {
-  const desk = new RequestDesk()
-  const onRequest = options.answerRequests === false ? undefined : desk.answer
+  const answerer = new RequestAnswerer()
+  const onRequest = options.answerRequests === false ? undefined : answerer.answer
   const { claimed, disk } = await takeRole(device, 'consumer', options, onRequest)
   try {
     const consumer = new Format2Consumer(claimed, disk, await checkpointedSlots(disk), options)
-    desk.consumer = consumer
+    answerer.consumer = consumer
     return consumer
   } catch (error) {
     await claimed.release()

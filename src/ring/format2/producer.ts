@@ -19,7 +19,7 @@ import {
 import { BatchCutter, type Part } from './batch-cutter.ts'
 import { batchBlocks, batchEnd } from './disk/batch.ts'
 import { isBad } from './disk/block.ts'
-import { type Disk, exhausted, misfits } from './disk/disk.ts'
+import { type Disk, diskErrors, exhausted } from './disk/disk.ts'
 import { CHECKPOINT_BYTES } from './disk/layout.ts'
 import { isCount, type LogPosition, MAX_COUNT } from './disk/log-position.ts'
 import type { ConsumerSlot, ProducerSlot, Read, Which } from './disk/slots.ts'
@@ -189,7 +189,7 @@ export class Format2Producer extends Format2Role implements QueueProducer {
       if (exhausted !== undefined) throw await exhausted
       await this.refreshBeforeWrite()
       if (!(await this.#makeRoom(1, signal))) {
-        const { noRoom } = misfits.value ?? (await misfits.load())
+        const { noRoom } = diskErrors.value ?? (await diskErrors.load())
         throw noRoom(this.device.name, position)
       }
       await this.#writeBatch({ items: [], bodyBytes: 0, committedTo: seq })

@@ -1,5 +1,5 @@
 import { isBad } from './disk/block.ts'
-import { type Disk, misfits } from './disk/disk.ts'
+import { type Disk, diskErrors } from './disk/disk.ts'
 import type { Slots } from './disk/slots.ts'
 import { replay, type Tail } from './log/replay.ts'
 import { MAX_PASSES, newestProducer } from './role.ts'
@@ -29,7 +29,7 @@ export async function recover(disk: Disk, signal: AbortSignal | undefined): Prom
     before = { slots, tail }
     await disk.device.flush()
   }
-  const { unsettled } = misfits.value ?? (await misfits.load())
+  const { unsettled } = diskErrors.value ?? (await diskErrors.load())
   throw unsettled(name)
 }
 

@@ -12,7 +12,7 @@ import type { Acknowledger } from './acknowledger.ts'
 import type { Deliveries, Delivery } from './deliveries.ts'
 import { DeliveredEntry, type RingEntry } from './entry.ts'
 import { type ReaderEvent, readerEvents } from './events.ts'
-import type { Hold } from './hold.ts'
+import type { UnackedLimit } from './unacked-limit.ts'
 
 /** The most bytes per pop, however many a call takes. */
 const MAX_POPPED_BYTES = 16 << 20
@@ -29,7 +29,7 @@ interface EntrySourceParts<Out> {
   readonly codec: Codec<Out, never>
   readonly deliveries: Deliveries
   readonly acknowledger: Acknowledger
-  readonly hold: Hold
+  readonly hold: UnackedLimit
   /** Aborted when the reader is closed. */
   readonly closing: AbortSignal
   readonly clock: Clock
@@ -47,7 +47,7 @@ export class EntrySource<Out> {
   readonly #codec: Codec<Out, never>
   readonly #deliveries: Deliveries
   readonly #acknowledger: Acknowledger
-  readonly #hold: Hold
+  readonly #hold: UnackedLimit
   readonly #closing: AbortSignal
   readonly #clock: Clock
   #cursor: Position

@@ -11,11 +11,11 @@ export interface ReaderInternals {
   readonly closing: AbortSignal
   /** The position of the oldest entry that is not acknowledged. */
   oldest(): Position | undefined
-  /** Whether `maxUnacked` keeps the reader from delivering more. */
+  /** True if `maxUnacked` keeps the reader from delivering more. */
   isHeld(): boolean
-  /** Whether it kept the last call from delivering more. */
+  /** True if it kept the last call from delivering more. */
   wasHeld(): boolean
-  /** Whether a write of acknowledgements failed permanently, so that nothing more is acknowledged. */
+  /** True if a write of acknowledgements failed permanently, so that nothing more is acknowledged. */
   hasEnded(): boolean
   /** As `LogFront.jumps`; does not change in format 1. */
   jumps(): number

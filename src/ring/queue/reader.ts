@@ -19,7 +19,6 @@ import { Deliveries, type Delivery } from './deliveries.ts'
 import { DeliveredEntry, type RingEntry } from './entry.ts'
 import { EntrySource } from './entry-source.ts'
 import { publishReaderEvent } from './events.ts'
-import { Hold, type Unacked } from './hold.ts'
 import type { LazyAckOptions } from './lazy-ack-options.ts'
 import { Waiter, type WaitOptions, type WakeCause } from './poll.ts'
 import type { Handler, ProcessOptions, ProcessSummary } from './process/types.ts'
@@ -34,6 +33,7 @@ import {
   SEEK_KINDS,
   type SeekOptions,
 } from './reader-options.ts'
+import { type Unacked, UnackedLimit } from './unacked-limit.ts'
 
 const lazily = new Lazy(() => import('./lazy-acknowledgements.ts'))
 const waiting = new Lazy(() => import('./await-ring.ts'))
@@ -67,8 +67,8 @@ export { internalsOf, readerOn }
  * before it are acknowledged: the next reader delivers the others again. Several loops may receive from one reader:
  * each item goes to one of them.
  *
- * - `Deliveries` tracks what was delivered and which of it is finished, `Acknowledger` writes that, and `Hold` limits
- *   it.
+ * - `Deliveries` tracks which entries were delivered and which are finished, `Acknowledger` writes that, and
+ *   `UnackedLimit` bounds it.
  * - The ring advances only past entries that are finished without a gap: a slow handler's item is never lost to a fast
  *   one.
  * - Calls that wait take turns; `tryReceive` never waits for them.
@@ -105,7 +105,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   readonly #receiving = new Serial()
   readonly #closing = new AbortController()
   readonly #deliveries: Deliveries
-  readonly #hold: Hold
+  readonly #limit: UnackedLimit
   readonly #acknowledger: Acknowledger
   readonly #source: EntrySource<Out>
   /** The interval at which the slots are polled, in milliseconds. */
@@ -119,8 +119,8 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
       clock: reader.#clock,
       closing: reader.#closing.signal,
       oldest: () => reader.#deliveries.oldest?.position,
-      isHeld: () => reader.#hold.isFull,
-      wasHeld: () => reader.#hold.wasFull,
+      isHeld: () => reader.#limit.isFull,
+      wasHeld: () => reader.#limit.wasFull,
       hasEnded: () => reader.#acknowledger.hasEnded,
       jumps: () => reader.#consumer.jumps,
       watch: (onChange) => reader.#acknowledger.watch(onChange),
@@ -136,15 +136,15 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     this.#waitOptions = options
     this.#slotsMs = Math.min(SLOTS_MS, options.maxPollMs ?? SLOTS_MS)
     this.#deliveries = deliveries
-    this.#hold = new Hold(consumer, deliveries, maxUnacked)
+    this.#limit = new UnackedLimit(consumer, deliveries, maxUnacked)
     const { signal: closing } = this.#closing
     const onChange = (): void => {
-      if (this.#hold.wasFull) this.#waiter.wake()
+      if (this.#limit.wasFull) this.#waiter.wake()
     }
     const how = { clock, lazily: lazilyOf(lazyAck), closing, onChange }
     this.#acknowledger = new Acknowledger(consumer, deliveries, how)
     const codec = options.codec ?? (bytes as Codec<Out & Uint8Array, never>)
-    const parts = { consumer, deliveries, acknowledger: this.#acknowledger, hold: this.#hold }
+    const parts = { consumer, deliveries, acknowledger: this.#acknowledger, hold: this.#limit }
     this.#source = new EntrySource({ ...parts, codec, closing, clock })
     this.#waiter = new Waiter(consumer.device, clock, options, (by) => {
       publishReaderEvent(consumer, { event: 'woken', by })
@@ -351,12 +351,12 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
 
   /** The entries delivered and still in the ring. */
   get unacked(): Unacked {
-    return this.#hold.unacked
+    return this.#limit.unacked
   }
 
   /** True if nothing has happened on this side since the last search for an item there. */
   #isQuiet(at: Position): boolean {
-    if (this.#closed !== undefined || this.#hold.wasFull || this.#deliveries.hasUnwritten)
+    if (this.#closed !== undefined || this.#limit.wasFull || this.#deliveries.hasUnwritten)
       return false
     return this.#source.cursor === at
   }

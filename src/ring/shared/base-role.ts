@@ -9,7 +9,7 @@ import type { DebugInfo, RingRole } from '../types.ts'
 import type { Claimed } from './claim-role.ts'
 import { ItemMemory, type OwnItems } from './own-items.ts'
 
-const ends = new Lazy(() => import('./ends.ts'))
+const ends = new Lazy(() => import('./role-errors.ts'))
 
 /**
  * True if a write was refused, by the device or because no reader would accept it. Nothing was written, and the handle

@@ -7,7 +7,7 @@ import { GUARD_BYTES, isGuarded, saidByGuard } from '../format2/disk/guard.ts'
 import { credible, readSuperblocks } from '../format2/disk/identify.ts'
 import { isSound } from '../format2/disk/superblock-copy.ts'
 
-const refusals = new Lazy(() => import('../format2/disk/no-single-ring.ts'))
+const refusals = new Lazy(() => import('../format2/disk/superblock-errors.ts'))
 /** Loaded on demand: the guard identifies the content of most devices. */
 const directories = new Lazy(() => import('../format2/disk/directory-copies.ts'))
 const loaded = async (): Promise<typeof import('../format2/disk/directory-copies.ts')> =>

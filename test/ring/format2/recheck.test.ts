@@ -5,7 +5,7 @@ import { Disk } from '../../../src/ring/format2/disk/disk.ts'
 import { type LogPosition, ORIGIN } from '../../../src/ring/format2/disk/log-position.ts'
 import type { ProducerSlot } from '../../../src/ring/format2/disk/slots.ts'
 import { ConsumerLog } from '../../../src/ring/format2/log/consumer-log.ts'
-import type { Next } from '../../../src/ring/format2/log/next.ts'
+import type { Found } from '../../../src/ring/format2/log/found.ts'
 import { replay } from '../../../src/ring/format2/log/replay.ts'
 import { newestProducer } from '../../../src/ring/format2/role.ts'
 import { BLOCK, DATA, pushBatches, smallRing } from '../../helpers/damage.ts'
@@ -36,7 +36,7 @@ async function ring(): Promise<{
 }
 
 interface Answer {
-  readonly next: Next
+  readonly next: Found
   /** How often the slots were read once more. */
   readonly refreshes: number
 }

@@ -7,7 +7,7 @@ import { type Cursor, cursorAt, itemsBefore } from '../disk/cursor.ts'
 import type { Disk } from '../disk/disk.ts'
 import { addBytes, type LogPosition } from '../disk/log-position.ts'
 import { ConsumerLog } from '../log/consumer-log.ts'
-import { LookBack, type LookBackOptions, type PastBatch } from './look-back.ts'
+import { LookBack, type LookBackOptions, type PastBatch } from './backward-reader.ts'
 import { firstCursor, type Roles, readRoles } from './state.ts'
 
 /** A follower's position in the log. */

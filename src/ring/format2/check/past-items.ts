@@ -7,7 +7,7 @@ import type { LogPosition } from '../disk/log-position.ts'
 import type { BatchItems } from '../log/batch-items.ts'
 import { LogReader, type LogReaderOptions } from '../log/log-reader.ts'
 import { toPosition, toText } from '../position.ts'
-import { LookBack, type LookBackOptions, type PastBatch } from './look-back.ts'
+import { LookBack, type LookBackOptions, type PastBatch } from './backward-reader.ts'
 import { firstCursor, type Roles, readRoles } from './state.ts'
 
 /**

@@ -16,9 +16,9 @@ import {
   textOf,
 } from '../disk/block.ts'
 import { Disk } from '../disk/disk.ts'
+import { exhausted } from '../disk/disk-errors.ts'
 import { encodeGuard } from '../disk/guard.ts'
 import { isCount } from '../disk/log-position.ts'
-import { exhausted } from '../disk/misfits.ts'
 import {
   type ConsumerSlot,
   consumerSlotMisfit,

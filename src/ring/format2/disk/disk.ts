@@ -24,7 +24,9 @@ import {
 import type { Superblock } from './superblock.ts'
 import { traceProducer, traceSlots } from './trace-slots.ts'
 
-export const misfits: Lazy<typeof import('./misfits.ts')> = new Lazy(() => import('./misfits.ts'))
+export const diskErrors: Lazy<typeof import('./disk-errors.ts')> = new Lazy(
+  () => import('./disk-errors.ts'),
+)
 
 /** Memory for synchronous reads, whose results are used before the next one. */
 let memory = new Uint8Array(0)
@@ -91,14 +93,14 @@ export class Disk {
     const { sectorSize, sizeSectors } = info
     const found = sizeSectors * sectorSize
     if (found < ring.deviceBytes) {
-      const { shrunk } = misfits.value ?? (await misfits.load())
+      const { shrunk } = diskErrors.value ?? (await diskErrors.load())
       throw shrunk(ring, found, device.name)
     }
     const layout = makeLayout(ring.blockSize, ring.deviceBytes, device.name)
     const isWhole = ring.blockSize % sectorSize === 0
     const isSame = ring.dataOffset === layout.dataOffset && ring.dataBlocks === layout.dataBlocks
     if (isWhole && isSame) return new Disk(device, ring, layout, info, names)
-    const { misfit } = misfits.value ?? (await misfits.load())
+    const { misfit } = diskErrors.value ?? (await diskErrors.load())
     throw misfit(ring, layout, sectorSize, device.name)
   }
 
@@ -263,7 +265,7 @@ export class Disk {
   }
 }
 
-/** As `misfits.exhausted`. */
+/** As `diskErrors.exhausted`. */
 export async function exhausted(device: string, misfit: BadBlock): Promise<RingError> {
-  return (misfits.value ?? (await misfits.load())).exhausted(device, misfit)
+  return (diskErrors.value ?? (await diskErrors.load())).exhausted(device, misfit)
 }

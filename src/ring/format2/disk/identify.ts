@@ -24,7 +24,7 @@ import {
 // copied into an item before items were masked, or one in another partition. So a copy counts only at an offset where
 // its own layout has one, and outside the data areas of other credible rings; and the three copies must agree.
 
-const refusals = new Lazy(() => import('./no-single-ring.ts'))
+const refusals = new Lazy(() => import('./superblock-errors.ts'))
 
 /** Superblocks at the front and at the end lie within this distance, for every block size. */
 const FRONT_BYTES = 256 * 1024

@@ -8,10 +8,10 @@ import { addBytes, type LogPosition } from '../disk/log-position.ts'
 import type { ProducerSlot } from '../disk/slots.ts'
 import { fromPosition, positionsFrom, toPosition } from '../position.ts'
 import type { BatchSegment, DamagedSegment } from './batch-index.ts'
+import type { Found, FoundItem, Loss, Missed, Nothing, Rest, Sound, TooLarge } from './found.ts'
 import { contradiction } from './log-errors.ts'
 import { isSuspect, LogFront, type LossErrors, lossErrors, type Suspect } from './log-front.ts'
 import type { ReadBatch } from './log-reader.ts'
-import type { FoundItem, Loss, Missed, Next, Nothing, Rest, Sound, TooLarge } from './next.ts'
 
 /**
  * The log as a consumer reads it, from its cursor to the frontier. `verify` reads through the same code, so that both
@@ -105,7 +105,7 @@ export class ConsumerLog {
    * The item, loss or gap at a position.
    * @throws {RingError} `RING_CORRUPT`
    */
-  async next(position: Position): Promise<Next> {
+  async next(position: Position): Promise<Found> {
     this.#forgetLent(position)
     return await this.#at<FoundItem | TooLarge>(position, ({ batch, start: logPosition }, seq) => {
       const { epoch, time } = batch.header

@@ -9,11 +9,11 @@ import { isSameLogPosition, type LogPosition } from '../disk/log-position.ts'
 import type { ProducerSlot } from '../disk/slots.ts'
 import { BatchIndex, type DamagedSegment, type Segment } from './batch-index.ts'
 import type { BatchProblem } from './diagnose.ts'
+import type { Nothing } from './found.ts'
 import { KnownEpochs } from './known-epochs.ts'
 import { type Landmarks, landmarkAt, landmarksOf, nextLandmark } from './landmarks.ts'
 import { contradiction } from './log-errors.ts'
 import { LogReader, type ReadBatch } from './log-reader.ts'
-import type { Nothing } from './next.ts'
 
 /** The errors that losses are reported with: loaded when there are any. */
 export const lossErrors: Lazy<LossErrors> = new Lazy(() => import('./loss-errors.ts'))

@@ -11,8 +11,8 @@ import { toText } from '../position.ts'
 import type { DamagedSegment } from './batch-index.ts'
 import type { CorrectionEvent } from './correction.ts'
 import { type BatchProblem, damageAt, diagnoseHeader } from './diagnose.ts'
+import type { Loss, TooLarge } from './found.ts'
 import type { ReadBatch } from './log-reader.ts'
-import type { Loss, TooLarge } from './next.ts'
 
 // The errors and events of damage: loaded when a reader finds some.
 

@@ -10,7 +10,7 @@ import { fillRandom } from './random.ts'
  * @param readOther reads the same bytes of the other device; resolves with undefined if it has none there
  * @throws {BlockError} a code of a device; the target's content is restored unless it refused that write
  */
-export async function comesOutAt(
+export async function appearsAt(
   { device, info }: Area,
   offset: number,
   before: Uint8Array,
@@ -51,7 +51,7 @@ export async function checkApart(source: Area, target: Area, unitBytes: number):
     if (isBlockError(error) && error.code === 'BLOCK_IO') return readLast(source)
     throw error
   })
-  const isOne = await comesOutAt(target, offset, before, () => readLast(source))
+  const isOne = await appearsAt(target, offset, before, () => readLast(source))
   if (isOne) {
     throw new TypeError(
       `${source.device.name} and ${target.device.name} are one storage, which cannot be copied to itself: a write to ` +

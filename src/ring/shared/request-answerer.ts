@@ -1,7 +1,7 @@
 import type { Consumer } from '../types.ts'
 
 /** Answers requests of other programs on this machine to a consumer, once it exists. */
-export class RequestDesk {
+export class RequestAnswerer {
   /** Set once the handle exists, which is after the claim. */
   consumer: Consumer | undefined
 

@@ -15,7 +15,7 @@ const KEPT = ['format', 'blockSize', 'name', 'onFull'] as const
  * @throws {RingError} `RING_OTHER_OPTIONS`: the ring was created with others
  * @throws as `Producer.create`; as `inspectRing`, if there is a ring and the options describe it
  */
-export async function createAs(device: BlockDevice, wanted: NewRingOptions): Promise<void> {
+export async function ensureRing(device: BlockDevice, wanted: NewRingOptions): Promise<void> {
   checkOptions('createIfMissing', wanted, NEW_RING_KINDS)
   if (await createRing(device, wanted)) return
   if (KEPT.every((option) => wanted[option] === undefined)) return

@@ -14,7 +14,7 @@ const AHEAD = { maxItems: 64, maxBytes: 64 << 10 } as const
  *             from          reader's position
  * ```
  */
-export class Supply<Out> {
+export class ReadyEntries<Out> {
   readonly reader: RingReader<Out>
   readonly #stop = new AbortController()
   readonly #onReady: () => void

@@ -4,8 +4,8 @@ import type { Position } from '../../../position.ts'
 import type { LogPosition } from '../disk/log-position.ts'
 import type { BatchProblem } from './diagnose.ts'
 
-/** The content of a position. */
-export type Next = Nothing | FoundItem | Missed | Loss | TooLarge
+/** What is at a position. */
+export type Found = Nothing | FoundItem | Missed | Loss | TooLarge
 
 /** An item. */
 export interface FoundItem {

@@ -44,7 +44,7 @@ export interface HeldEvent {
 const helds = channel('shared-block-ring:held')
 
 /** Limits a reader to `maxUnacked` entries in the ring, and publishes the entry that it waits for. */
-export class Hold {
+export class UnackedLimit {
   readonly #consumer: Consumer
   readonly #deliveries: Deliveries
   readonly #maxUnacked: number
