@@ -16,6 +16,7 @@ import {
 /** The documents, in the order of the site's navigation. README.md is the first page. */
 const CHAPTERS = {
   Guide: [
+    'docs/README.md',
     'docs/choosing.md',
     'docs/processing.md',
     'docs/many-rings.md',
@@ -38,6 +39,7 @@ const CHAPTERS = {
     'docs/back-ends.md',
     'docs/benchmarks.md',
     'docs/transcripts.md',
+    'docs/glossary.md',
     'examples/deploy/README.md',
     'examples/monitoring/README.md',
   ],

@@ -34,7 +34,7 @@ export interface Suspect {
  *                                                   |-- window --|- coming -|
  *
  * Blocks left of the cursor can be reused. The segments (`BatchIndex`) are what was read: batches, and gaps where one
- * is missing. Right of the frontier, `ReadAhead` has a window and prefetches. The tail, the last batch that counts, is
+ * is missing. Right of the frontier, `ReadAhead` has a window and prefetches. The tail, the end of the committed log, is
  * known only once reading gets there: the tail is ahead of a slot's `committed`, which is a checkpoint.
  *
  * Invariants:
