@@ -1,8 +1,8 @@
 import type { BlockDevice, BlockInfo } from './device.ts'
 
 /**
- * Whole sectors of a device, those from the one that holds `offset` on: at least `length` bytes, or up to the end.
- * @param info as the device has just told
+ * Reads whole sectors of a device, from the one that contains `offset` on: at least `length` bytes, or up to the end.
+ * @param info from the device, if it was just queried
  */
 export async function readRange(
   device: BlockDevice,

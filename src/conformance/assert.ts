@@ -1,18 +1,14 @@
 import { isBlockError } from '../errors.ts'
 
 /**
- * A device breaks a rule; the message says which, with what was expected and found.
+ * A device breaks a rule. The message names the rule, the value expected and the value found.
  *
- * @example
- * ```ts
- * import { MemoryBlockDevice } from 'shared-block-ring/block'
- * import { ConformanceError, deviceConformanceCases } from 'shared-block-ring/conformance'
+ * @example ```ts import { MemoryBlockDevice } from 'shared-block-ring/block' import { ConformanceError,
+ *   deviceConformanceCases } from 'shared-block-ring/conformance'
  *
- * const open = async (): Promise<MemoryBlockDevice> => new MemoryBlockDevice({ sizeSectors: 64 })
- * for (const { name, run } of deviceConformanceCases({ open })) {
- *   await run().catch((error) => console.log(name, error instanceof ConformanceError))
- * }
- * ```
+ * const open = async (): Promise<MemoryBlockDevice> => new MemoryBlockDevice({ sizeSectors: 64 }) for (const { name,
+ * run } of deviceConformanceCases({ open })) { await run().catch((error) => console.log(name, error instanceof
+ * ConformanceError)) } ```
  */
 export class ConformanceError extends Error {
   override readonly name = 'ConformanceError'

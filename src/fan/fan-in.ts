@@ -31,7 +31,7 @@ const KINDS: OptionKinds<FanInOptions<never>> = { onFailed: 'function' }
 /**
  * One loop over many rings: the rings take turns, entry by entry, and each ring's order is kept. Rings are added and removed while it
  * runs. The readers belong to the caller, and are never closed here. Do not receive from them, or rewind them, in the meantime.
- * @throws {TypeError} there is no such option; something is not a `RingReader`, or the same one twice
+ * @throws {TypeError} an option is unknown; something is not a `RingReader`, or the same one twice
  */
 export function receiveFrom<Out>(
   readers: Iterable<RingReader<Out>>,

@@ -64,7 +64,7 @@ const KINDS: OptionKinds<GroupOptions<never>> = {
  *
  * - A ring moves once its delivered items are acknowledged: by `process`, or by the program that received them.
  * - When a member dies, the others take its rings, and unacknowledged items are delivered again, in order.
- * @throws {TypeError} there is no such option or it has another type; there is no ring, or the same device twice
+ * @throws {TypeError} an option is unknown or has the wrong type; there is no ring, or the same device twice
  * @throws {RangeError} an option is out of range; the group has 32 members already
  * @throws {BlockError} `BLOCK_UNSUPPORTED`: the first device has no claims
  */

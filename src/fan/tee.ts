@@ -60,7 +60,7 @@ const BRANCH_KINDS: OptionKinds<Branch<never>> = {
  * Pushes each item into several rings. A push resolves when the item is durable in all of them; each branch has its items in the order of
  * the calls. If a push rejects, or the program ends before it resolves, some branches may have the item: push it again, and these have it
  * twice. The writers belong to the caller, and are never closed here.
- * @throws {TypeError} there is no such option or it has another type; there is no branch; something is no `RingWriter`, or the same one twice; a
+ * @throws {TypeError} an option is unknown or has the wrong type; there is no branch; something is no `RingWriter`, or the same one twice; a
  *   branch may be dropped and there is no `onDropped`
  * @throws {RangeError} `overwrite` of a ring that was not made so; `dropAfterMs` is out of range
  */

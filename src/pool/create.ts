@@ -28,7 +28,7 @@ const UUID_BYTES = 16
 /**
  * Creates a pool on a blank device: an empty directory of named rings. An existing pool is not changed.
  * @returns whether a pool was created
- * @throws {TypeError} there is no such option, or it has another type
+ * @throws {TypeError} an option is unknown or has the wrong type
  * @throws {RangeError} `uuid` has other than 16 bytes
  * @throws {RingError} `RING_NOT_BLANK` without `eraseOther`, also if there is a ring; `RING_DEVICE_TOO_SMALL`; as `openPool`, if there is
  *   a pool

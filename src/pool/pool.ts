@@ -108,7 +108,7 @@ export class Pool {
   /**
    * Creates a ring, ready for a producer and a consumer. It is listed in the pool once it is complete.
    * @param name 1 to 64 bytes of UTF-8, without control characters, invisible ones, `#`, and white space at its ends
-   * @throws {TypeError} the name is no string; there is no such option, or it has another type
+   * @throws {TypeError} the name is no string; an option is unknown or has the wrong type
    * @throws {RangeError} the name or an option is out of range
    * @throws {RingError} `RING_EXISTS`, `RING_POOL_FULL`; `RING_DEVICE_TOO_SMALL` if `sizeBytes` is too small for a ring
    * @throws {RingError} `RING_LEASED`, `RING_LEASE_LOST`; `BlockError` `BLOCK_CLAIMED` if another program changes the pool for ten
@@ -145,7 +145,7 @@ export class Pool {
   /**
    * Removes a ring with all its items. It takes the ring's roles meanwhile, so it is refused while one of them is held on this machine, or
    * leased by any host.
-   * @throws {TypeError} the name is no string; there is no such option, or it has another type
+   * @throws {TypeError} the name is no string; an option is unknown or has the wrong type
    * @throws {RingError} `RING_NOT_FOUND`; `RING_NOT_EMPTY` without `discardItems`; `RING_LEASED`, `RING_LEASE_LOST`
    * @throws {BlockError} `BLOCK_CLAIMED` if a role is held, or if another program changes the pool for ten seconds
    */
@@ -270,7 +270,7 @@ export class Pool {
 
 /**
  * Opens the pool on a device.
- * @throws {TypeError} there is no such option, or it has another type
+ * @throws {TypeError} an option is unknown or has the wrong type
  * @throws {RangeError} an option of the lease is out of range
  * @throws {RingError} `RING_NOT_INITIALISED` if there is no pool; `RING_CORRUPT`, `RING_UNSUPPORTED`, `RING_UNSTABLE`;
  *   `RING_DEVICE_TOO_SMALL` if the device has shrunk

@@ -31,7 +31,7 @@ const REASONS: Readonly<Record<string, (directory: string) => string>> = {
   EROFS: () => 'the file system is mounted read-only; choose another one',
 }
 
-/** How to create; `linkFile` is replaced in tests by that of file systems which are not at hand. */
+/** Options of creating a file. Tests replace `linkFile` to stand for other file systems. */
 export interface CreateFile extends FillOptions, Pick<CreateFileOptions, 'fileMode' | 'sparse'> {
   readonly native?: Native | undefined
   readonly linkFile?: (from: string, to: string) => Promise<void>

@@ -29,7 +29,7 @@ export interface OpenFile {
   readonly durability: 'dsync' | 'flush' | 'none'
 }
 
-/** Opens a descriptor; replaced in tests by file systems that are not at hand. */
+/** Opens a descriptor. Tests replace it to stand for other file systems. */
 export type OpenCall = (path: string, flags: number) => Promise<number>
 
 const openPlainly: OpenCall = promisify(open)

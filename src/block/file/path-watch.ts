@@ -4,10 +4,10 @@ import { resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { BlockError } from '../../errors.ts'
 
-/** How often an open file is checked at its path, in milliseconds; less often if it is only read, because then no data is at risk. */
+/** The interval of checks of an open file at its path, in milliseconds; longer for files that are only read: no data is at risk. */
 const CHECK_MS = 1000
 const CHECK_READ_ONLY_MS = 5000
-/** Checks of several files come together, by so much earlier: each would wake up the process and a thread of its own. */
+/** Checks come up to this much earlier, to coincide: each alone would wake up the process and a thread. */
 const ROUND_MS = 100
 
 /** Names of descriptors, not of files: later they may mean another file. */

@@ -18,9 +18,11 @@ const SHARE = 1 / 10
 const BURST_MS = 50
 /** The longest rest, in milliseconds: on a busy machine notifying seems to take long, and changes should not wait for that. */
 const MAX_REST_MS = 50
-/** After so many milliseconds of notifying, what else has happened comes first. */
+/** After this many milliseconds of notifying, other events get their turn. */
 const SLICE_MS = 0.25
-/** From so many on it takes a while to notify them, and what concerns one of them is mostly told by the other end of its ring. */
+/**
+ * From this many on, notification takes noticeable time, and the other end of a ring has usually sent a hint already.
+ */
 const MANY = 16
 /** Changes within this time share a notification of many. */
 const GATHER_MS = 10

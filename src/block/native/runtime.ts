@@ -18,12 +18,12 @@ const deno = Reflect.get(globalThis, 'Deno') as Deno | undefined
  */
 export const COPIES_VECTORS: boolean = deno !== undefined
 
-/** This host's name, if the runtime tells it. */
+/** This host's name, if the runtime permits access to it. */
 export function hostName(): string {
   return isPermitted('hostname') ? hostname() : 'an unnamed host'
 }
 
-/** The user and the groups of this process; undefined where there are none, or where the runtime does not tell. */
+/** The user and the groups of this process; undefined where there are none, or the runtime does not reveal them. */
 export function ownUser():
   | { readonly uid: number; readonly groups: readonly number[] }
   | undefined {

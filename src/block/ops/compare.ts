@@ -24,7 +24,7 @@ export type Comparison =
 /**
  * Compares two devices byte by byte, up to the first difference. Their sector sizes may differ.
  * @throws {BlockError} a device cannot be read
- * @throws {TypeError | RangeError} an option is out of range, or there is no such option
+ * @throws {TypeError | RangeError} an option is out of range or unknown
  * @throws the signal's reason
  */
 export async function compare(

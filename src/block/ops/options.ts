@@ -28,7 +28,7 @@ export const OPERATION_KINDS: OptionKinds<OperationOptions> = {
 
 /**
  * Checks what an operation was called with, before anything is sent to a device.
- * @throws {TypeError} a device is none, there is no such option, or it has another type
+ * @throws {TypeError} an argument is not a device, an option is unknown or has the wrong type
  */
 export function checkOperation<Options extends OperationOptions>(
   call: string,

@@ -48,7 +48,7 @@ export class SalvageBlockDevice extends ForwardingBlockDevice {
   }
 
   readNow(sectorStart: number, buffer: Uint8Array): boolean {
-    // Where some sectors are unreadable, only `read` knows which.
+    // If some sectors are unreadable, only `read` skips them.
     return this.#count === 0 && this.inner.readNow?.(sectorStart, buffer) === true
   }
 

@@ -10,7 +10,7 @@ import type { Delivery } from './delivery.ts'
 export interface ChildCommand {
   readonly command: string
   readonly args: readonly string[]
-  /** How long it may keep running after it was told to stop. */
+  /** Time to keep running after the signal to stop. */
   readonly graceMs: number
 }
 

@@ -5,7 +5,7 @@ import { CommandError, EXIT } from '../errors.ts'
 import { Stopped } from '../signals.ts'
 
 const STDOUT = 1
-/** How long a write may still take after the command was told to stop. */
+/** Time for a write to complete after the signal to stop. */
 const GRACE_MS = 1000
 
 const writeCall = promisify(write)

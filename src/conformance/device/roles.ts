@@ -87,7 +87,7 @@ async function noAnswer({ device }: CaseContext): Promise<void> {
   }
 }
 
-/** A device that does not know who holds a role says nothing. */
+/** A device that cannot determine the holder of a role returns undefined. */
 async function holders({ device }: CaseContext): Promise<void> {
   const named = async (role: string): Promise<string | undefined> =>
     (await within(ASK_MS, device.holderOf(role), 'a holder, or none,'))?.holder
