@@ -57,7 +57,7 @@ const ZEROES_BYTES = 1 << 20
  */
 export abstract class BaseBlockDevice implements BlockDevice {
   abstract readonly name: string
-  /** What it can do beyond reading and writing: `{ ...NO_CAPABILITIES, discard: true }`. */
+  /** The operations beyond reading and writing: `{ ...NO_CAPABILITIES, discard: true }`. */
   readonly capabilities: BlockCapabilities = NO_CAPABILITIES
   readonly #claims = new Set<BlockClaim>()
   readonly #watches = new Set<BlockWatch>()

@@ -2,7 +2,7 @@ import { type Clock, systemClock } from '../clock.ts'
 import { isBlockError } from '../errors.ts'
 import type { AskOptions, BlockClaim, BlockDevice } from './device.ts'
 
-/** How long to wait for other creators, and how often to check. */
+/** Time to wait for other creators, and the interval of checks. */
 const WAIT_MS = 10_000
 const POLL_MS = 10
 

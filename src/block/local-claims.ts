@@ -3,7 +3,7 @@ import { ASK_TIMEOUT_MS, claimedError } from './validate.ts'
 
 /** A claim that is held. */
 interface Held extends ClaimOptions {
-  /** When it was taken: ISO 8601. */
+  /** The time when it was taken: ISO 8601. */
   readonly since: string
 }
 

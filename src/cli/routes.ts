@@ -10,7 +10,7 @@ interface Group {
   readonly routes: Readonly<Record<string, Load>>
 }
 
-/** Where each command is, in the order of the help. */
+/** The module of each command, in the order of the help. */
 const GROUPS: readonly Group[] = [
   {
     title: 'EVERYDAY',

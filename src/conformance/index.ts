@@ -17,7 +17,7 @@ export { ConformanceError } from './assert.ts'
 export type { DeviceSource } from './device/case.ts'
 export { type Gate, gatedDevice, type SentRequest } from './device/gated.ts'
 
-/** What {@link deviceConformance} runs on, and how it registers its cases. */
+/** The devices that {@link deviceConformance} uses, and the functions that register its cases. */
 export interface DeviceConformanceOptions extends DeviceSource {
   /**
    * Registers a case: `test` of node:test or vitest. Their test context has a `skip`, which is called if the device
@@ -26,7 +26,7 @@ export interface DeviceConformanceOptions extends DeviceSource {
   readonly test: (name: string, run: (context?: TestContext) => Promise<void>) => unknown
 }
 
-/** What a runner passes to a test. */
+/** The context that a runner passes to a test. */
 export interface TestContext {
   /** Shows the test as skipped. */
   skip?(reason?: string): void
@@ -46,7 +46,7 @@ export type DeviceConformanceResult =
   | {
       /** The device, or the source, lacks what the case is about. */
       readonly status: 'skipped'
-      /** What is lacking, for people. */
+      /** Describes what is missing. */
       readonly reason: string
     }
 

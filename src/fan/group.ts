@@ -19,13 +19,13 @@ import { type Seating, Seats } from './seats.ts'
 const awaiting = new Lazy(() => import('../ring/queue/await-ring.ts'))
 
 const CHECK_MS = 500
-/** How long a ring that could not be opened is left alone. */
+/** The pause before a ring that could not be opened is tried again. */
 const RETRY_MS = 5000
 /** The most rings that are opened at the same time; those that take longer than a check do not count. */
 const OPENING = 8
 
 /**
- * How a program takes part in a group. An exception in a callback ends the group: it releases its rings, and `receive`, `entries` and `process`
+ * Options of joining a group. An exception in a callback ends the group: it releases its rings, and `receive`, `entries` and `process`
  * throw the exception.
  */
 export interface GroupOptions<Out> {
@@ -34,7 +34,7 @@ export interface GroupOptions<Out> {
    * exist yet is looked for at each check. Once the `signal` is aborted, no more rings are taken.
    */
   readonly reader?: ReaderOptions<Out>
-  /** How often it checks which members are in the group, in milliseconds. Default 500. */
+  /** The interval of checks for members of the group, in milliseconds. Default 500. */
   readonly checkIntervalMs?: number
   /** Called when this program has taken a ring. */
   readonly onTaken?: (reader: RingReader<Out>) => void
@@ -84,7 +84,7 @@ export async function joinGroup<Out = Uint8Array>(
   return new Group(devices, seats, options)
 }
 
-/** How many rings a member should have: the shares add up to all rings, and differ by one at most. */
+/** The number of rings that a member should have. The shares add up to all rings, and differ by at most one. */
 export function shareOf(rings: number, { members, rank }: Seating): number {
   return Math.floor(rings / members) + (rank < rings % members ? 1 : 0)
 }
@@ -110,7 +110,7 @@ export class Group<Out> implements AsyncDisposable {
     { readonly check: number; readonly done: Promise<void> }
   >()
   readonly #releasing = new Map<BlockDevice, Promise<void>>()
-  /** When a ring that could not be opened is tried again. */
+  /** The time of the next attempt to open a ring that failed. */
   readonly #retryAt = new Map<BlockDevice, number>()
   /** Rings that do not exist yet and are waited for. */
   readonly #awaited = new Map<BlockDevice, AwaitedRing>()
@@ -139,7 +139,7 @@ export class Group<Out> implements AsyncDisposable {
     return this.#fan.readers
   }
 
-  /** How many members the group had at the last check, this one included. */
+  /** The number of members at the last check, this one included. */
   get members(): number {
     return this.#seating.members
   }

@@ -3,7 +3,7 @@ import type { Position } from '../position.ts'
 import type { RingEntry } from '../ring/queue/entry.ts'
 import type { RingReader } from '../ring/queue/reader.ts'
 
-/** How much of a ring is read before its turn: enough that a turn rarely waits, and little with hundreds of rings. */
+/** The amount of a ring that is read before its turn: enough that a turn rarely waits, and little with hundreds of rings. */
 const AHEAD = { maxItems: 64, maxBytes: 64 << 10 } as const
 
 /**

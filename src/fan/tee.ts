@@ -9,7 +9,7 @@ import { signalOf, type WaitingOptions } from '../util/waiting.ts'
 
 const DROP_AFTER_MS = 10_000
 
-/** What pushes do while one branch has no room. */
+/** The behaviour of pushes while one branch has no room. */
 export type OnSlow =
   /** They wait for it. */
   | 'wait'
@@ -32,13 +32,13 @@ export interface DroppedBranch<In> {
   readonly writer: RingWriter<In>
   /** The position after the last item that is known to be durable there; undefined if none is. The next ones are missing, or may be. */
   readonly durableTo: Position | undefined
-  /** What its writer threw; undefined if it was too slow. */
+  /** The error of its writer; undefined if it was too slow. */
   readonly error: unknown
 }
 
 /** Options of {@link tee}. */
 export interface TeeOptions<In> {
-  /** How long a push waits for a branch that may be dropped, in milliseconds. Default 10,000. */
+  /** Time that a push waits for a branch that may be dropped, in milliseconds. Default 10,000. */
   readonly dropAfterMs?: number
   /** Called for each branch that was dropped: because it was too slow, or its writer failed. Required if a branch may be dropped. */
   readonly onDropped?: (dropped: DroppedBranch<In>) => void

@@ -20,7 +20,7 @@ export interface CephFenceOptions {
    * all, which lets any program that can write to the device shut out any client of the cluster.
    */
   readonly allow?: readonly string[]
-  /** How long the address remains shut out, in seconds. Default 86,400. */
+  /** Time for which the address remains shut out, in seconds. Default 86,400. */
   readonly blockSeconds?: number
   /** Time limit for the whole fence, in milliseconds. Default 60,000. */
   readonly timeoutMs?: number

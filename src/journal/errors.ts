@@ -27,7 +27,7 @@ export interface JournalNames {
 export interface JournalErrorDetails extends JournalNames {
   /** Position after the operation, as `formatPosition` shows it, if it is about one. */
   readonly position?: string
-  /** How often the operation was tried alone, or in its last batch. 0: it does not decode. */
+  /** The number of attempts at the operation alone, or in its last batch. 0: it does not decode. */
   readonly attempts?: number
 }
 
@@ -124,7 +124,7 @@ export function unanswered(where: JournalNames): JournalError {
   return new JournalError('JOURNAL_DEVICE', message, where)
 }
 
-/** Why a journal ends: the error itself if it is one of ours, or that the device failed. */
+/** The error that ends a journal: the error itself if it is one of ours, or a failure of the device. */
 export function endedBy(where: JournalNames, cause: unknown): JournalError {
   if (isJournalError(cause)) return cause
   const message =

@@ -8,7 +8,7 @@ export type JournalEvent = JournalNames &
     | {
         /** Operations were performed, and that is on stable storage. */
         readonly event: 'performed'
-        /** How many operations. */
+        /** The number of operations. */
         readonly operations: number
         /** The position after the last of them. */
         readonly position: Position
@@ -16,15 +16,15 @@ export type JournalEvent = JournalNames &
         readonly attempt: number
         /** As in `PerformContext`. */
         readonly mayHaveRun: boolean
-        /** How long the call of `perform` took. */
+        /** Duration of the call of `perform`. */
         readonly durationMs: number
       }
     | {
         /** An attempt failed, and is repeated after a pause. */
         readonly event: 'retried'
-        /** What failed: the call of `perform`, or handing over a dead letter. */
+        /** The failed step: the call of `perform`, or handing over a dead letter. */
         readonly what: 'perform' | 'deadLetter'
-        /** How many operations. */
+        /** The number of operations. */
         readonly operations: number
         /** The position after the last of them. */
         readonly position: Position
@@ -42,7 +42,7 @@ export type JournalEvent = JournalNames &
         readonly position: Position
         /** The number of attempts; 0 if it does not decode. */
         readonly attempts: number
-        /** Why it was given up. */
+        /** The reason. */
         readonly error: unknown
       }
     | {

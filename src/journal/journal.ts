@@ -214,7 +214,7 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
     this.#schedule.performNow(this.#pushedUpTo)
   }
 
-  /** What the journal is doing. */
+  /** The state of the journal. */
   status(): JournalStatus {
     const { position, logOffset } = this.#consumer
     const { attempt, lastError, nextRetryAt } = this.#performer.progress

@@ -18,7 +18,7 @@ import type { Perform, PerformContext, PerformFailure } from './types.ts'
 export interface Progress {
   readonly attempt: number
   readonly lastError: unknown
-  /** When the next attempt begins, in the clock's time, in a pause after a failure. */
+  /** Start of the next attempt, in the clock's time, during a pause after a failure. */
   readonly nextRetryAt: number | undefined
 }
 
@@ -48,7 +48,7 @@ interface OperationGroup<Op> extends Task {
   readonly mayHaveRun: boolean
   attempts: number
   handOvers: number
-  /** Why its operation is given up. */
+  /** The reason why its operation is given up. */
   givenUp: { readonly error: unknown } | undefined
 }
 

@@ -4,7 +4,7 @@ import type { JournalError } from './errors.ts'
 /** A receipt that waits for its operation. */
 interface Pending {
   readonly position: Position
-  /** When its push was called. */
+  /** The time of its push. */
   readonly calledAt: number
   resolve(): void
   reject(error: JournalError): void
@@ -32,7 +32,7 @@ export class Receipts {
     return this.#pending.length + this.#left
   }
 
-  /** When the push of the oldest operation that waits was called; undefined if none waits. */
+  /** The time of the oldest pending operation's push; undefined if none is pending. */
   get oldest(): number | undefined {
     return this.#pending[0]?.calledAt
   }

@@ -21,7 +21,7 @@ const GRACE_MS = 1000
 const { refreshIntervalMs, maxPollMs, maxQueuedItems, maxQueuedBytes, maxItemBytes } = WRITER_KINDS
 const { codec, createIfMissing, signal, clock } = WRITER_KINDS
 
-/** What a journal's options have to be. */
+/** The kinds of a journal's options. */
 export const JOURNAL_KINDS: OptionKinds<JournalOptions<never>> = {
   ...{ refreshIntervalMs, maxPollMs, maxQueuedItems, maxQueuedBytes, maxItemBytes },
   ...{ codec, createIfMissing, signal, clock },

@@ -22,7 +22,7 @@ export interface PerformContext {
 
 /** {@link Perform} may return it instead of throwing. An `error` of undefined or null means success. */
 export interface PerformFailure {
-  /** Why it failed. */
+  /** The error. */
   readonly error: unknown
 }
 
@@ -40,7 +40,7 @@ export type Perform<Op> = (
 // biome-ignore lint/suspicious/noConfusingVoidType: `async` functions that return nothing answer void.
 export type PerformAnswer = PerformFailure | undefined | void
 
-/** How a journal is started. `Out` is performed, `In` is pushed; see {@link Codec}. */
+/** Options of starting a journal. `Out` is performed, `In` is pushed; see {@link Codec}. */
 export interface JournalOptions<Out, In = Out>
   extends Pick<
     WriterOptions<In>,
@@ -76,7 +76,7 @@ export interface JournalOptions<Out, In = Out>
   readonly maxPerformItems?: number
   /** A batch ends with the operation that reaches this many bytes. Default 1 MiB. */
   readonly maxPerformBytes?: number
-  /** How long `close` waits for a running `perform`, after aborting its signal, in milliseconds. Default 1,000. */
+  /** Time that `close` waits for a running `perform` after aborting its signal, in milliseconds. Default 1,000. */
   readonly graceMs?: number
   /** Closes the journal when it is aborted; before it has started, `start` rejects with its reason. */
   readonly signal?: AbortSignal
@@ -114,13 +114,13 @@ export interface JournalStatus {
   readonly state: 'running' | 'ended'
   /** Operations that are durable and not performed; undefined while those found at start are performed. */
   readonly pendingItems: number | undefined
-  /** What they take in the ring, in bytes, with those being pushed. */
+  /** Their size in the ring in bytes, including those being pushed. */
   readonly pendingBytes: number
   /** Pushes that are not durable yet, usually because there is no room. */
   readonly waitingPushes: number
   /** The attempt in progress, or the last one that failed; 0 if there is none. */
   readonly attempt: number
-  /** Why the last attempt failed; undefined after a success, and before the first attempt. */
+  /** The error of the last attempt; undefined after a success, and before the first attempt. */
   readonly lastError: unknown
   /** Milliseconds until the next attempt, in a pause after a failure. */
   readonly nextRetryInMs: number | undefined

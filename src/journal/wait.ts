@@ -2,7 +2,7 @@
 export class Waits {
   readonly #rejects = new Set<(error: unknown) => void>()
 
-  /** How many are waited for. */
+  /** The number that is waited for. */
   get size(): number {
     return this.#rejects.size
   }

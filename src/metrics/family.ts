@@ -2,9 +2,9 @@
 export interface MetricFamily {
   /** By the conventions of Prometheus: base units, `_total` after a counter. */
   readonly name: string
-  /** What its values are. */
+  /** The kind of its values. */
   readonly type: 'gauge' | 'counter' | 'histogram'
-  /** What it measures, in one sentence. */
+  /** Its meaning, in one sentence. */
   readonly help: string
   /** One for each known value. */
   readonly samples: readonly MetricSample[]

@@ -2,7 +2,7 @@ import { cumulative } from './exposition.ts'
 import type { MetricFamily, MetricLabels } from './family.ts'
 import type { Instruments } from './instruments/index.ts'
 
-/** What is used of a registry of `prom-client`. */
+/** The part of a registry of `prom-client` that is used here. */
 export interface PrometheusRegistry {
   /** Adds a metric. */
   registerMetric(metric: never): void

@@ -8,7 +8,7 @@ import type { RingInspection } from '../ring/inspection.ts'
 export interface RingSurvey {
   /** The ring's name in metrics and messages. */
   readonly device: string
-  /** When it was surveyed, in milliseconds since 1970, by this machine's clock. */
+  /** The time of the survey, in milliseconds since 1970, by this machine's clock. */
   readonly at: number
   readonly state: SurveyedState
   /** Undefined in format 1, which has none. */

@@ -7,7 +7,7 @@ import type { RingSurvey } from './survey.ts'
 
 /** Surveys that run at the same time. */
 const AT_ONCE = 4
-/** How long a survey that does not end keeps others from starting. */
+/** Time for which a survey that does not end delays others. */
 const TURN_MS = 1000
 
 /** A ring to survey. */
@@ -18,7 +18,7 @@ export interface SurveyTarget {
   readonly survey: (over: AbortSignal) => Promise<RingSurvey>
 }
 
-/** How long a survey may take. */
+/** Time limit of a survey. */
 export interface SurveyLimit {
   /** For each ring, in milliseconds, from when its survey begins. */
   readonly ms: number

@@ -34,7 +34,7 @@ export interface TracedError {
   readonly stack?: string
 }
 
-/** How a span begins. */
+/** Options of a span. */
 export interface TraceSpanOptions {
   readonly kind?: number
   readonly attributes?: Record<string, string | number>
@@ -79,7 +79,7 @@ export interface TracingApi {
   }
 }
 
-/** How headers are read. */
+/** Reads headers. */
 export interface TraceHeaderGetter {
   /** The names of all headers. */
   keys(headers: Readonly<Record<string, string>>): string[]

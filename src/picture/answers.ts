@@ -12,7 +12,7 @@ import {
   waitedOf,
 } from './snapshot.ts'
 
-/** How a viewer should take an answer. */
+/** The mood of an answer. */
 export type Mood = 'good' | 'bad' | 'plain'
 
 /** A question about a ring, and its answer, for people. */
@@ -122,7 +122,7 @@ function ofRole(ring: RingSeen, role: Role): Answer {
   return told(`${nobody}${last}`, busy ? 'bad' : 'plain')
 }
 
-/** How long items have waited while the consumer wrote nothing, although it could have. */
+/** Time that items have waited while the consumer wrote nothing, although it could have. */
 function idleMs(ring: RingSeen, sinceWrite: number | undefined): number {
   const oldest = waitedOf(ring)
   return sinceWrite === undefined || oldest === undefined ? 0 : Math.min(sinceWrite, oldest)
@@ -173,7 +173,7 @@ function full(ring: RingSeen, rates: Rates | undefined): Answer {
   return { ...answer, text: `in ${spanOfTime(ms)} at this rate`, mood: 'bad' }
 }
 
-/** How long until the ring is full, in milliseconds: infinite if it does not grow, undefined if unknown. */
+/** Time until the ring is full, in milliseconds: infinite if it does not grow, undefined if unknown. */
 export function fullInMs({ log, data }: RingSeen, rates: Rates | undefined): number | undefined {
   if (log === undefined) return undefined
   const free = data.bytes - log.used
@@ -210,7 +210,7 @@ export function leadOf({ text }: Answer): readonly [lead: string, rest: string] 
       ]
 }
 
-/** Where something is damaged, and how. */
+/** A damaged structure and its damage. */
 export function damageText({ structure, offset, problem }: Damage): string {
   return `${structure} at byte ${grouped(offset)}: ${problem}`
 }

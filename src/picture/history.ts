@@ -12,7 +12,7 @@ export interface Point {
   readonly pushedBytes: number | null
   readonly commits: number | null
   readonly age: number | null
-  /** How long ago each side last wrote. */
+  /** The time since each side last wrote. */
   readonly producerWriteAge: number | null
   readonly consumerWriteAge: number | null
 }

@@ -6,7 +6,7 @@ import type { ByteRange } from '../ring/types.ts'
 
 // The state of a ring at one time. It is sent to the page as JSON, so it has no big integers and no functions.
 
-/** What a part of the device is for. */
+/** The purpose of a part of the device. */
 export type PartKind = 'guard' | 'superblock' | 'slot' | 'lease'
 
 /** A structure with a fixed place on the device. */
@@ -32,7 +32,7 @@ export interface Damage extends ByteRange {
 /** An epoch that begins in the part of the log that is in use. */
 export interface EpochMark {
   readonly epoch: number
-  /** Where it begins, in bytes from the device's start. */
+  /** Its offset on the device, in bytes. */
   readonly offset: number
 }
 
@@ -40,9 +40,9 @@ export interface EpochMark {
 export interface LogSeen {
   /** Bytes from `head` on, wrapping around the end of the data area. */
   readonly used: number
-  /** Where the oldest unacknowledged item is, in bytes from the device's start. */
+  /** Device offset of the oldest unacknowledged item, in bytes. */
   readonly head: number
-  /** Where the next batch or record goes. */
+  /** Offset of the next batch or record. */
   readonly tail: number
 }
 
@@ -52,7 +52,7 @@ export interface RoleSeen {
   readonly position?: string
   /** The names that it left on the device. */
   readonly text: string
-  /** When it last wrote its slot, in milliseconds since 1970, by its own clock. Unknown in format 1. */
+  /** The time of its last slot write, in milliseconds since 1970, by its own clock. Unknown in format 1. */
   readonly writtenAt?: number
   /** The holder on this machine: null if there is none, absent if the device cannot tell. */
   readonly holder?: BlockHolder | null
@@ -64,7 +64,7 @@ export interface RoleSeen {
 export interface RingSeen {
   /** The device, as it was given on the command line. */
   readonly device: string
-  /** When it was read, in milliseconds since 1970, by this machine's clock. */
+  /** The time of the read, in milliseconds since 1970, by this machine's clock. */
   readonly at: number
   readonly format: 1 | 2
   /** Format 2: what the ring was created with. */
@@ -91,7 +91,7 @@ export interface RingSeen {
   readonly damage: readonly Damage[]
 }
 
-/** Why the state of a device is unknown. */
+/** The reason why the state of a device is unknown. */
 export interface RingUnseen {
   readonly device: string
   readonly at: number
@@ -104,12 +104,12 @@ export function isSeen(snapshot: Snapshot): snapshot is RingSeen {
   return !('error' in snapshot)
 }
 
-/** How full a ring is, from 0 to 1, if that is known. */
+/** The fill level of a ring, from 0 to 1, if it is known. */
 export function fillOfRing({ log, data }: RingSeen): number | undefined {
   return log === undefined ? undefined : fillOf({ usedBytes: log.used, capacityBytes: data.bytes })
 }
 
-/** How long the oldest item has waited, in milliseconds, 0 if its producer's clock is ahead; undefined if none waits, or that is unknown. */
+/** The age of the oldest item, in milliseconds; 0 if its producer's clock is ahead; undefined if there is none, or it is unknown. */
 export function waitedOf({ at, stats }: RingSeen): number | undefined {
   const age = oldestAgeOf(at, stats)
   return age === undefined ? undefined : Math.max(0, age)

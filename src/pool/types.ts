@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import type { LeaseOptions } from '../ring/lease-types.ts'
 import type { NewRingOptions } from '../ring/types.ts'
 
-/** How a pool is created. */
+/** Options of creating a pool. */
 export interface CreatePoolOptions {
   /** Create the pool even if the device holds something else, also a ring: its superblocks are wiped. Default false. */
   readonly eraseOther?: boolean
@@ -12,7 +12,7 @@ export interface CreatePoolOptions {
   readonly clock?: Clock
 }
 
-/** How a pool is opened. */
+/** Options of opening a pool. */
 export interface PoolOptions {
   /** Name of the program, for people: it is shown to programs that have to wait for its change of the pool. Default `unknown`. */
   readonly client?: string
@@ -33,7 +33,7 @@ export interface PoolRingInfo {
   readonly name: string
   /** Bytes of its device. */
   readonly sizeBytes: number
-  /** Where it begins, in bytes from the start of the pool's device. */
+  /** Its offset on the pool's device, in bytes. */
   readonly offset: number
 }
 
@@ -57,7 +57,7 @@ export interface AddRingOptions extends NewRingOptions {
   readonly sizeBytes: number
 }
 
-/** How a ring is removed from a pool. */
+/** Options of removing a ring from a pool. */
 export interface RemoveRingOptions {
   /** Remove the ring even if it has unacknowledged items, or cannot be read. Default false. */
   readonly discardItems?: boolean

@@ -5,7 +5,7 @@ import { checkOptions } from '../util/options.ts'
 /** Beyond this many doublings every pause is over its bound; without a limit it would become infinite. */
 const MAX_DOUBLINGS = 31
 
-/** When to try again. */
+/** The pauses between attempts. */
 export interface BackoffOptions {
   /** The longest pause after a first failure, in milliseconds; it doubles with each further one. Default 1,000. */
   readonly firstMs?: number
@@ -13,7 +13,7 @@ export interface BackoffOptions {
   readonly maxMs?: number
 }
 
-/** How long to wait after a failure. */
+/** The pause after a failure. */
 export interface Backoff {
   /** The longest pause after a first failure, in milliseconds; it doubles with each further one. */
   readonly firstMs: number
@@ -26,7 +26,7 @@ export interface Backoff {
 /** Attempts at an item before it goes to the dead letters, unless the options say otherwise. */
 const ATTEMPTS = 10
 
-/** How often an item is tried, unless the options say otherwise: without a limit, if there is nowhere to put it. */
+/** The default number of attempts at an item: no limit if there is no dead letter. */
 export function attemptsOf(deadLetter: unknown): number {
   return deadLetter === undefined ? Number.POSITIVE_INFINITY : ATTEMPTS
 }

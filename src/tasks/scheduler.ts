@@ -3,9 +3,9 @@ import { Arrivals } from './arrivals.ts'
 import { Fifo } from './fifo.ts'
 import type { Turns } from './turns.ts'
 
-/** What a task is made from when its turn comes. */
+/** The source of a task, which is made when its turn comes. */
 export interface Arrival {
-  /** How much of `maxHeldBytes` it takes. */
+  /** Its part of `maxHeldBytes`. */
   readonly storedBytes: number
 }
 
@@ -27,7 +27,7 @@ export type Verdict<T> =
 /** The source of a {@link Scheduler}'s tasks, and what attempts them. */
 export interface ScheduledWork<T extends Task, A extends Arrival = T> {
   /**
-   * What the next tasks are made from, in their order, as soon as there is one.
+   * The sources of the next tasks, in order, as soon as there is one.
    * @param most how many to take
    * @param stop ends the waiting; a later rejection is ignored
    * @returns nothing if there will be no more, unless running tasks make some
@@ -46,7 +46,7 @@ export interface ScheduledWork<T extends Task, A extends Arrival = T> {
   onRest?(): void
 }
 
-/** How much a {@link Scheduler} does at the same time. */
+/** The limits of a {@link Scheduler}. */
 export interface SchedulerLimits {
   /** Attempts at the same time. */
   readonly concurrency: number
@@ -123,7 +123,7 @@ export class Scheduler<T extends Task, A extends Arrival = T> {
     return this.#held
   }
 
-  /** Why it stopped, if something failed: what `run` throws once it ends. */
+  /** The failure that stopped it, if any: `run` throws it once it ends. */
   get failure(): { readonly error: unknown } | undefined {
     return this.#failure
   }
@@ -219,7 +219,7 @@ export class Scheduler<T extends Task, A extends Arrival = T> {
     }
   }
 
-  /** How many are ready, or arrived and may be ready. */
+  /** The number of tasks that are ready, or have arrived and may be ready. */
   get #waiting(): number {
     return this.#ready.size + this.#arrivals.size
   }

@@ -1,4 +1,4 @@
-/** How often something may happen: `burst` times in a row, and `perSecond` times a second in the long run. */
+/** The limits of a rate: `burst` events in a row, and `perSecond` a second in the long run. */
 export interface Rate {
   readonly burst: number
   readonly perSecond: number

@@ -24,7 +24,7 @@ const CONNECTIONS = { burst: 64, perSecond: 64 } as const
 /** The rate of requests that are handed on: each may cost a durable write. */
 const REQUESTS = { burst: 32, perSecond: 16 } as const
 
-/** What a {@link ClaimServer} may be made with. */
+/** Options of a {@link ClaimServer}. */
 interface ClaimServerOptions {
   /** Takes connections for hints. */
   readonly hints?: ClaimHints | undefined

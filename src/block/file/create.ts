@@ -18,7 +18,7 @@ const NAME_START = 32
 /** The error of `link` on file systems without hard links: FAT, some network and FUSE file systems. */
 const NO_LINKS: readonly (string | undefined)[] = ['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP']
 
-/** Why a file cannot be created, and how to fix it. */
+/** The reasons why a file cannot be created, with the remedies. */
 const REASONS: Readonly<Record<string, (directory: string) => string>> = {
   ENOENT: (directory) => `the directory ${directory} does not exist; make it first`,
   ENOSPC: () => 'the disk is full; free some space, or choose a smaller size',

@@ -58,7 +58,7 @@ export type { FillOptions } from './io/fill.ts'
 export type { CreateFileOptions, FileBlockDeviceOptions } from './options.ts'
 export type { WatchEvent } from './watch.ts'
 
-/** What is read immediately at most: copying more takes as long as another thread. */
+/** The most bytes read synchronously: copying more takes as long as another thread. */
 const MAX_PROMPT_BYTES = 1 << 16
 
 /** From this size on, `malloc` takes separate pages at first; later it does not. */
@@ -84,7 +84,7 @@ export class FileBlockDevice extends BaseBlockDevice {
   override readonly capabilities: BlockCapabilities
   /** True if it goes past the page cache. */
   readonly direct: boolean
-  /** How durable writes reach stable storage. */
+  /** The way in which durable writes reach stable storage. */
   readonly durability: 'dsync' | 'flush' | 'none'
   protected override info: BlockInfo
   readonly #opened: OpenFile

@@ -200,7 +200,7 @@ function refusal(path: string, raw: RawDevice | undefined, cause: unknown): unkn
   return openError(path, explain(cause), cause)
 }
 
-/** Why no user may open the path. */
+/** The reason why no user may open the path. */
 function forbidden(raw: RawDevice | undefined): string {
   return raw === undefined
     ? 'it is immutable or append-only: lsattr shows it, and chattr -i -a ends it'

@@ -6,7 +6,7 @@ import type { Engine } from './engine/engine.ts'
 import type { FillOptions } from './io/fill.ts'
 import type { RawDevice } from './sysfs.ts'
 
-/** How to open a file or a raw block device. */
+/** Options of opening a file or a raw block device. */
 export interface FileBlockDeviceOptions {
   /**
    * Bytes in a sector: a power of two from 512 to 65536. Default: 512 for a file; for a raw device its logical block
@@ -26,7 +26,7 @@ export interface FileBlockDeviceOptions {
    */
   readonly direct?: boolean | 'auto'
   /**
-   * How a durable write reaches stable storage.
+   * The way in which a durable write reaches stable storage.
    *
    * - `dsync`: by one write through `O_DSYNC`, best for a file and for a disk that has FUA;
    * - `flush`: by a write and an `fdatasync`, best for a disk without FUA;
@@ -54,7 +54,7 @@ export interface FileBlockDeviceOptions {
    */
   readonly exclusive?: boolean
   /**
-   * What a claim of a role guarantees. `required`, the default: a role is refused (`BLOCK_UNSUPPORTED`) if another
+   * The guarantee of a claim. `required`, the default: a role is refused (`BLOCK_UNSUPPORTED`) if another
    * program on this machine could take it too, because there is neither a lock nor a way to check all names of the
    * role. `best-effort`: it is taken anyway.
    */
@@ -66,7 +66,7 @@ export interface FileBlockDeviceOptions {
   readonly followLinks?: 'all' | 'own'
 }
 
-/** How to create a file. */
+/** Options of creating a file. */
 export interface CreateFileOptions extends FileBlockDeviceOptions, FillOptions {
   /** Bytes in the file: a whole number of sectors. */
   readonly sizeBytes: number

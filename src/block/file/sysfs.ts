@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 /** The unit of `size`, for every block size. */
 export const SYSFS_SECTOR = 512
 
-/** What Linux reports about a raw block device. */
+/** The facts that Linux reports about a raw block device. */
 export interface RawDevice {
   /** Stable while the device exists: `major:minor`. */
   readonly id: string

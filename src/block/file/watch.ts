@@ -6,7 +6,7 @@ import type { BlockWatch } from '../device.ts'
 export interface WatchEvent {
   /** The file's path. */
   readonly device: string
-  /** Why: with the code EMFILE or ENOSPC, the system has no inotify instance or watch left. */
+  /** The reason. EMFILE or ENOSPC: the system has no inotify instance or watch left. */
   readonly error: unknown
 }
 

@@ -46,7 +46,7 @@ export function systemCode(error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined
 }
 
-/** How Deno ends the message of most system errors: they have a code, and neither `syscall` nor `errno`. */
+/** The end of Deno's message for most system errors, which have a code, but neither `syscall` nor `errno`. */
 const OF_DENO = /\(os error \d+\)$/
 
 /** True if the operating system reported the error, and not a caller's callback. */

@@ -70,7 +70,7 @@ const DEFAULT_IN_FLIGHT = 64
 export class NbdBlockDevice extends BaseBlockDevice {
   override readonly name: string
   override readonly capabilities: BlockCapabilities
-  /** How durable writes reach stable storage. */
+  /** The way in which durable writes reach stable storage. */
   readonly durability: 'fua' | 'flush' | 'none'
   protected override info: BlockInfo
   readonly #settings: ExportSettings
@@ -142,7 +142,7 @@ export class NbdBlockDevice extends BaseBlockDevice {
     }
   }
 
-  /** How often a connection was re-established. */
+  /** The number of times that a connection was re-established. */
   get incarnation(): number {
     return this.#pool.renewals
   }

@@ -8,7 +8,7 @@ import type { NbdDial } from './transport/stream.ts'
 /** The default of `requestTimeoutMs`. */
 export const DEFAULT_REQUEST_TIMEOUT_MS = 30_000
 
-/** How to connect to an export. */
+/** Options of connecting to an export. */
 export interface NbdConnectOptions {
   /** Milliseconds for one attempt to connect, including name lookup and TLS. Default 10,000. */
   readonly connectTimeoutMs?: number
@@ -22,7 +22,7 @@ export interface NbdConnectOptions {
   readonly random?: () => number
 }
 
-/** How to use an export as a device. */
+/** Options of an export as a device. */
 export interface NbdBlockDeviceOptions extends NbdConnectOptions {
   /**
    * Bytes in a sector: a power of two from 512 to 65536, and a multiple of the server's smallest block. Default:
@@ -32,7 +32,7 @@ export interface NbdBlockDeviceOptions extends NbdConnectOptions {
   /** `auto`, the default: for reading and writing if the server lets us, else for reading only. */
   readonly mode?: 'auto' | 'read-write' | 'read-only'
   /**
-   * How a durable write reaches stable storage.
+   * The way in which a durable write reaches stable storage.
    *
    * - `auto`, the default: by one write with FUA, or by a write and a flush where the server has no FUA;
    * - `flush`: by a write and a flush;
@@ -50,7 +50,7 @@ export interface NbdBlockDeviceOptions extends NbdConnectOptions {
   /** Connections, at most 16; more than one only if the server allows it (MULTI_CONN). Default 1. */
   readonly connections?: number
   /**
-   * What a claim of a role guarantees. `required`, the default: a role is refused (`BLOCK_UNSUPPORTED`) if another program on this
+   * The guarantee of a claim. `required`, the default: a role is refused (`BLOCK_UNSUPPORTED`) if another program on this
    * machine could take it too without noticing, because not all names of the role are visible. `best-effort`: it is taken anyway.
    */
   readonly claims?: 'required' | 'best-effort'

@@ -16,7 +16,7 @@ export const MAGIC = {
 /** Flags of the handshake, the same on both sides. */
 export const HANDSHAKE = { fixedNewstyle: 1, noZeroes: 2 } as const
 
-/** What a client can ask for before transmission. */
+/** The options that a client can request before transmission. */
 export const OPTION = {
   exportName: 1,
   abort: 2,
@@ -119,7 +119,7 @@ export function errorName(errno: number): string {
   return ERRORS.get(errno) ?? 'EINVAL'
 }
 
-/** What the bytes of a request say. */
+/** A request, parsed. */
 export interface RequestHead {
   /** One of {@link COMMAND}. */
   readonly command: number

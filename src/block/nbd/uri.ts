@@ -25,11 +25,11 @@ export interface NbdUriTls {
   readonly username: string | undefined
 }
 
-/** Where an export is. */
+/** The address of an export. */
 export interface NbdAddress {
   /** The URI as it was written. */
   readonly uri: string
-  /** Where the server listens: TCP, or a unix socket. */
+  /** The address of the server: TCP, or a unix socket. */
   readonly server:
     | {
         /** A name or an IP address. */

@@ -29,17 +29,17 @@ export type {
   OpfsSyncAccess,
 } from './platform.ts'
 
-/** How a file is opened. */
+/** Options of opening a file. */
 export interface OpfsBlockDeviceOptions {
   /** Bytes in a sector: a power of two from 512 to 65536. Default 512. */
   readonly sectorSize?: number
   /** `read-only` refuses writes. Default `read-write`. */
   readonly mode?: 'read-write' | 'read-only'
-  /** What the browser offers. Default: this worker's own. */
+  /** The browser's functions. Default: this worker's own. */
   readonly platform?: OpfsPlatform
 }
 
-/** How a file is made. */
+/** Options of creating a file. */
 export interface CreateOpfsOptions extends OpfsBlockDeviceOptions {
   /** Its size: a whole number of sectors. */
   readonly sizeBytes: number

@@ -1,6 +1,6 @@
 /** An open file of the origin private file system, as `FileSystemSyncAccessHandle`: only dedicated workers have it. */
 export interface OpfsSyncAccess {
-  /** How it was opened; absent where every handle is exclusive. */
+  /** The mode in which it was opened; absent where every handle is exclusive. */
   readonly mode?: string
   /** Reads at a byte offset; returns how many bytes there were. */
   read(buffer: Uint8Array, options: { readonly at: number }): number

@@ -6,7 +6,7 @@ import { checkOperation, OPERATION_KINDS, type OperationOptions } from './option
 import { writeEverywhere } from './overwrite.ts'
 import { fillRandom } from './random.ts'
 
-/** What to fill a device with. */
+/** The content to fill a device with. */
 export interface FillDeviceOptions extends OperationOptions {
   /** An integer from 0 to 2^32 - 1: the same seed gives every sector the same content. */
   readonly seed: number

@@ -1,6 +1,6 @@
 import type { Plan } from './options.ts'
 
-/** What of a plan a pipeline needs. */
+/** The part of a plan that a pipeline needs. */
 type Pace = Pick<Plan, 'concurrency' | 'signal'>
 
 /**

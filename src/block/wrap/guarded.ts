@@ -11,7 +11,7 @@ import type {
 } from '../device.ts'
 import type { Permit } from '../permit.ts'
 
-/** How a {@link GuardedBlockDevice} differs from the device below. */
+/** The differences of a {@link GuardedBlockDevice} from the device below. */
 export interface GuardedOptions {
   readonly name: string
   readonly capabilities: BlockCapabilities

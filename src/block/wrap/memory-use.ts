@@ -1,4 +1,4 @@
-/** What a request does with its buffers' memory while it is in flight. */
+/** The use that a request makes of its buffers' memory while it is in flight. */
 export type MemoryAccess = 'reads' | 'fills'
 
 /** A run of bytes in an `ArrayBuffer`. */

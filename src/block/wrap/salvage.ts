@@ -12,7 +12,7 @@ export interface SectorRange {
 
 /** With more unreadable sectors than this, a device is unusable: its error passes. */
 export const MAX_UNREADABLE_SECTORS = 16_384
-/** How often a sector is read before it counts as unreadable: a single failure may be transient. */
+/** The number of reads after which a sector counts as unreadable: a single failure may be transient. */
 const TRIES = 2
 
 /**
@@ -33,7 +33,7 @@ export class SalvageBlockDevice extends ForwardingBlockDevice {
     return this.#unreadable
   }
 
-  /** Why the last of them could not be read; absent if all could. */
+  /** The error of the last unreadable one; absent if all are readable. */
   get failure(): BlockError | undefined {
     return this.#failure
   }
@@ -48,7 +48,7 @@ export class SalvageBlockDevice extends ForwardingBlockDevice {
   }
 
   readNow(sectorStart: number, buffer: Uint8Array): boolean {
-    // If some sectors are unreadable, only `read` skips them.
+    // If some sectors are unreadable, only `read` reads around them.
     return this.#count === 0 && this.inner.readNow?.(sectorStart, buffer) === true
   }
 

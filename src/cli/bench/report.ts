@@ -18,9 +18,9 @@ export interface RingReport {
 /** The result of `sbr bench`. */
 export interface BenchReport {
   readonly device: string
-  /** What was measured. */
+  /** The figure that was measured. */
   readonly measured: 'temporary file' | 'blank device' | 'reads only'
-  /** Why nothing was written; absent if something was. */
+  /** The reason why nothing was written; absent if something was. */
   readonly reason?: string
   /** The device's content, if it existed before. */
   readonly holds?: Holding

@@ -57,7 +57,7 @@ function figureOf(what: RingFigure['what'], items: number, pace: Pace): RingFigu
   return { what, items, itemBytes: ITEM_BYTES, itemsPerSecond: items * pace.perSecond, ...pace }
 }
 
-/** How many commits of this many items certainly fit into this many bytes. */
+/** The number of commits of this many items that certainly fit into this many bytes. */
 function commitsIn(bytes: number, items: number): number {
   const blocks = 1 + Math.ceil((2 * items * ITEM_BYTES) / BLOCK_BYTES)
   return Math.max(1, Math.floor(bytes / (blocks * BLOCK_BYTES)))

@@ -21,10 +21,10 @@ export const MIN_BYTES: number = 4 << 20
 /** Enough to measure, and quickly made and cleared. */
 const MAX_BYTES = 64 << 20
 
-/** Where to measure. All handles are of the same bytes, and may overwrite them if `kind` allows it. */
+/** The target of a measurement. All handles are of the same bytes, and may overwrite them if `kind` allows it. */
 export interface BenchTarget extends AsyncDisposable {
   readonly kind: 'temporary file' | 'blank device' | 'reads only'
-  /** Why nothing is written; absent if something is. */
+  /** The reason why nothing is written; absent if something is. */
   readonly reason?: string
   /** The content from before, if there was any. */
   readonly holds?: Holding

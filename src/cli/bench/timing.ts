@@ -7,7 +7,7 @@ export interface Pace {
   readonly p99Us: number
 }
 
-/** How long to measure. */
+/** The duration of a measurement. */
 export interface Timing {
   /** Milliseconds. */
   readonly ms: number

@@ -29,7 +29,7 @@ interface Flags extends ItemFlags, LeaseFlags {
 
 /** Items of one batch: they are written together, and then acknowledged together. */
 const BATCH_ITEMS = 8192
-/** How long to wait, after each of the first batches, for a pipe's reader to close it. */
+/** Time to wait, after each of the first batches, for a pipe's reader to close it. */
 const HESITATION_MS = 2
 
 const fullDescription = `Prints each item on a line and acknowledges it: until it is stopped, --count items, or with --drain until the ring is
@@ -126,7 +126,7 @@ async function run(flags: Flags, path: string): Promise<void> {
   }
 }
 
-/** How items are printed. */
+/** The format of printed items. */
 interface Printing {
   readonly output: Output
   readonly printer: ItemPrinter

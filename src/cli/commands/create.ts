@@ -156,7 +156,7 @@ async function asWanted(
   }
 }
 
-/** What makes a new ring there: a damaged one of format 1 may be too small for another format. */
+/** The command that makes a new ring there. A damaged one of format 1 may be too small for another format. */
 async function eraseBy(ring: BlockDevice, options: CreateOptions): Promise<string> {
   const { sectorSize, sizeSectors } = await ring.getInfo()
   const size = { name: ring.name, sectorSize, sizeSectors }

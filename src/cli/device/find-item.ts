@@ -33,7 +33,7 @@ function isWanted({ position }: PoppedItem, { at, number }: Wanted): boolean {
   return number === undefined || itemNumber(position, 2) === number
 }
 
-/** Where to search for an item: from the nearer end, and when to stop. */
+/** The search for an item: it starts at the nearer end, and has a limit. */
 function search(
   state: RingInspection,
   { at, number }: Wanted,

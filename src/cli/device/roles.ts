@@ -79,7 +79,7 @@ async function checkLeases(device: BlockDevice): Promise<void> {
   }
 }
 
-/** Why a role may be held by another host, according to its lease; undefined if it is not. */
+/** The reason why a role may be held by another host, according to its lease; undefined if it is not. */
 export function leaseInUse(
   device: string,
   role: Role,

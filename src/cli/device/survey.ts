@@ -6,7 +6,7 @@ import type { CommonFlags } from '../flags/flags.ts'
 import { openDevice } from './device.ts'
 import { holdersOf } from './roles.ts'
 
-/** Why a device could not be surveyed. */
+/** The reason why a device could not be surveyed. */
 export interface FailedSurvey {
   readonly device: string
   readonly error: CommandError
@@ -14,7 +14,7 @@ export interface FailedSurvey {
 
 export type Surveyed = RingSurvey | FailedSurvey
 
-/** How long a device may take, unless the flags say otherwise. */
+/** The default time limit of a device. */
 const SURVEY_TIMEOUT_MS = 30_000
 /** The same if a program waits for the result of all devices: Prometheus does for 10 s. */
 const ANSWER_TIMEOUT_MS = 8000

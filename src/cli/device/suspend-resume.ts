@@ -80,7 +80,7 @@ async function unacknowledged(
   return new CommandError(EXIT.nothingNow, 'CLI_TIMEOUT', message, details, cause)
 }
 
-/** What happens next, and how to continue. */
+/** The next step, and the command to continue. */
 function outcomeOf(action: 'suspend' | 'resume', requested: boolean, device: string): string {
   if (!requested) {
     const again = `start a producer, then: sbr ${action} ${shellWord(device)}`

@@ -8,7 +8,7 @@ import { tell } from '../output/person.ts'
 import { checkCommand } from './find-command.ts'
 import { parseDuration } from './size.ts'
 
-/** How a command leases its role. */
+/** The options by which a command leases its role. */
 export interface LeaseFlags {
   readonly lease?: string
   /** Milliseconds. */

@@ -18,7 +18,7 @@ import { Stopped } from '../signals.ts'
 import { type ChildCommand, NotStarted, runChild } from './child-command.ts'
 import type { Delivery } from './delivery.ts'
 
-/** How a command is run for items. */
+/** Options of running a command for items. */
 export interface PerformOptions extends ChildCommand {
   /** End once no item is left. */
   readonly drain: boolean

@@ -19,7 +19,7 @@ import { openDeadLetters } from './dead-letters.ts'
 import { asArgument, type Delivery, inEnvelope, onStandardInput } from './delivery.ts'
 import { perform } from './perform.ts'
 
-/** How a command is run for items. */
+/** Options of running a command for items. */
 export interface WorkFlags {
   readonly asArgument?: boolean
   readonly drain?: boolean
@@ -122,7 +122,7 @@ export interface WorkOptions {
   readonly flags: WorkFlags & ItemFlags
   readonly args: readonly string[]
   open(path: string, signal: AbortSignal): Promise<BlockDevice & AsyncDisposable>
-  /** How the consumer's role is taken. */
+  /** Options of taking the consumer's role. */
   readonly attach: Pick<ReaderOptions<Delivery>, 'queue' | 'client' | 'lease'>
   /** Refuses an unsuitable ring. */
   readonly check?: (reader: RingReader<Delivery>) => void

@@ -9,7 +9,7 @@ import {
   entriesOf,
 } from './document.ts'
 
-/** How the help is shown. */
+/** The layout of the help. */
 export interface HelpView {
   readonly columns: number
   /** A heading as the terminal shows it. */

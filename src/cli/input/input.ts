@@ -3,7 +3,7 @@ import { PassThrough, type Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { CommandError, EXIT } from '../errors.ts'
 
-/** How much input is buffered during a commit: the larger, the fewer commits. */
+/** The most input buffered during a commit. The larger, the fewer commits. */
 const BUFFERED_BYTES = 1 << 20
 
 /**

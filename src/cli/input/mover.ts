@@ -12,7 +12,7 @@ const BATCH_ITEMS = 1000
 
 /** Flags of `move`. */
 export interface MoveFlags {
-  /** How many items; 1 if it is not given. */
+  /** The number of items; 1 by default. */
   readonly count?: number
   readonly skipDamage?: boolean
   readonly json?: boolean

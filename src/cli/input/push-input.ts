@@ -18,7 +18,7 @@ import { Lines } from './lines.ts'
 import { Pusher } from './pusher.ts'
 import type { ItemSplitter } from './splitter.ts'
 
-/** How standard input becomes items, and what to do when there is no room for them. */
+/** The way in which standard input becomes items, and what to do when there is no room for them. */
 export interface PushFlags extends CommonFlags, EnvelopeFlags {
   readonly frames?: boolean
   readonly noWait?: boolean

@@ -26,7 +26,7 @@ export interface JournalReport {
   readonly shown: readonly Shown[]
   /** True if a process on this machine holds the consumer's role. */
   readonly performing: boolean
-  /** Why some could not be read. */
+  /** The error, if some could not be read. */
   readonly problem: unknown
 }
 

@@ -22,7 +22,7 @@ export const envelopeFlag: TypedFlagParameter<boolean | undefined> = {
 }
 
 /**
- * How the flags have items opened.
+ * Opens items as the flags demand.
  * @throws {CommandError} frames have no place for a head
  */
 export function openerOf(flags: {

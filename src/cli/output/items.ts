@@ -8,7 +8,7 @@ import type { ShownItem } from './envelope.ts'
 import type { Output } from './output.ts'
 import { TextWriter } from './text-writer.ts'
 
-/** What `--json` prints of items, for the help of the commands that print them. */
+/** The output of `--json` for items, for the help of the commands that print them. */
 export const ITEM_LINES = `With --json: one object per item and line, with "position" (EPOCH:ITEM in format 2, bytes in format 1; the end of the
 item), "number" and "pushedAt" (format 2), "bytes" and "hex"; with --envelope also "time", "id" and "key", if there are
 such, and "headers".`
@@ -75,7 +75,7 @@ export function itemFields(
 }
 
 /**
- * How the flags have items printed without `--json`.
+ * The format of items without `--json`, as the flags demand.
  * @throws {CommandError} frames would go to a terminal
  */
 export function framesOrLines(frames: boolean | undefined, { kind }: Output): 'lines' | 'frames' {

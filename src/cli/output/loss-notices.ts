@@ -4,7 +4,7 @@ import { counted, describeDamage, grouped, safeJson, safeText } from '../../text
 
 type SkippedDamage = Omit<Damage, 'missed' | 'device'>
 
-/** How long damage of the same kind is gathered. */
+/** Time during which damage of the same kind is gathered. */
 const MORE_MS = 1000
 
 /** Reports lost items on standard error as they are skipped, and their number at the end. */

@@ -1,6 +1,6 @@
 import { safeText } from '../../text/render.ts'
 
-/** How long a command waits before it reports that it waits: most waits are over by then. */
+/** Time before a command reports that it waits: most waits are over by then. */
 export const NOTICE_AFTER_MS = 1000
 
 /** Writes a notice on standard error. */

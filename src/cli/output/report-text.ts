@@ -132,7 +132,7 @@ function waitingRows(
   ]
 }
 
-/** When a side last wrote its slot; not recorded in format 1. */
+/** The time of a side's last slot write; not recorded in format 1. */
 function written(at: number | undefined, style: Style): string {
   return at === undefined ? '' : `, last written ${style.when(at)} by its clock`
 }

@@ -6,7 +6,7 @@ import { wrap } from './wrap.ts'
 /** The tone of a part of a report: all is well, needs attention, or a detail. */
 export type Tone = 'good' | 'bad' | 'faint'
 
-/** How a report writes numbers and times, and what it emphasises. */
+/** The style of numbers and times in a report, and its emphasis. */
 export interface Style {
   /** The width of lines; infinite without a terminal. */
   readonly columns: number

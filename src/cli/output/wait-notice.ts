@@ -2,7 +2,7 @@ import { safeText } from '../../text/render.ts'
 import { shellWord } from '../../util/shell-word.ts'
 import { NOTICE_AFTER_MS } from './person.ts'
 
-/** Why a producer waits. */
+/** The reason why a producer waits. */
 export type Obstacle = 'full' | 'suspended' | 'full or suspended'
 
 /**

@@ -5,7 +5,7 @@ import { asBuffers, BIG_BYTES, get, pattern, put } from './bytes.ts'
 import type { CaseContext, DeviceCase } from './case.ts'
 import type { Beneath, GatedContext } from './recorder.ts'
 
-/** How long disconnecting a device may take, on a busy machine. */
+/** Time limit for disconnecting a device, on a busy machine. */
 const DISCONNECT_MS = 30_000
 
 /** A call that sends something. */

@@ -2,7 +2,7 @@ import type { BlockCapabilities, BlockDevice, BlockInfo } from '../../block/devi
 import type { Gate } from './gated.ts'
 import type { GatedContext } from './recorder.ts'
 
-/** Where the suite gets its devices. It disconnects every device that it was given. */
+/** The source of the suite's devices. The suite disconnects every device that it gets. */
 export interface DeviceSource {
   /**
    * A fresh, writable device of at least 64 sectors, with any content; some cases test more when it has
@@ -23,7 +23,7 @@ export interface DeviceSource {
   openGated?(gate: Gate): Promise<BlockDevice>
 }
 
-/** What a case runs on. */
+/** The devices that a case uses. */
 export interface CaseContext {
   readonly device: BlockDevice
   readonly info: BlockInfo
@@ -41,9 +41,9 @@ export type OptionalCapability = Exclude<keyof BlockCapabilities, 'singleSectorB
 /** One rule of {@link BlockDevice}, and how it is checked. */
 export interface DeviceCase {
   readonly name: string
-  /** What the source has to offer; the case is skipped otherwise. */
+  /** A requirement of the source; without it the case is skipped. */
   readonly needs?: 'reopen' | 'openSecond' | 'openReadOnly' | 'openGated'
-  /** What the device has to be capable of; the case is skipped otherwise. */
+  /** A required capability of the device; without it the case is skipped. */
   readonly capability?: OptionalCapability
   run(context: CaseContext): Promise<void>
 }

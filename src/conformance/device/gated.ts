@@ -6,7 +6,7 @@ import { GuardedBlockDevice } from '../../block/wrap/guarded.ts'
 
 /** A request that a device sent to the storage beneath it: a system call, a message to a server. */
 export interface SentRequest {
-  /** What was requested. */
+  /** The operation. */
   readonly operation: 'read' | 'write' | 'writeZeroes' | 'discard' | 'flush'
   /** True if it is on stable storage when it completes, without a flush. */
   readonly durable: boolean
@@ -18,7 +18,7 @@ export interface SentRequest {
  */
 export type Gate = (request: SentRequest) => Promise<void>
 
-/** What one request transfers at most. */
+/** The most that one request transfers. */
 const PIECE_BYTES = 64 << 10
 
 /**

@@ -5,7 +5,7 @@ import type { CaseContext, DeviceCase } from './case.ts'
 
 /** A holder has a second to answer; this leaves room for a busy machine. */
 const ASK_MS = 5000
-/** How long a change may take to be reported, with a write every 50 ms. */
+/** Time limit for a change to be reported, with a write every 50 ms. */
 const WATCH_MS = 10_000
 
 async function checkClaimed(run: () => Promise<unknown>, holder: string): Promise<void> {

@@ -5,7 +5,7 @@ import { instrumentOf, type MakeInstrument, one } from './instrument.ts'
 interface LeaseRecordHeard {
   held: number
   lost: number
-  /** When it was last written, in seconds since 1970. */
+  /** The time of its last write, in seconds since 1970. */
   renewedAt: number | undefined
   timeout: number | undefined
   readonly times: Histogram

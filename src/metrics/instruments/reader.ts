@@ -127,7 +127,7 @@ export const readerInstrument: MakeInstrument = instrumentOf<ReaderEvent, Reader
   ],
 })
 
-/** How often readers were held. */
+/** The number of times that readers were held. */
 export const heldInstrument: MakeInstrument = instrumentOf<HeldEvent, { count: number }>({
   channel: 'shared-block-ring:held',
   labels,

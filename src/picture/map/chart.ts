@@ -92,7 +92,7 @@ function pathOf(
   return path
 }
 
-/** What is between a line and the axis. */
+/** The area between a line and the axis. */
 function areaOf(...[points, x, y]: Parameters<typeof pathOf>): string {
   const runs: (typeof points)[] = []
   let run: [number, number | null][] = []

@@ -3,7 +3,7 @@ import { bytesText, damageText } from '../answers.ts'
 import { type Damage, fillOfRing, type Part, type RingSeen } from '../snapshot.ts'
 import { type Shape, shape } from './shape.ts'
 
-/** How a map is drawn. */
+/** Options of drawing a map. */
 export interface MapOptions {
   /** In pixels; text has the same size in all of them. */
   readonly width: number
@@ -91,7 +91,7 @@ function hatching(id: string): Shape {
   )
 }
 
-/** What is drawn, in words. */
+/** The map in words. */
 function describe(ring: RingSeen): string {
   const { deviceBytes, data, log, damage, epochs } = ring
   const fill = fillOfRing(ring)
@@ -125,7 +125,7 @@ function text(x: number, y: number, css: string, words: string, anchor = 'start'
   return shape('text', { x: round(x), y, class: css, 'text-anchor': anchor }, words)
 }
 
-/** How a text is anchored so that it stays on the map. */
+/** The anchor of a text that keeps it on the map. */
 function anchorAt(x: number, inner: number, words: string): 'start' | 'middle' | 'end' {
   const half = (words.length * CHARACTER) / 2
   if (x - half < MARGIN) return 'start'

@@ -1,7 +1,7 @@
 import { isoTime, safeBytes, safeLines } from '../../text/render.ts'
 import type { ItemSeen } from '../serve/items.ts'
 
-/** How items are shown. */
+/** The ways to show items. */
 export type Form = 'text' | 'JSON' | 'hex'
 
 const HEX_COLUMNS = 32

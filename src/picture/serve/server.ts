@@ -18,9 +18,9 @@ export interface ServeOptions {
   readonly showItems: boolean
   /** The page: HTML with one style and one script within. */
   readonly page: string
-  /** What `sbr metrics` prints. */
+  /** The output of `sbr metrics`. */
   readonly metrics: () => Promise<string>
-  /** What `sbr check` says of all rings. */
+  /** The result of `sbr check` for all rings. */
   readonly health: () => Promise<{ readonly ok: boolean; readonly text: string }>
 }
 
@@ -34,7 +34,7 @@ const REQUEST_MS = 10_000
 /** The limit for checking all items of a ring, and for reading some of them. */
 const WORK_MS = 30_000
 
-/** Why a request is refused, for its sender. */
+/** The reason for refusing a request, for its sender. */
 class Refusal extends Error {
   readonly status: number
 

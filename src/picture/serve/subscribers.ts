@@ -22,7 +22,7 @@ export class Subscribers {
   onChange: (count: number) => void = () => undefined
   readonly #observatory: RingWatches
   readonly #responses = new Set<ServerResponse>()
-  /** How often each ring had changed when it was last sent. */
+  /** The number of changes of each ring when it was last sent. */
   #told: number[] = []
 
   constructor(observatory: RingWatches) {

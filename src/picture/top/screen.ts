@@ -14,7 +14,7 @@ export interface Shown {
 export const SORTS = ['ring', 'waiting', 'oldest', 'in', 'out', 'full'] as const
 export type Sort = (typeof SORTS)[number]
 
-/** How a screen is drawn. */
+/** Options of drawing a screen. */
 export interface ScreenView {
   readonly columns: number
   readonly rows: number

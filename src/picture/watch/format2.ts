@@ -81,7 +81,7 @@ interface Tail {
   readonly generation: number
   readonly logPosition: LogPosition
   readonly commits: number
-  /** When the last batch was written. */
+  /** The write time of the last batch. */
   readonly time: number
 }
 
@@ -386,7 +386,7 @@ export class Format2Watch implements FormatWatch {
     return this.#incomplete !== undefined && systemClock.now() >= this.#incomplete.at
   }
 
-  /** When the batch at a cursor was written, if it is sound. */
+  /** The write time of the batch at a cursor, if it is sound. */
   async #timeAt({ logPosition: { lsn } }: Cursor): Promise<number | undefined> {
     if (this.#oldest?.lsn === lsn) return this.#oldest.time
     const block = await this.#disk.readBlocks(lsn, 1)

@@ -16,7 +16,7 @@ export interface WatchedRing {
   readonly watch: RingWatch
   readonly history: History
   readonly snapshot: Snapshot | undefined
-  /** How often it has changed: more than its time. */
+  /** The number of its changes, its time excluded. */
   readonly changes: number
 }
 

@@ -1,7 +1,7 @@
 /** Milliseconds of blocking calls after which the rest of the program gets a turn. */
 const TURN_MS = 4
 
-/** When the first blocking call of this turn of the event loop began. */
+/** Start of the first blocking call in this turn of the event loop. */
 let began: number | undefined
 
 /** Callers that wait for the next turn. */

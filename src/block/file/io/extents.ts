@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Native } from '../../native/calls.ts'
 import type { Permit } from '../../permit.ts'
 
-/** How data and holes are found. */
+/** The way to find data and holes. */
 export type Seeks = Pick<Native, 'seekData' | 'seekHole'>
 
 /** Space is freed in pieces, because the call blocks: on some disks it writes zeroes. */

@@ -25,7 +25,7 @@ export interface OptionReply {
   readonly data: Buffer
 }
 
-/** Why a server refused an option. */
+/** The reasons of a server for refusing an option. */
 export interface Refusal {
   /** One of `REFUSAL`. */
   readonly code: number

@@ -4,7 +4,7 @@ import { systemCode } from '../../native/errors.ts'
 import { reasonOf } from '../errors.ts'
 import { NbdFault } from '../transport/fault.ts'
 
-/** How long an attempt has the race for itself: what RFC 8305 recommends. */
+/** The head start of each attempt, as RFC 8305 recommends. */
 const HEAD_START_MS = 250
 
 /** One way to connect. */

@@ -15,7 +15,7 @@ const FLUSH = { command: COMMAND.flush, flags: 0, offset: 0, length: 0, parts: [
 export interface PoolOptions extends Omit<ReconnectingOptions, 'dial'> {
   /** Connects, until the signal aborts. */
   readonly dial: (signal: AbortSignal) => Promise<Connection>
-  /** How many connections there may be. */
+  /** The most connections. */
   readonly connections: number
 }
 
@@ -55,7 +55,7 @@ export class ConnectionPool implements Flushable {
     return status
   }
 
-  /** How often a connection was re-established: data read before may have been lost with a server's cache. */
+  /** The number of times that a connection was re-established. Data read before may have been lost with a server's cache. */
   get renewals(): number {
     return this.#open.reduce((sum, connection) => sum + connection.renewals, 0)
   }

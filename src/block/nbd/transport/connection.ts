@@ -51,7 +51,7 @@ export class Connection implements Receiver, Requests {
   readonly #timeoutMs: number
   readonly #over = new AbortController()
   #watching = false
-  /** When bytes last moved, or the first request was sent after there was none. */
+  /** The time when bytes last moved, or when the first request after a pause was sent. */
   #movedAt = Number.NEGATIVE_INFINITY
   #heardAt = Number.NEGATIVE_INFINITY
   /** Bytes of requests without a reply. */
@@ -78,7 +78,7 @@ export class Connection implements Receiver, Requests {
     return this.#changes > this.#flushed
   }
 
-  /** When bytes last arrived from the server. */
+  /** The time when bytes last arrived from the server. */
   get heardAt(): number {
     return this.#heardAt
   }

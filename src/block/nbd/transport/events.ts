@@ -12,7 +12,7 @@ export type NbdEvent = {
   | {
       /** A request has ended. One of many sectors may be several of them. */
       readonly event: 'request'
-      /** What was requested. */
+      /** The operation. */
       readonly command: NbdCommand
       /** The length of its range. */
       readonly bytes: number

@@ -1,4 +1,4 @@
-/** How a connection or a request failed. */
+/** The failure of a connection or a request. */
 export type FaultKind =
   /** The server replied with an error. */
   | 'refused'

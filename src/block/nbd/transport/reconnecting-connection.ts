@@ -38,10 +38,10 @@ export class ReconnectingConnection {
   #connection: Connection | undefined
   #renewals = 0
   #dialling: Promise<Connection> | undefined
-  /** How often the connection was lost or failed since a request last succeeded. */
+  /** The number of times that the connection was lost or failed since a request last succeeded. */
   #failures = 0
   #notBefore = 0
-  /** Why the last attempt to connect failed. */
+  /** The error of the last attempt to connect. */
   #lastFault: unknown
 
   constructor(options: ReconnectingOptions, first: Connection) {
@@ -64,7 +64,7 @@ export class ReconnectingConnection {
     return this.#window.load
   }
 
-  /** How often the connection was re-established. */
+  /** The number of times that the connection was re-established. */
   get renewals(): number {
     return this.#renewals
   }

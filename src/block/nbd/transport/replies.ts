@@ -31,7 +31,7 @@ interface Incoming {
   readonly cookie: number
   /** True if the reply ends with it. */
   readonly last: boolean
-  /** Where the next byte belongs, in the request. */
+  /** The offset of the next byte in the request. */
   at: number
   left: number
 }

@@ -48,7 +48,7 @@ export class SendWindow {
   #smallBeforeBulk = 0
   #limit = START_BYTES
   #quickestMs = Number.POSITIVE_INFINITY
-  /** When the window was last halved: a request that was sent before is no evidence about its present size. */
+  /** The time when the window was last halved. Requests sent before are no evidence about its present size. */
   #halvedAt = Number.NEGATIVE_INFINITY
 
   constructor(slots: number, clock: Clock) {

@@ -41,7 +41,7 @@ export type NbdDial = (
   options: NbdDialOptions,
 ) => Promise<NbdStream>
 
-/** How to make a stream. */
+/** Options of creating a stream. */
 export interface NbdDialOptions {
   /** Aborted when the stream is no longer wanted, or comes too late. */
   readonly signal: AbortSignal
