@@ -8,6 +8,8 @@ const GROUP = 'fan/group.ts'
 const SEATS = 'fan/seats.ts'
 const SUPPLY = 'fan/ready-entries.ts'
 const WORK = 'fan/fan-processor.ts'
+const ROUNDS = 'ring/queue/rounds.ts'
+const POLL = 'ring/queue/poll.ts'
 
 const mutant = mutantsOf({ format: 'groups' })
 
@@ -98,5 +100,20 @@ export const GROUPS = [
     `if (internalsOf(reader).closing.aborted)
         this.#releasing.set(device, this.#drop(device, reader))`,
     'void internalsOf(reader)',
+  ]),
+  mutant('a round leaves one of its readers waiting', 'none', 30, [
+    ROUNDS,
+    'for (const callback of round.waiting) callback()',
+    'for (const callback of [...round.waiting].slice(round.waiting.size > 1 ? 1 : 0)) callback()',
+  ]),
+  mutant('a look that finds nothing is the last one', 'none', 30, [
+    POLL,
+    "        if (by === 'poll') callOff = begin()\n",
+    '',
+  ]),
+  mutant('who calls off a pause calls off its round', 'none', 24, [
+    ROUNDS,
+    'if (!round.waiting.delete(callback) || round.waiting.size > 0) return',
+    'if (!round.waiting.delete(callback)) return',
   ]),
 ]

@@ -7,6 +7,8 @@ const PROCESSOR = 'ring/queue/process/processor.ts'
 const CURRENT_JOB = 'ring/queue/process/current-job.ts'
 const SETTLEMENTS = 'ring/queue/process/settlements.ts'
 const SCHEDULER = 'tasks/scheduler.ts'
+const POLL = 'ring/queue/poll.ts'
+const LOG_READER = 'ring/format2/log/log-reader.ts'
 
 const mutant = mutantsOf({ format: '2-work' })
 
@@ -108,5 +110,20 @@ export const WORK = [
     PROCESSOR,
     "    if (onUndecodable === 'stop') throw this.#givenUp(position, 0, error)\n",
     '',
+  ]),
+  mutant('a look that finds nothing is the last one', 'none', 30, [
+    POLL,
+    "        if (by === 'poll') callOff = begin()\n",
+    '',
+  ]),
+  mutant('pauses grow without an end', 'none', 30, [
+    POLL,
+    'this.#pauseMs = Math.min(this.#pauseMs * 2, this.#longest())',
+    'this.#pauseMs *= 2',
+  ]),
+  mutant('where nothing was, nothing is looked for', 'none', 30, [
+    LOG_READER,
+    'this.#vacantLsn === lsn && this.#vacant.every((byte, at) => byte === head?.[at])',
+    'this.#vacantLsn === lsn && head !== undefined',
   ]),
 ]

@@ -2,6 +2,7 @@ import type { Clock } from '../../clock.ts'
 import { inspectRing } from '../../ring/access/inspect.ts'
 import { Violation } from '../runs/violation.ts'
 import { nameOf, Random } from '../world/random.ts'
+import { untilTrue } from '../world/until-true.ts'
 import type { World } from '../world/world.ts'
 import type { Member } from './member.ts'
 import type { GroupsOracle } from './oracle.ts'
@@ -19,6 +20,7 @@ import {
   STEADY_MS,
   TAKEN_OVER_MS,
 } from './times.ts'
+import { waitingCheck } from './waiting-check.ts'
 
 /** The part of a run that the final check uses. */
 export interface GroupsRun {
@@ -30,11 +32,16 @@ export interface GroupsRun {
   readonly producers: readonly Running<Pusher>[]
   /** When a request last failed. */
   failedAt(): number
-  /** From now on, a member that leaves does not come back. */
+  /** From now on, a member that leaves does not come back by itself. */
   beginLeaving(): void
+  /** Starts a member that has left. */
+  launch(member: Running<Member>): void
 }
 
-/** Runs after the faults: rings are shared fairly, also after one member has left, and everything is handled and acknowledged. */
+/**
+ * Runs after the faults: rings are shared fairly, also after one member has left, everything is handled and acknowledged, and a ring that was
+ * quiet is not forgotten.
+ */
 export async function finalCheck(run: GroupsRun): Promise<void> {
   const { plan, world, oracle, rings, members, producers } = run
   world.healed = true
@@ -63,12 +70,26 @@ export async function finalCheck(run: GroupsRun): Promise<void> {
   // Its seat stays free between those of the others.
   run.beginLeaving()
   const random = Random.of(plan.seed, nameOf('first to leave'))
-  random.pick(members).actor.leave(false)
+  const first = random.pick(members)
+  first.actor.leave(false)
   await within(
     fairMs,
     clock,
     () => unfair(run) === undefined,
     () => `one has left, and ${unfair(run)}`,
+  )
+  await within(
+    BACK_MS,
+    clock,
+    () => first.process === undefined,
+    () => 'a member does not leave',
+  )
+  run.launch(first)
+  await within(
+    fairMs,
+    clock,
+    () => first.actor.isIn && unfair(run) === undefined,
+    () => `one has joined, and ${unfair(run)}`,
   )
   for (const { actor } of producers) actor.stop()
   const isPushed = (): boolean => producers.every(({ process }) => process === undefined)
@@ -82,6 +103,7 @@ export async function finalCheck(run: GroupsRun): Promise<void> {
       return `nobody has handled ${texts.slice(0, 5).join()} and ${texts.length} items in all`
     },
   )
+  await waitingCheck(run)
   for (const { actor } of members) actor.leave(false)
   const isEmpty = (): boolean => members.every(({ process }) => process === undefined)
   await within(DONE_MS, clock, isEmpty, () => 'a member does not leave')
@@ -101,9 +123,8 @@ async function within(
   isTrue: () => boolean,
   otherwise: () => string,
 ): Promise<void> {
-  for (const until = clock.now() + ms; !isTrue(); await clock.sleep(20)) {
-    if (clock.now() > until) throw new Violation('stuck', `${otherwise()}, ${ms} ms later`)
-  }
+  if (await untilTrue(ms, clock, isTrue)) return
+  throw new Violation('stuck', `${otherwise()}, ${ms} ms later`)
 }
 
 /** Why the rings are not shared fairly: each needs a holder, and on one machine each member has its share. */

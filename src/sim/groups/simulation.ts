@@ -315,6 +315,7 @@ class GroupsSimulation {
       beginLeaving: () => {
         this.#isLeaving = true
       },
+      launch: (member) => this.#launch(member),
     })
     this.#isOver = true
   }

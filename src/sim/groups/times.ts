@@ -1,4 +1,5 @@
 // Times of a group, in milliseconds: what is promised, and what a run is built around.
+import { LONGEST_POLL_MS, REQUESTS_MS } from '../ring/waiting-check.ts'
 
 /** Of the leases that members on two machines have. */
 export const LEASE_MS = 5000
@@ -21,3 +22,5 @@ export const STEADY_MS = 1200
 export const DONE_MS = 15_000
 /** How soon all members are back. */
 export const BACK_MS = 20_000
+/** How soon a member that waits receives an item: in its longest pause without reports of changes, and in the time that requests take. */
+export const RECEIVED_MS: number = LONGEST_POLL_MS + REQUESTS_MS

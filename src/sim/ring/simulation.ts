@@ -21,6 +21,7 @@ import { ProducerActor } from './producer-actor.ts'
 import { ReaderActor } from './reader-actor.ts'
 import type { Storage, StorageContext, StorageKind } from './storage.ts'
 import { storageNamed } from './storages.ts'
+import { waitingCheck } from './waiting-check.ts'
 
 /** Events of a whole run, if each request takes about one: beyond this it hangs. */
 const MAX_EVENTS = 60_000
@@ -321,6 +322,7 @@ export class Simulation implements ObservedSimulation {
         this.heal()
         await this.#reader?.leave()
         await finalCheck(this)
+        if (this.#reader !== undefined && this.guarantees.lossless) await waitingCheck(this)
         this.#over = true
       }),
     )
