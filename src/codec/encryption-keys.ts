@@ -126,10 +126,10 @@ export async function findKey(keys: EncryptionKeys, id: string): Promise<WebCryp
   } catch (error) {
     cause = error
   }
-  const why = cause === undefined ? '' : `: ${errorText(cause)}`
+  const reason = cause === undefined ? '' : `: ${errorText(cause)}`
   throw new CodecError(
     'CODEC_KEY_UNKNOWN',
-    `there is no key ${id}${why}; add it as the current key or among the others`,
+    `there is no key ${id}${reason}; add it as the current key or among the others`,
     { codec: 'encrypted' },
     cause,
   )

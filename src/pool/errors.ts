@@ -109,10 +109,10 @@ export function ringRemoved(device: string): RingError {
   )
 }
 
-export function notEmpty(device: string, ring: string, why: string): RingError {
+export function notEmpty(device: string, ring: string, reason: string): RingError {
   return new RingError(
     'RING_NOT_EMPTY',
-    `${device}#${ring} ${why}; it was not removed. To remove it anyway: sbr pool remove ${shellWord(device)} ${shellWord(ring)} --force`,
+    `${device}#${ring} ${reason}; it was not removed. To remove it anyway: sbr pool remove ${shellWord(device)} ${shellWord(ring)} --force`,
     { device },
   )
 }

@@ -37,7 +37,7 @@ const MAX_ITEMS = 256
 const MAX_BYTES = 1 << 20
 const MAX_WORKERS = 2
 const GONE = 'The worker has ended'
-const MISHEARD = 'The worker sent something other than an answer'
+const NO_ANSWER = 'The worker sent something other than an answer'
 
 /** The object to connect to: a `Worker`, or a port whose other end a worker serves. */
 export interface ConnectTarget {
@@ -164,7 +164,7 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
     port.onmessage = ({ data }) => this.#hear(data)
     port.addEventListener?.('close', () => this.#end(workerLost(GONE)))
     port.addEventListener?.('messageerror', () => {
-      this.#end(workerLost(MISHEARD, 'a message that cannot be read'))
+      this.#end(workerLost(NO_ANSWER, 'a message that cannot be read'))
     })
   }
 
@@ -225,7 +225,7 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
     return await this.#receiving.run(async () => {
       if (this.#undelivered === undefined) {
         const value = await this.#call({ call: 'receive', maxItems, maxBytes }, signal)
-        this.#undelivered = receivedOf(value) ?? this.#misheard()
+        this.#undelivered = receivedOf(value) ?? this.#endUnanswered()
       }
       return await this.#deliver(this.#undelivered, maxItems, signal)
     }, signal)
@@ -257,7 +257,7 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
    */
   async status(options: WaitingOptions = {}): Promise<RingConnectionStatus> {
     const signal = signalOf('RingConnection.status', options)
-    return statsOf(await this.#call({ call: 'stats' }, signal)) ?? this.#misheard()
+    return statsOf(await this.#call({ call: 'stats' }, signal)) ?? this.#endUnanswered()
   }
 
   /**
@@ -296,7 +296,7 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
     try {
       const transfer = items.map((item) => item.buffer)
       const value = await this.#call({ call: 'push', items: [...items] }, signal, transfer)
-      return positionOf(value) ?? this.#misheard()
+      return positionOf(value) ?? this.#endUnanswered()
     } finally {
       this.#queuedItems -= items.length
       this.#queuedBytes -= bytes
@@ -375,7 +375,7 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
     const id = this.#calls++
     const reason = (): unknown => {
       if (signal?.aborted === true) return signal.reason
-      return this.#ended ?? workerLost(MISHEARD, 'that it stopped a call without a request')
+      return this.#ended ?? workerLost(NO_ANSWER, 'that it stopped a call without a request')
     }
     const answered = new Promise<unknown>((resolve, reject) => {
       this.#pending.set(id, { resolve, reject, reason })
@@ -392,7 +392,7 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
   #hear(data: unknown): void {
     const message = workerMessageOf(data)
     if (message === undefined) {
-      this.#end(workerLost(MISHEARD, `a message of type ${typeof data}`))
+      this.#end(workerLost(NO_ANSWER, `a message of type ${typeof data}`))
     } else if ('welcome' in message) {
       this.#watch(message.lock)
     } else if ('gone' in message) {
@@ -410,8 +410,8 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
     onceFree(this.#locks, lock, this.#ending.signal, () => this.#end(workerLost(GONE)))
   }
 
-  #misheard(): never {
-    this.#end(workerLost(MISHEARD, 'an answer in another form'))
+  #endUnanswered(): never {
+    this.#end(workerLost(NO_ANSWER, 'an answer in another form'))
     throw this.#ended
   }
 

@@ -151,18 +151,18 @@ export function requestOf(data: unknown): Request | undefined {
 
 /** Parses a worker's message; undefined if it is invalid. */
 export function workerMessageOf(data: unknown): WorkerMessage | undefined {
-  const said = fieldsOf(data)
-  const { id, value, error, stopped, welcome, lock, gone } = said
+  const fields = fieldsOf(data)
+  const { id, value, error, stopped, welcome, lock, gone } = fields
   if (isCount(welcome) && (lock === undefined || isName(lock))) return { welcome, lock }
   if (gone !== undefined) {
-    const why = errorMessageOf(gone)
-    return why && { gone: why }
+    const reason = errorMessageOf(gone)
+    return reason && { gone: reason }
   }
   if (!isCount(id)) return undefined
   if (stopped === true) return { id, stopped }
-  if (error === undefined) return 'value' in said ? { id, value } : undefined
-  const why = errorMessageOf(error)
-  return why && { id, error: why }
+  if (error === undefined) return 'value' in fields ? { id, value } : undefined
+  const reason = errorMessageOf(error)
+  return reason && { id, error: reason }
 }
 
 /** Parses a position; undefined if it is invalid. */

@@ -154,7 +154,7 @@ export function serveRing(scope: ServeScope, options: ServeRingOptions): RingSer
     scope.removeEventListener('message', listener)
     share?.stopAccepting()
     // Writes in progress are answered first: a page that was told that its push is not in the ring would push it again.
-    await Promise.all([...sessions].map(([session, why]) => session.close(why)))
+    await Promise.all([...sessions].map(([session, error]) => session.close(error)))
     await host.close()
     // From here on another tab's worker may serve the ring.
     closing.abort()

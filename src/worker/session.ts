@@ -54,15 +54,15 @@ export class Session {
   }
 
   /** Sends a message that is not an answer to a call. */
-  say(message: WorkerMessage): void {
+  send(message: WorkerMessage): void {
     this.#port.postMessage(message, [])
   }
 
   /** Ends the session because of an invalid message from the page. */
   refuse(found: string): void {
     if (this.ending.aborted) return
-    const why = workerLost('The worker ended the connection', found)
-    this.say({ gone: errorMessage(why) })
+    const error = workerLost('The worker ended the connection', found)
+    this.send({ gone: errorMessage(error) })
     this.end()
   }
 
@@ -75,7 +75,7 @@ export class Session {
     this.#stopCalls(error)
     await Promise.all(this.#answering)
     if (this.ending.aborted) return
-    this.say({ gone: errorMessage(error) })
+    this.send({ gone: errorMessage(error) })
     this.end()
   }
 

@@ -21,7 +21,7 @@ export interface ShareChannel {
 const MAX_PAGES = 1024
 
 /** A message between the workers of a shared ring. Every script of the origin receives it, and can send the same. */
-type Said =
+type ShareMessage =
   /** This worker serves the ring from now on. */
   | { readonly leads: true }
   /** A page requests a connection from the serving worker. */
@@ -75,7 +75,7 @@ export class Share {
     const lock = `shared-block-ring:serves:${name}`
     this.#parts = parts
     this.#channel = parts.channel(lock)
-    this.#channel.onmessage = ({ data }) => this.#hear(data)
+    this.#channel.onmessage = ({ data }) => this.#receive(data)
     const closed = new Promise<void>((resolve) => {
       closing.addEventListener('abort', () => resolve(), { once: true })
     })
@@ -103,7 +103,7 @@ export class Share {
     })
     hello.port.onmessage = ({ data }) => {
       const { waiting } = relay
-      if (waiting === undefined) this.#say({ from: id, data })
+      if (waiting === undefined) this.#send({ from: id, data })
       else if (waiting.length < MAX_PENDING) waiting.push(data)
     }
     this.#ask(id, relay)
@@ -127,7 +127,7 @@ export class Share {
   }
 
   #ask(id: string, { hello: { version, lock } }: Relay): void {
-    this.#say({ from: id, hello: { version, lock } })
+    this.#send({ from: id, hello: { version, lock } })
   }
 
   #lead(): void {
@@ -139,25 +139,25 @@ export class Share {
       this.#parts.serve(hello)
       for (const data of waiting) hello.port.onmessage?.({ data })
     }
-    this.#say({ leads: true })
+    this.#send({ leads: true })
   }
 
-  #say(said: Said): void {
-    this.#channel.postMessage(said)
+  #send(message: ShareMessage): void {
+    this.#channel.postMessage(message)
   }
 
-  #hear(heard: unknown): void {
-    const said = saidOf(heard)
-    if (said === undefined) return
-    if ('leads' in said) {
+  #receive(data: unknown): void {
+    const message = shareMessageOf(data)
+    if (message === undefined) return
+    if ('leads' in message) {
       // Requests made before it listened.
       for (const [id, relay] of this.#relays) if (relay.waiting !== undefined) this.#ask(id, relay)
-    } else if ('to' in said) {
-      this.#pass(said.to, said.data)
-    } else if ('hello' in said) {
-      if (this.#leads && !this.#pages.has(said.from)) this.#accept(said.from, said.hello)
+    } else if ('to' in message) {
+      this.#pass(message.to, message.data)
+    } else if ('hello' in message) {
+      if (this.#leads && !this.#pages.has(message.from)) this.#accept(message.from, message.hello)
     } else {
-      this.#pages.get(said.from)?.onmessage?.({ data: said.data })
+      this.#pages.get(message.from)?.onmessage?.({ data: message.data })
     }
   }
 
@@ -166,7 +166,7 @@ export class Share {
     const relay = this.#relays.get(id)
     if (relay === undefined) return
     relay.hello.port.postMessage(data, [])
-    for (const waiting of relay.waiting ?? []) this.#say({ from: id, data: waiting })
+    for (const waiting of relay.waiting ?? []) this.#send({ from: id, data: waiting })
     relay.waiting = undefined
   }
 
@@ -175,12 +175,12 @@ export class Share {
     if (!this.#accepts) return
     if (this.#pages.size >= MAX_PAGES) {
       const gone = errorMessage(workerLost('The worker serves no more pages', `${MAX_PAGES} pages`))
-      this.#say({ to: id, data: { gone } })
+      this.#send({ to: id, data: { gone } })
       return
     }
     const port: RingPort = {
       onmessage: null,
-      postMessage: (data) => this.#say({ to: id, data }),
+      postMessage: (data) => this.#send({ to: id, data }),
       close: () => this.#pages.delete(id),
     }
     this.#pages.set(id, port)
@@ -194,9 +194,8 @@ function endPort(port: RingPort): void {
   port.close()
 }
 
-function saidOf(heard: unknown): Said | undefined {
-  const said = fieldsOf(heard)
-  const { leads, from, to, hello, data } = said
+function shareMessageOf(posted: unknown): ShareMessage | undefined {
+  const { leads, from, to, hello, data } = fieldsOf(posted)
   if (leads === true) return { leads }
   if (isName(to)) return { to, data }
   if (!isName(from)) return undefined

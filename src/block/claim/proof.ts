@@ -30,9 +30,9 @@ export function proofOf(
   key: Uint8Array | undefined,
   side: Side,
   conversation: readonly string[],
-  said: readonly (string | number | null)[],
+  statement: readonly (string | number | null)[],
 ): string {
-  const text = JSON.stringify([side, conversation, said])
+  const text = JSON.stringify([side, conversation, statement])
   return createHmac('sha256', key ?? NO_KEY)
     .update(text)
     .digest('hex')

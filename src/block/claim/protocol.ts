@@ -123,8 +123,8 @@ export function parseReply(
   }
   if (typeof pid !== 'number' || !Number.isSafeInteger(pid) || pid < 0) return undefined
   if (answer !== undefined && typeof answer !== 'string') return undefined
-  const said = { greeting: { holder, pid, host, since }, answer }
-  if (!isProof(proof, replyProof(key, binding, question, said))) return undefined
+  const statement = { greeting: { holder, pid, host, since }, answer }
+  if (!isProof(proof, replyProof(key, binding, question, statement))) return undefined
   const greeting = { holder: shown(holder), pid, host: shown(host), since: shown(since) }
   return { greeting, answer }
 }
@@ -144,8 +144,8 @@ function replyProof(
   { greeting, answer }: Reply,
 ): string {
   const { holder, pid, host, since } = greeting
-  const said = [request ?? null, holder, pid, host, since, answer ?? null]
-  return proofOf(key, 'holder', [name, challenge, nonce], said)
+  const statement = [request ?? null, holder, pid, host, since, answer ?? null]
+  return proofOf(key, 'holder', [name, challenge, nonce], statement)
 }
 
 function parseObject(line: string): Record<string, unknown> {

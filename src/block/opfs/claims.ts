@@ -96,7 +96,7 @@ export class OriginClaims {
 
   /** Notifies all other handles of a write. */
   changed(): void {
-    this.#say({ kind: 'changed' })
+    this.#send({ kind: 'changed' })
   }
 
   close(): void {
@@ -108,7 +108,7 @@ export class OriginClaims {
     return `${this.#prefix}:${role}`
   }
 
-  #say(message: Message): void {
+  #send(message: Message): void {
     this.#channel.postMessage(message)
   }
 
@@ -123,7 +123,7 @@ export class OriginClaims {
         timer = setTimeout(() => resolve(undefined), ASK_TIMEOUT_MS)
         // A channel does not deliver to itself.
         if (this.#held.has(role)) void this.#answer(message, resolve)
-        else this.#say(message)
+        else this.#send(message)
       })
     } finally {
       clearTimeout(timer)
@@ -136,7 +136,7 @@ export class OriginClaims {
     const message = messageOf(data)
     if (message?.kind === 'changed') this.#onChange()
     else if (message?.kind === 'answer') this.#asking.get(message.id)?.(message)
-    else if (message !== undefined) await this.#answer(message, (reply) => this.#say(reply))
+    else if (message !== undefined) await this.#answer(message, (reply) => this.#send(reply))
   }
 
   async #answer(message: Who | Ask, answerWith: (reply: Reply) => void): Promise<void> {
@@ -158,8 +158,8 @@ export class OriginClaims {
 
 function messageOf(data: unknown): Message | undefined {
   if (typeof data !== 'object' || data === null) return undefined
-  const said: Partial<Record<string, unknown>> = { ...data }
-  const { kind, id, role, request, answer, since } = said
+  const message: Partial<Record<string, unknown>> = { ...data }
+  const { kind, id, role, request, answer, since } = message
   if (kind === 'changed') return { kind }
   if (typeof id !== 'string') return undefined
   if (kind === 'answer' && typeof answer === 'string') {

@@ -65,9 +65,9 @@ export async function inspect(
 }
 
 /** @throws {RingError} `RING_UNSUPPORTED`, when the first item is read */
-async function* unsupported({ name }: BlockDevice, why: string): AsyncGenerator<PoppedItem> {
+async function* unsupported({ name }: BlockDevice, limitation: string): AsyncGenerator<PoppedItem> {
   yield* []
-  const message = `The ring on ${name} is of format 1, whose items cannot ${why}`
+  const message = `The ring on ${name} is of format 1, whose items cannot ${limitation}`
   throw new RingError('RING_UNSUPPORTED', message, {
     device: name,
     expected: 'a ring of format 2',

@@ -2,7 +2,7 @@ import type { BlockDevice } from '../../block/device.ts'
 import { isBlockError, RingError } from '../../errors.ts'
 import { CONSUMER_SECTOR, DATA_SECTOR, MAGIC_SECTOR, PRODUCER_SECTOR } from '../format1/layout.ts'
 import { isFreshPointer } from '../format1/pointer.ts'
-import { isGuarded, partOfGuard, saidByGuard } from '../format2/disk/guard.ts'
+import { isGuarded, kindInGuard, partOfGuard } from '../format2/disk/guard.ts'
 
 /** The part of a device's start that must be zero for it to count as blank. */
 export const START_BYTES: number = 1 << 20
@@ -103,7 +103,7 @@ export function describeContent(content: DeviceContent): string {
   const { start, firstNonZero, unfinished } = content
   if (firstNonZero < 0) return BLANK
   if (unfinished !== undefined) return UNFINISHED[unfinished]
-  if (isGuarded(start) && saidByGuard(start) === 'pool') return 'a pool of rings'
+  if (isGuarded(start) && kindInGuard(start) === 'pool') return 'a pool of rings'
   const found = SIGNATURES.find(({ at, is }) =>
     Array.from(is).every((character, index) => start[at + index] === character.charCodeAt(0)),
   )

@@ -3,7 +3,7 @@ import { readRange } from '../../block/read-range.ts'
 import { isRingError } from '../../errors.ts'
 import { Lazy } from '../../util/lazy.ts'
 import { hasMagic } from '../format1/magic.ts'
-import { GUARD_BYTES, isGuarded, saidByGuard } from '../format2/disk/guard.ts'
+import { GUARD_BYTES, isGuarded, kindInGuard } from '../format2/disk/guard.ts'
 import { credible, readSuperblocks } from '../format2/disk/identify.ts'
 import { isSound } from '../format2/disk/superblock-copy.ts'
 
@@ -21,7 +21,7 @@ const loaded = async (): Promise<typeof import('../format2/disk/directory-copies
  *   1
  */
 export async function detectFormat(device: BlockDevice): Promise<1 | 2> {
-  const found = await whatIsOn(device)
+  const found = await contentOf(device)
   if (found === 'pool') throw (await loaded()).poolFound(device.name)
   return found
 }
@@ -37,20 +37,20 @@ export async function refusePool(device: BlockDevice): Promise<void> {
 /** True if a device holds a pool. */
 export async function holdsPool(device: BlockDevice): Promise<boolean> {
   try {
-    return (await whatIsOn(device)) === 'pool'
+    return (await contentOf(device)) === 'pool'
   } catch (error) {
     if (isRingError(error)) return false
     throw error
   }
 }
 
-async function whatIsOn(device: BlockDevice): Promise<1 | 2 | 'pool'> {
+async function contentOf(device: BlockDevice): Promise<1 | 2 | 'pool'> {
   const info = await device.getInfo()
   const { sectorSize, sizeSectors } = info
   const { bytes: start } = await readRange(device, 0, GUARD_BYTES, info)
   const guarded = isGuarded(start)
-  const said = guarded ? saidByGuard(start) : undefined
-  if (said !== undefined) return said === 'pool' ? 'pool' : 2
+  const kind = guarded ? kindInGuard(start) : undefined
+  if (kind !== undefined) return kind === 'pool' ? 'pool' : 2
   const bool = start[sectorSize + 8]
   if (!guarded && hasMagic(start) && (bool === 1 || bool === 2)) return 1
   const sound = (await readSuperblocks(device, info)).filter(isSound)

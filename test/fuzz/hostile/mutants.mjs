@@ -55,8 +55,8 @@ export const HOSTILE = [
   ]),
   mutant('a consumer is not told what no batch holds', [
     'ring/format2/log/log-front.ts',
-    'if (said.seq > logPosition.seq) {',
-    'if (said.seq < 0) {',
+    'if (landmark.seq > logPosition.seq) {',
+    'if (landmark.seq < 0) {',
   ]),
   mutant('verify does not tell what is lost', [
     'ring/format2/check/check-log.ts',

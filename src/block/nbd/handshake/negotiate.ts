@@ -118,7 +118,7 @@ async function askExportName(
   name: string,
   structured: boolean,
 ): Promise<Export> {
-  negotiation.say(OPTION.exportName, Buffer.from(name))
+  negotiation.send(OPTION.exportName, Buffer.from(name))
   const data = await negotiation
     .read(10 + (negotiation.noZeroes ? 0 : PADDING_BYTES))
     .catch((fault) => {

@@ -79,7 +79,7 @@ export class OptionNegotiation {
     data: Uint8Array,
     onReply: (reply: OptionReply) => void = refuseReplies,
   ): Promise<Refusal | undefined> {
-    this.say(option, data)
+    this.send(option, data)
     for (let replies = 0; replies < MAX_REPLIES; replies++) {
       const reply = await this.#replyTo(option)
       if (reply.type === OPTION_REPLY.ack) return undefined
@@ -90,7 +90,7 @@ export class OptionNegotiation {
   }
 
   /** Requests an option that has no such replies. */
-  say(option: number, data: Uint8Array = new Uint8Array(0)): void {
+  send(option: number, data: Uint8Array = new Uint8Array(0)): void {
     const header = Buffer.alloc(16)
     header.writeUInt32BE(MAGIC.option[0], 0)
     header.writeUInt32BE(MAGIC.option[1], 4)
@@ -113,7 +113,7 @@ export class OptionNegotiation {
 
   /** Says farewell, and ends the connection. */
   async abort(): Promise<void> {
-    if (this.fixedNewstyle) this.say(OPTION.abort)
+    if (this.fixedNewstyle) this.send(OPTION.abort)
     await this.#wire.end()
   }
 

@@ -1,7 +1,7 @@
 import type { BlockDevice } from '../../../block/device.ts'
 import { readRange } from '../../../block/read-range.ts'
 import type { VerifyOptions } from '../../report/finding.ts'
-import { isBad, saidSize } from '../disk/block.ts'
+import { isBad, statedSize } from '../disk/block.ts'
 import { Disk } from '../disk/disk.ts'
 import { BLOCK_SIZES, lastSuperblock, UNIT_BYTES } from '../disk/layout.ts'
 import { parseSuperblock, type Superblock } from '../disk/superblock.ts'
@@ -37,7 +37,7 @@ export async function findRing(
 
 /** Parses the last copy of a superblock, if these bytes begin with one that was written at that offset. */
 function lastCopyAt(bytes: Uint8Array, offset: number): Superblock | undefined {
-  const size = BLOCK_SIZES.find((each) => each === saidSize(bytes))
+  const size = BLOCK_SIZES.find((each) => each === statedSize(bytes))
   if (size === undefined || size > bytes.length) return undefined
   const found = parseSuperblock(bytes.subarray(0, size), offset)
   if (isBad(found) || 'incompatible' in found) return undefined

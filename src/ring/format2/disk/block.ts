@@ -113,12 +113,12 @@ export function headerText(block: Uint8Array): string {
 }
 
 /** The length that a metadata block claims, in bytes. */
-export function saidSize(block: Uint8Array): number {
+export function statedSize(block: Uint8Array): number {
   return HEADER.get(viewOf(block)).size
 }
 
 /** The length and identity that a lease claims, damaged or not; undefined if the block does not claim to be a lease. */
-export function saidLease(
+export function statedLease(
   block: Uint8Array,
 ): { readonly size: number; readonly uuid: Uint8Array } | undefined {
   const { magic, type, size, uuid } = HEADER.get(viewOf(block))

@@ -1,7 +1,7 @@
 import type { BlockDevice, BlockInfo } from '../../../block/device.ts'
 import { readRange } from '../../../block/read-range.ts'
 import { RingError } from '../../../errors.ts'
-import { type BadBlock, isBad, saidSize } from './block.ts'
+import { type BadBlock, isBad, statedSize } from './block.ts'
 import {
   DIRECTORY_BYTES,
   DIRECTORY_COPIES,
@@ -56,7 +56,7 @@ async function readCopy(
   offset: number,
 ): Promise<DirectoryCopy> {
   const start = await readDirectoryStart(device, info, offset)
-  const size = saidSize(start)
+  const size = statedSize(start)
   const possible = size % DIRECTORY_STEP === 0 && size >= DIRECTORY_STEP && size <= DIRECTORY_BYTES
   const wanted = possible ? size : DIRECTORY_STEP
   const read =

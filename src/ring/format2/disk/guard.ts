@@ -26,8 +26,8 @@ const MOST_VOTES = 5
  * The start of a ring of format 2 or of a pool. It keeps code that knows only format 1 away: because of the magic,
  * `create` does nothing and a journal does not format the device; because of the invalid bools, `attach` fails.
  */
-export function encodeGuard(what: Guarded = 'ring'): Uint8Array {
-  return GUARDS[what].slice()
+export function encodeGuard(kind: Guarded = 'ring'): Uint8Array {
+  return GUARDS[kind].slice()
 }
 
 const GUARDS = { ring: makeGuard(TEXTS.ring), pool: makeGuard(TEXTS.pool) }
@@ -51,13 +51,13 @@ export function guardFields(): readonly FieldSpec[] {
 }
 
 /** True if the guard is intact. */
-export function hasGuard(start: Uint8Array, what: Guarded = 'ring'): boolean {
-  return GUARDS[what].every((byte, at) => start[at] === byte)
+export function hasGuard(start: Uint8Array, kind: Guarded = 'ring'): boolean {
+  return GUARDS[kind].every((byte, at) => start[at] === byte)
 }
 
 /** The content that a guard protects, according to its text; undefined if the text is damaged. */
-export function saidByGuard(start: Uint8Array): Guarded | undefined {
-  return GUARDED.find((what) => holds(start, GUARDS[what], TEXT_AT, TEXTS[what].length))
+export function kindInGuard(start: Uint8Array): Guarded | undefined {
+  return GUARDED.find((kind) => holds(start, GUARDS[kind], TEXT_AT, TEXTS[kind].length))
 }
 
 function holds(start: Uint8Array, guard: Uint8Array, from: number, length: number): boolean {
@@ -72,11 +72,11 @@ function holds(start: Uint8Array, guard: Uint8Array, from: number, length: numbe
 export function isGuarded(start: Uint8Array): boolean {
   const bools = BOOLS.filter(({ at }) => start[at] === NO_BOOL).length
   const magic = holds(start, GUARDS.ring, 0, MAGIC.length) ? 1 : 0
-  const text = saidByGuard(start) === undefined ? 0 : 3
+  const text = kindInGuard(start) === undefined ? 0 : 3
   return bools + magic + text >= MOST_VOTES
 }
 
 /** The kind of a partial guard, which an interrupted creation leaves behind. */
 export function partOfGuard(start: Uint8Array): Guarded | undefined {
-  return GUARDED.find((what) => start.every((byte, at) => byte === 0 || byte === GUARDS[what][at]))
+  return GUARDED.find((kind) => start.every((byte, at) => byte === 0 || byte === GUARDS[kind][at]))
 }

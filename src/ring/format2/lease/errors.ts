@@ -48,12 +48,12 @@ export function leaseDamaged(
 /** This host no longer holds the role, or has to assume so. */
 export function leaseLost(
   { device, role, offset }: LeaseOf,
-  why: string,
+  reason: string,
   cause?: unknown,
 ): RingError {
   return new RingError(
     'RING_LEASE_LOST',
-    `The lease of the ${role}'s role of ${device.name} is over: ${why}. Operations without a result may or may not ` +
+    `The lease of the ${role}'s role of ${device.name} is over: ${reason}. Operations without a result may or may not ` +
       'have happened; attach again',
     { device: device.name, field: `${role} lease`, offset },
     cause,

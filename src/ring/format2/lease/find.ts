@@ -1,5 +1,5 @@
 import type { BlockDevice } from '../../../block/device.ts'
-import { saidLease } from '../disk/block.ts'
+import { statedLease } from '../disk/block.ts'
 import { BLOCK_SIZES, leaseOffsets, UNIT_BYTES } from '../disk/layout.ts'
 import { readLeaseBlock } from './block.ts'
 import type { LeasePlace } from './store.ts'
@@ -22,11 +22,11 @@ export async function findLeases(device: BlockDevice): Promise<readonly LeasePla
     for (const role of ROLES) {
       const offset = leaseOffsets(unit)[role]
       if (offset + unit > deviceBytes) continue
-      const read = async (): Promise<ReturnType<typeof saidLease>> =>
-        saidLease(await readLeaseBlock({ device, offset, blockSize: HEAD_BYTES }))
-      const said = await read()
-      if (said === undefined) continue
-      const { size, uuid } = said
+      const read = async (): Promise<ReturnType<typeof statedLease>> =>
+        statedLease(await readLeaseBlock({ device, offset, blockSize: HEAD_BYTES }))
+      const stated = await read()
+      if (stated === undefined) continue
+      const { size, uuid } = stated
       // The block's size may be the damaged field.
       const fits = BLOCK_SIZES.some((each) => each === size && Math.max(each, UNIT_BYTES) === unit)
       const identify = async (): Promise<Uint8Array> => (await read())?.uuid ?? new Uint8Array(16)

@@ -149,9 +149,9 @@ export class Lease {
     this.#lose(leapOf(this.#since, this.#clock, this.#heldMs) ?? 'it could not be renewed in time')
   }
 
-  #lose(why: string, cause?: unknown): void {
+  #lose(reason: string, cause?: unknown): void {
     const known = isRingError(cause) && cause.code === 'RING_LEASE_LOST'
-    const error = known ? cause : leaseLost(this.#store, why, cause)
+    const error = known ? cause : leaseLost(this.#store, reason, cause)
     if (!this.#over.signal.aborted) this.#publish({ event: 'lost', error })
     this.#over.abort(error)
   }

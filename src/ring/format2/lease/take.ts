@@ -107,8 +107,8 @@ async function outlast(
   try {
     await fence?.(holder)
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
-    throw leasedBy(store, holder, `it is silent, but could not be fenced: ${why}`, error)
+    const reason = error instanceof Error ? error.message : String(error)
+    throw leasedBy(store, holder, `it is silent, but could not be fenced: ${reason}`, error)
   }
 }
 

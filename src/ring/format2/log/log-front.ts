@@ -263,15 +263,15 @@ export class LogFront {
   }
 
   /** Takes the slot's count of committed items. Items that no batch contains are damaged. */
-  #addMissing(said: LogPosition, { missingItems }: LossErrors): void {
+  #addMissing(landmark: LogPosition, { missingItems }: LossErrors): void {
     const logPosition = this.#frontier
-    if (said.seq > logPosition.seq) {
-      const problem = missingItems(this.#disk, logPosition, said)
-      this.#addSegment({ kind: 'gap', start: logPosition, end: said, limit: Infinity, problem })
+    if (landmark.seq > logPosition.seq) {
+      const problem = missingItems(this.#disk, logPosition, landmark)
+      this.#addSegment({ kind: 'gap', start: logPosition, end: landmark, limit: Infinity, problem })
       this.#jumps++
-      this.#frontier = said
+      this.#frontier = landmark
     }
-    this.#committedTo = said.seq
+    this.#committedTo = landmark.seq
   }
 
   /** Skips blocks without a credible batch, up to the next batch or landmark. */

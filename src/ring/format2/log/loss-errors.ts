@@ -61,14 +61,14 @@ export function lossAt(
 export function missingItems(
   disk: Disk,
   logPosition: LogPosition,
-  said: LogPosition,
+  landmark: LogPosition,
 ): BatchProblem {
   return {
     structure: 'producer slots',
     offset: disk.layout.producerSlots[0],
     at: 0,
     bytes: 0,
-    problem: bad('committed items', `${logPosition.seq}, as batches hold`, String(said.seq)),
+    problem: bad('committed items', `${logPosition.seq}, as batches hold`, String(landmark.seq)),
     items: undefined,
   }
 }
