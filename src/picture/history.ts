@@ -82,6 +82,14 @@ export class History {
     return Array.from({ length: this.#length - from }, (_, index) => this.#point(from + index))
   }
 
+  /** True if the newest point is so old that it stays beside one of this time. A snapshot as before needs no point until then. */
+  isDue(at: number): boolean {
+    const newest = this.#length - 1
+    return (
+      newest < 0 || at < this.#number(newest, 'at') || at - this.#number(newest, 'at') >= APART_MS
+    )
+  }
+
   /** @param at when it was seen, by {@link steadyTime} of its observer */
   add(snapshot: Snapshot, at: number): void {
     this.put(pointOf(snapshot, at))

@@ -151,6 +151,20 @@ test('of two snapshots a second, one a second is kept, and the newest', () => {
   expect(history.rates.pushed).toBeCloseTo(1000 / 499)
 })
 
+test('a snapshot as before makes a point once a second', () => {
+  const history = new History()
+  const dues = Array.from({ length: 10 }, (_, number) => {
+    const at = 1000 + number * 500
+    const isDue = history.isDue(at)
+    if (isDue) history.add(RING, at)
+    return isDue
+  })
+  expect(dues).toEqual(dues.map((_, number) => number % 2 === 0))
+  expect(history.points).toHaveLength(5)
+  // A clock that went back begins anew.
+  expect(history.isDue(0)).toBe(true)
+})
+
 test('a history keeps the last points as they were, also what was unknown in them', () => {
   const history = new History()
   const all: Point[] = []

@@ -98,6 +98,7 @@ function parseAddress(text: string): Address {
 async function run(flags: Flags, ...given: string[]): Promise<void> {
   const paths = devicesOf(given)
   checkDistinct(paths)
+  setFlagsFromString(`--interrupt-budget=${OPTIMISE_LATE}`)
   using _collecting = keepSmall()
   using stop = stopSignals()
   const { signal } = stop
@@ -124,6 +125,12 @@ async function run(flags: Flags, ...given: string[]): Promise<void> {
   await standardOutput(signal).write(flags.json === true ? `${safeJson({ url })}\n` : `${url}\n`)
   await new Promise<void>((resolve) => onAbort(signal, resolve))
 }
+
+/**
+ * A function is compiled to fast code once it has executed about so many bytes of its own, seven times as many as by default: in a mostly idle
+ * server, compiling takes more than it saves, in threads of its own a third of all processor time of the first minutes.
+ */
+const OPTIMISE_LATE = 500_000
 
 /** Garbage is collected this often, if there is so much more than after the last collection. */
 const COLLECT_MS = 30_000

@@ -9,7 +9,7 @@ import { ScratchPool } from './scratch.ts'
 const AT_ONCE = 4
 /** The shortest interval at which holders are asked; longer with many rings. */
 const LEAST_HOLDERS_MS = 5000
-const HOLDERS_MS_EACH = 150
+const HOLDERS_MS_EACH = 250
 
 /** A ring that is watched. */
 export interface WatchedRing {
@@ -69,7 +69,8 @@ export class RingWatches implements AsyncDisposable {
         const snapshot = now ?? (await ring.watch.look())
         if (now === undefined && !isAsBefore(snapshot, ring.snapshot)) ring.changes++
         ring.snapshot = snapshot
-        ring.history.add(ring.snapshot, steadyTime())
+        const at = steadyTime()
+        if (now === undefined || ring.history.isDue(at)) ring.history.add(snapshot, at)
       }
     }
     await Promise.all(Array.from({ length: AT_ONCE }, work))
