@@ -1,6 +1,7 @@
 // Shows that the simulator, or the generator of hostile images, finds every mutant in test/sim/mutants.mjs, or --some of them, drawn
 // by --seed, and nothing where there is none.
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -169,10 +170,14 @@ async function answerOf(args) {
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: 600_000,
   })
-  const [answer, complaint] = await Promise.all([text(child.stdout), text(child.stderr)])
+  const [answer, complaint, [code, signal]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'close'),
+  ])
   try {
     return JSON.parse(answer)
   } catch {
-    throw new Error(`${args[0]} did not answer: ${complaint || child.signalCode}`)
+    throw new Error(`${args[0]} did not answer: ${complaint || `it ended with ${signal ?? code}`}`)
   }
 }
