@@ -75,7 +75,7 @@ describe('an envelope', () => {
   })
 
   test.each<[string, object]>([
-    ['no field header', { item: '', header: { a: '1' } }],
+    [', not header', { item: '', header: { a: '1' } }],
     ['headers: expected an object', { item: '', headers: new Map([['a', '1']]) }],
     ['headers: expected an object', { item: '', headers: 'a=1' }],
     ['header a: expected a string', { item: '', headers: { a: 1 } }],
