@@ -34,6 +34,7 @@ export type { RingEntry } from './ring/queue/entry.ts'
 export type {
   CompletedPushes,
   HandleNames,
+  PushedTogether,
   ReaderEvent,
   ReceivedEntry,
   WriterEvent,

@@ -17,9 +17,12 @@ const CHANNELS = ['writer', 'reader', 'lease', 'nbd', 'work', 'held', 'journal']
 
 let rings = 0
 /** A ring whose name no other test has: all channels are the process's. */
-async function ring(sizeBytes = 128 * 1024): Promise<MemoryBlockDevice> {
+async function ring(
+  sizeBytes = 128 * 1024,
+  onFull: 'wait' | 'overwrite' = 'wait',
+): Promise<MemoryBlockDevice> {
   const device = new MemoryBlockDevice({ sizeSectors: sizeBytes / 512, name: `ring-${++rings}` })
-  await Producer.create(device, { blockSize: 512 })
+  await Producer.create(device, { blockSize: 512, onFull })
   return device
 }
 
@@ -123,6 +126,22 @@ test('a reader publishes what it delivers, delivers again and acknowledges', asy
   const [, first] = told as [ReaderEvent, Extract<ReaderEvent, { readonly event: 'received' }>]
   expect(first.entries.map(({ storedBytes }) => storedBytes)).toEqual([1, 1, 1])
   expect(first.entries[0]?.pushedAt).toBe(entries[0]?.pushedAt)
+  expect(first).toMatchObject({
+    ...{ bytes: 3, missed: 0 },
+    pushes: [{ count: 3, pushedAt: entries[0]?.pushedAt }],
+  })
+})
+
+test('what was overwritten is counted with the entries after it', async () => {
+  const device = await ring(128 * 1024, 'overwrite')
+  await using writer = await RingWriter.open(device, { codec: text })
+  for (let number = 0; number < 200; number++) await writer.push('x'.repeat(1000))
+  const events = heard<ReaderEvent>('reader', device.name)
+  await using reader = await RingReader.open(device, { codec: text })
+  const entries = await reader.receiveMany()
+  const missed = entries.reduce((sum, entry) => sum + (entry.missed ?? 0), 0)
+  expect(missed).toBe(200 - entries.length)
+  expect(events).toContainEqual(expect.objectContaining({ event: 'received', missed }))
 })
 
 test('lazy acknowledgements are published once they are written', async () => {

@@ -1,4 +1,4 @@
-import type { ReaderEvent, ReceivedEntry } from '../../ring/queue/events.ts'
+import type { ReaderEvent } from '../../ring/queue/events.ts'
 import type { HeldEvent } from '../../ring/queue/unacked-limit.ts'
 import { Histogram, LATENCIES, WAITS } from '../histogram.ts'
 import { each, instrumentOf, type MakeInstrument, one } from './instrument.ts'
@@ -22,30 +22,6 @@ interface ReaderRecord {
   readonly acknowledgeTimes: Histogram
 }
 
-/**
- * Items of one commit were pushed at the same time: they are observed together. It runs once for hundreds of entries, so it is a loop that is
- * fast before it is compiled: without an iterator or a closure.
- */
-function observeEntries(
-  record: ReaderRecord,
-  { entries, at }: Extract<ReaderEvent, { readonly event: 'received' }>,
-): void {
-  let bytes = 0
-  let since: number | undefined
-  let first = 0
-  for (let index = 0; index < entries.length; index++) {
-    const entry = entries[index] as ReceivedEntry
-    bytes += entry.storedBytes
-    if (entry.missed !== undefined) record.missed += entry.missed
-    if (entry.pushedAt === since) continue
-    if (since !== undefined) record.receiptTimes.observeMs(at - since, index - first)
-    since = entry.pushedAt
-    first = index
-  }
-  if (since !== undefined) record.receiptTimes.observeMs(at - since, entries.length - first)
-  record.bytes += bytes
-}
-
 /** Instruments of running readers. */
 export const readerInstrument: MakeInstrument = instrumentOf<ReaderEvent, ReaderRecord>({
   channel: 'shared-block-ring:reader',
@@ -62,8 +38,11 @@ export const readerInstrument: MakeInstrument = instrumentOf<ReaderEvent, Reader
       case 'received':
         record.items += event.entries.length
         record.again += event.redelivered
+        record.bytes += event.bytes
+        record.missed += event.missed
         record.unacked = event.unackedEntries
-        observeEntries(record, event)
+        for (const { count, pushedAt } of event.pushes)
+          if (pushedAt !== undefined) record.receiptTimes.observeMs(event.at - pushedAt, count)
         break
       case 'acknowledged':
         record.acknowledged += event.count

@@ -23,6 +23,24 @@ type TakeOptions = Pick<PopManyOptions, 'maxItems' | 'maxBytes' | 'signal'> & {
   readonly views?: boolean
 }
 
+/** The entries of a call as they are published: counted while they are made, because going through all of them again takes 2 % of the time. */
+class Receipt {
+  readonly pushes: { count: number; readonly pushedAt: number | undefined }[] = []
+  bytes = 0
+  missed = 0
+  #last: { count: number; readonly pushedAt: number | undefined } | undefined
+
+  add(bytes: number, pushedAt: number | undefined, missed: number): void {
+    this.bytes += bytes
+    this.missed += missed
+    if (this.#last === undefined || this.#last.pushedAt !== pushedAt) {
+      this.#last = { count: 0, pushedAt }
+      this.pushes.push(this.#last)
+    }
+    this.#last.count++
+  }
+}
+
 /** The collaborators of an {@link EntrySource}. */
 interface EntrySourceParts<Out> {
   readonly consumer: QueueConsumer
@@ -116,6 +134,7 @@ export class EntrySource<Out> {
     if (this.#hold.check()) return []
     const entries: RingEntry<Out>[] = []
     const deliveredBefore = this.#deliveredTo
+    const receipt = readerEvents.hasSubscribers ? new Receipt() : undefined
     for (let taken = 0; entries.length < maxItems && taken < maxBytes; ) {
       if (this.#popped.length === 0 && entries.length === 0) {
         // The last pop may have found only finished items, and entries are acknowledged meanwhile.
@@ -147,6 +166,7 @@ export class EntrySource<Out> {
         const delivery = this.#deliver(position, pin)
         const stamp = { bytes: stored.length, pushedAt, missed: missedBefore }
         entries.push(new DeliveredEntry(item, stamp, delivery, this.#acknowledger))
+        receipt?.add(stored.length, pushedAt, missedBefore)
         this.#missed = 0
       } catch (error) {
         if (entries.length > 0) break
@@ -161,8 +181,8 @@ export class EntrySource<Out> {
       this.#passed(position, pin)
       taken += stored.length
     }
-    if (readerEvents.hasSubscribers && entries.length > 0)
-      this.#publishReceived(entries, deliveredBefore)
+    if (receipt !== undefined && entries.length > 0)
+      this.#publishReceived(entries, receipt, deliveredBefore)
     return entries
   }
 
@@ -175,7 +195,11 @@ export class EntrySource<Out> {
     return delivery
   }
 
-  #publishReceived(entries: readonly RingEntry<Out>[], deliveredBefore: Position): void {
+  #publishReceived(
+    entries: readonly RingEntry<Out>[],
+    { pushes, bytes, missed }: Receipt,
+    deliveredBefore: Position,
+  ): void {
     const first = entries.findIndex(({ position }) => position > deliveredBefore)
     const redelivered = first < 0 ? entries.length : first
     const { size: unackedEntries } = this.#deliveries
@@ -187,6 +211,9 @@ export class EntrySource<Out> {
       client,
       event: 'received',
       entries,
+      pushes,
+      bytes,
+      missed,
       redelivered,
       at,
       unackedEntries,

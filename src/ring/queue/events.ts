@@ -80,6 +80,14 @@ export interface ReceivedEntry {
   readonly missed?: number
 }
 
+/** Entries received one after the other, and pushed at the same time: those of one commit. */
+export interface PushedTogether {
+  /** The number of entries. */
+  readonly count: number
+  /** As in `RingEntry`. */
+  readonly pushedAt: number | undefined
+}
+
 /** Published on the diagnostics channel `shared-block-ring:reader`. Times are in milliseconds. */
 export type ReaderEvent = HandleNames &
   (
@@ -89,6 +97,12 @@ export type ReaderEvent = HandleNames &
         readonly event: 'received'
         /** The entries, in order. */
         readonly entries: readonly ReceivedEntry[]
+        /** The same, in order, counted by when they were pushed. */
+        readonly pushes: readonly PushedTogether[]
+        /** The sum of their `storedBytes`. */
+        readonly bytes: number
+        /** The sum of their `missed`. */
+        readonly missed: number
         /** The number of them that this reader had delivered before. */
         readonly redelivered: number
         /** Time since 1970, by the reader's clock. */
