@@ -256,7 +256,6 @@ export default {
     'PauseKind',
     'HostsCounts',
     'Broken',
-    'Loss',
     'Forgery',
     'Speed',
     'FaultRates',

@@ -272,17 +272,23 @@ test('a role that takes time to be released is not taken before', async () => {
   worker.device.before = () => undefined
   const pushes = [one.push(item('c'))]
   pushes[0]?.catch(() => undefined)
-  for (let turns = 0; turns < 20; turns++) {
+  let hasWriter = false
+  // The ports decide how many turns of the event loop it takes until the next writer has the role.
+  while (!hasWriter) {
     const pushed = two.push(item('d'))
-    pushed.catch(() => undefined) // It is looked at below.
+    pushed.then(
+      () => {
+        hasWriter = true
+      },
+      () => undefined, // It is checked below.
+    )
     pushes.push(pushed)
     await new Promise((resolve) => setImmediate(resolve))
   }
   const results = await Promise.allSettled(pushes)
   const refused = results.flatMap((each) => (each.status === 'rejected' ? each.reason.code : []))
-  // Which page's push finds out is up to the ports; all others have the next writer.
+  // Pushes before the next writer are refused because the last one ended, never because its role is still taken.
   expect(new Set(refused)).toEqual(new Set(['RING_POISONED']))
-  expect(refused.length).toBeLessThan(20)
 })
 
 test.each(['is closed', 'crashes'] as const)(
