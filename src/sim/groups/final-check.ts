@@ -3,13 +3,7 @@ import { inspectRing } from '../../ring/access/inspect.ts'
 import { Violation } from '../runs/violation.ts'
 import { nameOf, Random } from '../world/random.ts'
 import { untilTrue } from '../world/until-true.ts'
-import type { World } from '../world/world.ts'
-import type { Member } from './member.ts'
-import type { GroupsOracle } from './oracle.ts'
-import type { GroupsPlan } from './plan.ts'
-import type { Pusher } from './pusher.ts'
-import type { GroupRings } from './rings.ts'
-import type { Running } from './running.ts'
+import type { GroupsRun } from './run.ts'
 import {
   BACK_MS,
   DONE_MS,
@@ -22,25 +16,9 @@ import {
 } from './times.ts'
 import { waitingCheck } from './waiting-check.ts'
 
-/** The part of a run that the final check uses. */
-export interface GroupsRun {
-  readonly plan: GroupsPlan
-  readonly world: World
-  readonly oracle: GroupsOracle
-  readonly rings: GroupRings
-  readonly members: readonly Running<Member>[]
-  readonly producers: readonly Running<Pusher>[]
-  /** When a request last failed. */
-  failedAt(): number
-  /** From now on, a member that leaves does not come back by itself. */
-  beginLeaving(): void
-  /** Starts a member that has left. */
-  launch(member: Running<Member>): void
-}
-
 /**
- * Runs after the faults: rings are shared fairly, also after one member has left, everything is handled and acknowledged, and a ring that was
- * quiet is not forgotten.
+ * Runs after the faults: rings are shared fairly, also after a member has left and after it has joined again. Everything
+ * is handled and acknowledged, and items that come after a quiet time are received.
  */
 export async function finalCheck(run: GroupsRun): Promise<void> {
   const { plan, world, oracle, rings, members, producers } = run

@@ -3,7 +3,7 @@ import { Violation } from '../runs/violation.ts'
 import { nameOf, Random } from '../world/random.ts'
 import { untilTrue } from '../world/until-true.ts'
 import { bytesOf } from './fan.ts'
-import type { GroupsRun } from './final-check.ts'
+import type { GroupsRun } from './run.ts'
 import { DONE_MS, RECEIVED_MS } from './times.ts'
 
 /** How long all rings are quiet at first: by then pauses are so long that those of a member's readers end together. */
