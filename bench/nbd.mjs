@@ -103,7 +103,7 @@ async function serve(folder) {
 }
 
 async function measure(rows, uri, rounds, ms) {
-  const device = await NbdBlockDevice.connect(uri)
+  const device = await NbdBlockDevice.open(uri)
   try {
     await fill(device)
     for (let round = 1; round <= rounds; round++) {

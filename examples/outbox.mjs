@@ -42,7 +42,7 @@ async function shop() {
 }
 
 async function openOutbox(device) {
-  return Journal.start(device, performOrders, {
+  return Journal.open(device, performOrders, {
     queue: 'orders',
     client: 'shop',
     codec: json(),

@@ -106,7 +106,7 @@ export class BlockError<Code extends string = BlockErrorCode> extends CodedError
 
 /** Codes of {@link RingError}. */
 export type RingErrorCode =
-  /** There is no ring: neither a guard of format 2 nor the magic of format 1. To `openPool`: there is no pool. */
+  /** There is no ring: neither a guard of format 2 nor the magic of format 1. To `Pool.open`: there is no pool. */
   | 'RING_NOT_INITIALISED'
   /** The device holds something else; nothing was written. */
   | 'RING_NOT_BLANK'

@@ -84,6 +84,7 @@ export type {
   AttachOptions,
   AttachProducerResult,
   ConsumerOptions,
+  Created,
   CreateOptions,
   DebugInfo,
   NewRingOptions,

@@ -12,13 +12,13 @@ import { compare, copy, erase, fill, fold, foldMapped, sparseCopy } from '../src
 import { systemClock } from '../src/clock.ts'
 import type { Codec } from '../src/codec/codec.ts'
 import { bytes } from '../src/codec/index.ts'
-import { joinGroup, partitioned, receiveFrom, repartition, tee } from '../src/fan/index.ts'
+import { FanIn, Group, PartitionedWriter, repartition, Tee } from '../src/fan/index.ts'
 import { Consumer, type LeaseOptions, Producer, RingReader, RingWriter } from '../src/index.ts'
 import { Journal } from '../src/journal/index.ts'
 import { collect } from '../src/metrics/index.ts'
 import { surveyRing } from '../src/metrics/survey.ts'
 import { Surveyor } from '../src/metrics/surveyor.ts'
-import { createPool, openPool } from '../src/pool/index.ts'
+import { Pool } from '../src/pool/index.ts'
 import { pipeTo } from '../src/streams/web.ts'
 import {
   dumpAt,
@@ -94,7 +94,7 @@ async function withJournal(
   signal: AbortSignal,
   use: (journal: Journal) => Promise<unknown>,
 ): Promise<void> {
-  await using journal = await Journal.start(newDevice(), async () => wait(), {
+  await using journal = await Journal.open(newDevice(), async () => wait(), {
     performIntervalMs: 1,
   })
   await counted(signal, use(journal))
@@ -217,20 +217,20 @@ const calls: Readonly<
       }),
     'receive of a fan-in, waiting': (signal) =>
       withRing(signal, async ({ writer, reader }) => {
-        const fan = receiveFrom([reader])
+        const fan = new FanIn([reader])
         await both(fan.receive({ signal }), () => writer.push(ITEM))
       }),
     'receive of a group, waiting': (signal) =>
       withRing(signal, async ({ device, writer, reader }) => {
         await reader.close()
-        await using group = await joinGroup([device], { checkIntervalMs: 5 })
+        await using group = await Group.open([device], { checkIntervalMs: 5 })
         await both(group.receive({ signal }), () => writer.push(ITEM))
       }),
     'push of a tee that may drop, and of partitions': (signal) =>
       withRing(signal, async ({ writer }) => {
         const onDropped = (): void => undefined
-        await tee([{ writer, onSlow: 'drop' }], { onDropped }).push(ITEM, { signal })
-        await partitioned([writer], () => 'key').pushMany([ITEM], { signal })
+        await new Tee([{ writer, onSlow: 'drop' }], { onDropped }).push(ITEM, { signal })
+        await new PartitionedWriter([writer], () => 'key').pushMany([ITEM], { signal })
       }),
     'pipeTo a stream that ends': (signal) =>
       withRing(signal, async ({ writer, reader }) => {
@@ -316,10 +316,10 @@ const calls: Readonly<
   'pool/types.ts': {
     'Pool.add and Pool.remove, with a lease': async (signal) => {
       const device = new MemoryBlockDevice({ sizeSectors: 16_384 })
-      await createPool(device)
+      await Pool.create(device)
       const clock = new FakeClock()
       const lease = { owner: 'here', timeoutMs: 5000 }
-      const pool = await openPool(device, { lease, clock, signal })
+      const pool = await Pool.open(device, { lease, clock, signal })
       await passing(clock, pool.add('ring', { sizeBytes: 1 << 20 }))
       await passing(clock, pool.remove('ring'))
     },
@@ -350,11 +350,11 @@ const calls: Readonly<
     },
   },
   'journal/types.ts': {
-    'Journal.start': async (signal) =>
-      (await Journal.start(newDevice(), async () => undefined, { signal })).close(),
-    'Journal.start, twenty at once': async (signal) => {
+    'Journal.open': async (signal) =>
+      (await Journal.open(newDevice(), async () => undefined, { signal })).close(),
+    'Journal.open, twenty at once': async (signal) => {
       const start = (): Promise<Journal> =>
-        Journal.start(newDevice(), async () => undefined, { signal })
+        Journal.open(newDevice(), async () => undefined, { signal })
       const journals = await Promise.all(Array.from({ length: 20 }, start))
       await Promise.all(journals.map((journal) => journal.close()))
     },

@@ -76,7 +76,7 @@ export async function openRings(folder, layout, rings, only) {
 
 function connect(folder) {
   const uri = `nbd+unix:///?socket=${encodeURIComponent(socketOf(folder))}`
-  return NbdBlockDevice.connect(uri, { sectorSize: SECTOR_BYTES, connections: 1 })
+  return NbdBlockDevice.open(uri, { sectorSize: SECTOR_BYTES, connections: 1 })
 }
 
 function socketOf(folder) {

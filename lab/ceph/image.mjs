@@ -3,7 +3,7 @@ import { NbdBlockDevice, PartitionBlockDevice } from './package.mjs'
 
 /** Does something with the image, and disconnects. */
 export async function onImage(uri, act) {
-  const device = await NbdBlockDevice.connect(uri)
+  const device = await NbdBlockDevice.open(uri)
   try {
     return await act(device)
   } finally {

@@ -28,7 +28,7 @@ export class LateWrite {
   /** While the host is well: so that its connections to the cluster are made. */
   async prepare(host) {
     const options = { requestTimeoutMs: BACK_MS }
-    this.#device = await NbdBlockDevice.connect(this.#gateways.uri(host), options)
+    this.#device = await NbdBlockDevice.open(this.#gateways.uri(host), options)
     await this.#write(this.#device, 'before')
   }
 

@@ -9,7 +9,7 @@ import { signalOf, type WaitingOptions } from '../util/waiting.ts'
 import { FanProcessor } from './fan-processor.ts'
 import { ReadyEntries } from './ready-entries.ts'
 
-/** Options of {@link receiveFrom}. */
+/** Options of {@link FanIn}. */
 export interface FanInOptions<Out> {
   /**
    * Called when a ring fails, with what its reader threw: the others continue. After a `CodecError` the ring continues after that item too;
@@ -31,20 +31,6 @@ const KINDS: OptionKinds<FanInOptions<never>> = { onFailed: 'function' }
 /**
  * One loop over many rings: the rings take turns, entry by entry, and each ring's order is kept. Rings are added and removed while it
  * runs. The readers belong to the caller, and are never closed here. Do not receive from them, or rewind them, in the meantime.
- * @throws {TypeError} an option is unknown; something is not a `RingReader`, or the same one twice
- */
-export function receiveFrom<Out>(
-  readers: Iterable<RingReader<Out>>,
-  options: FanInOptions<Out> = {},
-): FanIn<Out> {
-  checkOptions('receiveFrom', options, KINDS)
-  const fan = new FanIn<Out>(options)
-  for (const reader of readers) fan.add(reader)
-  return fan
-}
-
-/**
- * The loop over many rings that {@link receiveFrom} makes.
  *
  * - A ring with something to take is in `#ready` once; after its turn it goes to the end of that queue, so none waits for another's backlog.
  * - Entries that a ring had read ahead and not handed out go back to its reader when the ring is removed, or when `process` takes over.
@@ -64,10 +50,11 @@ export class FanIn<Out> implements AsyncDisposable {
   #processor: FanProcessor<Out> | undefined
   #receives = false
 
-  /** Use {@link receiveFrom}. */
-  /** @internal */
-  constructor(options: FanInOptions<Out>) {
+  /** @throws {TypeError} an option is unknown; something is not a `RingReader`, or the same one twice */
+  constructor(readers: Iterable<RingReader<Out>>, options: FanInOptions<Out> = {}) {
+    checkOptions('FanIn', options, KINDS)
     this.#options = options
+    for (const reader of readers) this.add(reader)
   }
 
   /** The readers that it receives from. */

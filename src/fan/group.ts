@@ -13,7 +13,7 @@ import { Lazy } from '../util/lazy.ts'
 import { checkRange } from '../util/numbers.ts'
 import { checkOptions, type OptionKinds } from '../util/options.ts'
 import type { WaitingOptions } from '../util/waiting.ts'
-import { type FanIn, type Received, receiveFrom } from './fan-in.ts'
+import { FanIn, type Received } from './fan-in.ts'
 import { type Seating, Seats } from './seats.ts'
 
 const awaiting = new Lazy(() => import('../ring/queue/await-ring.ts'))
@@ -58,39 +58,15 @@ const KINDS: OptionKinds<GroupOptions<never>> = {
   clock: 'object',
 }
 
-/**
- * Joins a group: programs on one machine that share some rings. Each ring has one consumer at a time; the members have equal
- * shares, and rings move when members join and leave. All members name the same rings in the same order.
- *
- * - A ring moves once its delivered items are acknowledged: by `process`, or by the program that received them.
- * - When a member dies, the others take its rings, and unacknowledged items are delivered again, in order.
- * @throws {TypeError} an option is unknown or has the wrong type; there is no ring, or the same device twice
- * @throws {RangeError} an option is out of range; the group has 32 members already
- * @throws {BlockError} `BLOCK_UNSUPPORTED`: the first device has no claims
- */
-export async function joinGroup<Out = Uint8Array>(
-  rings: Iterable<BlockDevice>,
-  options: GroupOptions<Out> = {},
-): Promise<Group<Out>> {
-  checkOptions('joinGroup', options, KINDS)
-  const devices = [...rings]
-  for (const device of devices) checkDevice('joinGroup', device)
-  const [first] = devices
-  if (first === undefined) throw new TypeError('joinGroup takes at least one ring')
-  if (new Set(devices).size < devices.length) throw new TypeError('each ring is one device')
-  checkRange({ checkIntervalMs: options.checkIntervalMs ?? CHECK_MS }, 1, MAX_TIMER_MS)
-  const seats = new Seats(first, `a member of a group of ${devices.length} rings`)
-  await seats.take()
-  return new Group(devices, seats, options)
-}
-
 /** The number of rings that a member should have. The shares add up to all rings, and differ by at most one. */
 export function shareOf(rings: number, { members, rank }: Seating): number {
   return Math.floor(rings / members) + (rank < rings % members ? 1 : 0)
 }
 
 /**
- * A member of a group, as {@link joinGroup} made it.
+ * A member of a group: programs on one machine that share some rings. Each ring has one consumer at a time; the members have equal
+ * shares, and rings move when members join and leave. It opens a reader for each ring that it takes, and closes it; the devices belong to
+ * the caller.
  *
  * - A member has a ring if it holds the consumer's role, so no two members ever have the same one.
  * - At each check it counts the taken seats, which gives its share of the rings; then it releases or takes rings.
@@ -123,15 +99,38 @@ export class Group<Out> implements AsyncDisposable {
   #failure: { readonly error: unknown } | undefined
   #closed: Promise<void> | undefined
 
-  /** Use {@link joinGroup}. */
-  /** @internal */
-  constructor(devices: readonly BlockDevice[], seats: Seats, options: GroupOptions<Out>) {
+  private constructor(devices: readonly BlockDevice[], seats: Seats, options: GroupOptions<Out>) {
     this.#devices = devices
     this.#seats = seats
     this.#options = options
     this.#clock = options.clock ?? systemClock
-    this.#fan = receiveFrom<Out>([], { onFailed: (error, reader) => this.#failed(error, reader) })
+    this.#fan = new FanIn<Out>([], { onFailed: (error, reader) => this.#failed(error, reader) })
     this.#checking = this.#check(options.checkIntervalMs ?? CHECK_MS)
+  }
+
+  /**
+   * Joins a group. All members name the same rings in the same order.
+   *
+   * - A ring moves once its delivered items are acknowledged: by `process`, or by the program that received them.
+   * - When a member dies, the others take its rings, and unacknowledged items are delivered again, in order.
+   * @throws {TypeError} an option is unknown or has the wrong type; there is no ring, or the same device twice
+   * @throws {RangeError} an option is out of range; the group has 32 members already
+   * @throws {BlockError} `BLOCK_UNSUPPORTED`: the first device has no claims
+   */
+  static async open<Out = Uint8Array>(
+    rings: Iterable<BlockDevice>,
+    options: GroupOptions<Out> = {},
+  ): Promise<Group<Out>> {
+    checkOptions('Group.open', options, KINDS)
+    const devices = [...rings]
+    for (const device of devices) checkDevice('Group.open', device)
+    const [first] = devices
+    if (first === undefined) throw new TypeError('Group.open takes at least one ring')
+    if (new Set(devices).size < devices.length) throw new TypeError('each ring is one device')
+    checkRange({ checkIntervalMs: options.checkIntervalMs ?? CHECK_MS }, 1, MAX_TIMER_MS)
+    const seats = new Seats(first, `a member of a group of ${devices.length} rings`)
+    await seats.take()
+    return new Group(devices, seats, options)
   }
 
   /** The readers of the rings that this member has now. */

@@ -3,21 +3,13 @@
  *
  * @module shared-block-ring/fan
  */
-export { type FanIn, type FanInOptions, type Received, receiveFrom } from './fan-in.ts'
-export { type Group, type GroupOptions, joinGroup } from './group.ts'
+export { FanIn, type FanInOptions, type Received } from './fan-in.ts'
+export { Group, type GroupOptions } from './group.ts'
 export {
   type PartitionedPosition,
-  type PartitionedWriter,
+  PartitionedWriter,
   type PartitionKey,
-  partitioned,
   partitionOf,
 } from './partitioned.ts'
 export { type RepartitionOptions, repartition } from './repartition.ts'
-export {
-  type Branch,
-  type DroppedBranch,
-  type OnSlow,
-  type Tee,
-  type TeeOptions,
-  tee,
-} from './tee.ts'
+export { type Branch, type DroppedBranch, type OnSlow, Tee, type TeeOptions } from './tee.ts'

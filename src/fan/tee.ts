@@ -36,7 +36,7 @@ export interface DroppedBranch<In> {
   readonly error: unknown
 }
 
-/** Options of {@link tee}. */
+/** Options of {@link Tee}. */
 export interface TeeOptions<In> {
   /** Time that a push waits for a branch that may be dropped, in milliseconds. Default 10,000. */
   readonly dropAfterMs?: number
@@ -56,25 +56,6 @@ const BRANCH_KINDS: OptionKinds<Branch<never>> = {
   onSlow: { oneOf: ['wait', 'overwrite', 'drop'] },
 }
 
-/**
- * Pushes each item into several rings. A push resolves when the item is durable in all of them; each branch has its items in the order of
- * the calls. If a push rejects, or the program ends before it resolves, some branches may have the item: push it again, and these have it
- * twice. The writers belong to the caller, and are never closed here.
- * @throws {TypeError} an option is unknown or has the wrong type; there is no branch; something is no `RingWriter`, or the same one twice; a
- *   branch may be dropped and there is no `onDropped`
- * @throws {RangeError} `overwrite` of a ring that was not made so; `dropAfterMs` is out of range
- */
-export function tee<In>(
-  branches: Iterable<RingWriter<In> | Branch<In>>,
-  options: TeeOptions<In> = {},
-): Tee<In> {
-  checkOptions('tee', options, KINDS)
-  const made = new Tee<In>(options)
-  for (const branch of branches) made.add(branch)
-  if (made.writers.length === 0) throw new TypeError('tee takes at least one RingWriter')
-  return made
-}
-
 /** A branch, and its progress. */
 interface Way<In> {
   readonly writer: RingWriter<In>
@@ -86,20 +67,31 @@ interface Way<In> {
 
 type Push<In> = (writer: RingWriter<In>, options: WaitingOptions) => Promise<Position>
 
-/** Pushes into several rings, as {@link tee} made it. */
+/**
+ * Pushes each item into several rings. A push resolves when the item is durable in all of them; each branch has its items in the order of
+ * the calls. If a push rejects, or the program ends before it resolves, some branches may have the item: push it again, and these have it
+ * twice. The writers belong to the caller, and are never closed here.
+ */
 export class Tee<In> {
   readonly #ways = new Map<RingWriter<In>, Way<In>>()
   readonly #dropAfterMs: number
   readonly #onDropped: TeeOptions<In>['onDropped']
   readonly #clock: Clock
 
-  /** Use {@link tee}. */
-  /** @internal */
-  constructor({ dropAfterMs = DROP_AFTER_MS, onDropped, clock = systemClock }: TeeOptions<In>) {
+  /**
+   * @throws {TypeError} an option is unknown or has the wrong type; there is no branch; something is no `RingWriter`, or the same one
+   *   twice; a branch may be dropped and there is no `onDropped`
+   * @throws {RangeError} `overwrite` of a ring that was not made so; `dropAfterMs` is out of range
+   */
+  constructor(branches: Iterable<RingWriter<In> | Branch<In>>, options: TeeOptions<In> = {}) {
+    checkOptions('Tee', options, KINDS)
+    const { dropAfterMs = DROP_AFTER_MS, onDropped, clock = systemClock } = options
     checkRange({ dropAfterMs }, 0, MAX_TIMER_MS)
     this.#dropAfterMs = dropAfterMs
     this.#onDropped = onDropped
     this.#clock = clock
+    for (const branch of branches) this.add(branch)
+    if (this.#ways.size === 0) throw new TypeError('a Tee takes at least one RingWriter')
   }
 
   /** The writers that items go to. */
@@ -109,26 +101,23 @@ export class Tee<In> {
 
   /**
    * Adds a branch, such as one that was dropped: it gets the items that are pushed from now on.
-   * @throws as `tee`
+   * @throws as the constructor
    */
   add(branch: RingWriter<In> | Branch<In>): void {
-    const { writer, onSlow: whenSlow = 'wait' } =
-      branch instanceof RingWriter ? { writer: branch } : branch
-    if (!(branch instanceof RingWriter)) checkOptions('tee, branch', branch, BRANCH_KINDS)
-    if (!(writer instanceof RingWriter)) throw new TypeError('tee takes RingWriters')
+    const { writer, onSlow = 'wait' } = branch instanceof RingWriter ? { writer: branch } : branch
+    if (!(branch instanceof RingWriter)) checkOptions('Tee, branch', branch, BRANCH_KINDS)
+    if (!(writer instanceof RingWriter)) throw new TypeError('a Tee takes RingWriters')
     const { device, onFull } = writer.producer
     if (this.#ways.has(writer)) throw new TypeError(`${device.name} is a branch already`)
-    if (whenSlow === 'drop' && this.#onDropped === undefined) {
-      throw new TypeError(
-        "tee: a branch with whenSlow: 'drop' needs onDropped, which is told of it",
-      )
+    if (onSlow === 'drop' && this.#onDropped === undefined) {
+      throw new TypeError("Tee: a branch with onSlow: 'drop' needs onDropped, which is told of it")
     }
-    if (whenSlow === 'overwrite' && onFull !== 'overwrite') {
+    if (onSlow === 'overwrite' && onFull !== 'overwrite') {
       throw new RangeError(
         `the ring on ${device.name} keeps its oldest items: only one that was created with onFull: 'overwrite' gives them up`,
       )
     }
-    const mayDrop = whenSlow === 'drop'
+    const mayDrop = onSlow === 'drop'
     const dropped = new AbortController()
     this.#ways.set(writer, { writer, mayDrop, durableTo: undefined, dropped })
   }

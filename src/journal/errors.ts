@@ -40,7 +40,7 @@ export interface JournalErrorDetails extends JournalNames {
  * import { isJournalError, Journal } from 'shared-block-ring/journal'
  *
  * await using device = new MemoryBlockDevice({ sizeSectors: 1024 })
- * const journal = await Journal.start(device, async () => undefined)
+ * const journal = await Journal.open(device, async () => undefined)
  * await journal.close()
  * try {
  *   await journal.push(new Uint8Array(1))

@@ -59,7 +59,7 @@ interface Parts<In> {
  * const perform = async (operations: readonly string[]): Promise<void> => {
  *   for (const operation of operations) console.log(operation) // send the mail
  * }
- * await using journal = await Journal.start(device, perform, { codec: text })
+ * await using journal = await Journal.open(device, perform, { codec: text })
  * await journal.push('send the mail')
  * await journal.sync()
  * ```
@@ -126,14 +126,14 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
    * @throws {BlockError} `BLOCK_CLAIMED`, and as the device throws it
    * @throws the signal's reason
    */
-  static async start<Out = Uint8Array, In = Out>(
+  static async open<Out = Uint8Array, In = Out>(
     device: BlockDevice,
     perform: Perform<Out>,
     options: JournalOptions<Out, In> = {},
   ): Promise<Journal<In>> {
-    checkDevice('Journal.start', device)
+    checkDevice('Journal.open', device)
     if (typeof perform !== 'function') throw new TypeError('perform must be a function')
-    checkOptions('Journal.start', options, JOURNAL_KINDS)
+    checkOptions('Journal.open', options, JOURNAL_KINDS)
     const settings = settingsOf(options)
     const alarm = new Alarm(settings.clock)
     const { queue, client, clock } = settings
@@ -145,7 +145,7 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
       ...optionsOf(options, WRITER_KINDS),
       ...{ createIfMissing: false, ...idle, ...names },
     }
-    checkWriterOptions('Journal.start', writing)
+    checkWriterOptions('Journal.open', writing)
     const ends = await attachEnds(device, options, writing)
     const { consumer, writer } = ends
     try {

@@ -65,7 +65,7 @@ export function settingsOf<Out, In>(options: JournalOptions<Out, In>): Settings<
   const { maxPerformItems = 1000, maxPerformBytes = 1 << 20 } = options
   const deadLetter = sinkOf(options.deadLetter, { clock, client })
   const { attempts = attemptsOf(deadLetter) } = options
-  const backoff = backoffOf('Journal.start', options, { firstMs: FIRST_MS, maxMs: MAX_MS })
+  const backoff = backoffOf('Journal.open', options, { firstMs: FIRST_MS, maxMs: MAX_MS })
   checkRange({ performIntervalMs }, 0)
   checkRange({ graceMs }, 0, MAX_TIMER_MS)
   checkRange({ attempts, maxPerformItems, maxPerformBytes }, 1)

@@ -26,21 +26,15 @@ const KINDS: OptionKinds<CreatePoolOptions> = {
 const UUID_BYTES = 16
 
 /**
- * Creates a pool on a blank device: an empty directory of named rings. An existing pool is not changed.
+ * As `Pool.create`.
  * @returns whether a pool was created
- * @throws {TypeError} an option is unknown or has the wrong type
- * @throws {RangeError} `uuid` has other than 16 bytes
- * @throws {RingError} `RING_NOT_BLANK` without `eraseOther`, also if there is a ring; `RING_DEVICE_TOO_SMALL`; as `openPool`, if there is
- *   a pool
- * @throws {RingError} `RING_LEASED` if a host has leased a role of the ring on the device; `RING_CORRUPT` if its lease is damaged
- * @throws {BlockError} `BLOCK_CLAIMED` if a ring on the device is in use; `BLOCK_READ_ONLY`
  */
 export async function createPool(
   device: BlockDevice,
   options: CreatePoolOptions = {},
 ): Promise<boolean> {
-  checkDevice('createPool', device)
-  checkOptions('createPool', options, KINDS)
+  checkDevice('Pool.create', device)
+  checkOptions('Pool.create', options, KINDS)
   const { uuid = crypto.getRandomValues(new Uint8Array(UUID_BYTES)) } = options
   if (!(uuid instanceof Uint8Array) || uuid.length !== UUID_BYTES) {
     throw new RangeError(`a pool's uuid has ${UUID_BYTES} bytes`)
@@ -51,7 +45,7 @@ export async function createPool(
       const key = keyOf(device)
       claims.push(await claimCreator(device, { key, clock: options.clock }))
       for (const role of ['produce', 'producer', 'consumer']) {
-        claims.push(await device.claim(role, { holder: holderOf('createPool'), key }))
+        claims.push(await device.claim(role, { holder: holderOf('Pool.create'), key }))
       }
     }
     return await create(device, uuid, options)

@@ -3,8 +3,7 @@
  *
  * @module shared-block-ring/pool
  */
-export { createPool } from './create.ts'
-export { openPool, type Pool } from './pool.ts'
+export { Pool } from './pool.ts'
 export type { PoolRingDevice } from './ring-device.ts'
 export type {
   AddRingOptions,

@@ -17,6 +17,7 @@ import {
 import type { LeaseState } from '../ring/lease-types.ts'
 import { UNNAMED } from '../ring/names.ts'
 import { NEW_RING_KINDS } from '../ring/new-ring-kinds.ts'
+import type { Created } from '../ring/types.ts'
 import { Lazy } from '../util/lazy.ts'
 import { checkWhole } from '../util/numbers.ts'
 import { checkOptions, type OptionKinds, shown } from '../util/options.ts'
@@ -30,6 +31,7 @@ import { PoolRingDevice } from './ring-device.ts'
 import { inUnits } from './sizes.ts'
 import type {
   AddRingOptions,
+  CreatePoolOptions,
   PoolOptions,
   PoolRingInfo,
   PoolStatus,
@@ -37,6 +39,7 @@ import type {
 } from './types.ts'
 import { wipe } from './wipe.ts'
 
+const creation = new Lazy(() => import('./create.ts'))
 const leases = new Lazy(() => import('./lease.ts'))
 
 /** The role on the pool's device that is held during each change. */
@@ -57,7 +60,7 @@ const REMOVE_KINDS: OptionKinds<RemoveRingOptions> = { discardItems: 'boolean' }
  * Each change (`add`, `remove`, `grow`) happens or does not happen, whatever crashes, and changes wait for each other: on one machine
  * by a claim, among hosts by the lease in the options. Nothing is kept in memory: each call sees what other programs have changed.
  *
- * Every method throws {@link RingError} `RING_CORRUPT`, `RING_UNSUPPORTED`, `RING_UNSTABLE` and `RING_DEVICE_TOO_SMALL` like `openPool`;
+ * Every method throws {@link RingError} `RING_CORRUPT`, `RING_UNSUPPORTED`, `RING_UNSTABLE` and `RING_DEVICE_TOO_SMALL` like `open`;
  * `RING_POISONED` after a failed write of the directory; and `BlockError` as the device throws it. The device belongs to the
  * caller: closing it ends the pool.
  */
@@ -70,20 +73,42 @@ export class Pool {
   readonly #serial = new Serial()
   #poison: unknown
 
-  /** @internal */
-  constructor(directory: PoolDirectory, options: PoolOptions) {
+  private constructor(directory: PoolDirectory, options: PoolOptions) {
     this.device = directory.device
     this.#directory = directory
     this.#options = options
     this.#clock = options.clock ?? systemClock
   }
 
-  /** The rings, in the order of their names. */
-  async list(): Promise<readonly PoolRingInfo[]> {
-    return (await this.status()).rings
+  /**
+   * Creates a pool on a blank device: an empty directory of named rings. An existing pool is not changed.
+   * @throws {TypeError} an option is unknown or has the wrong type
+   * @throws {RangeError} `uuid` has other than 16 bytes
+   * @throws {RingError} `RING_NOT_BLANK` without `eraseOther`, also if there is a ring; `RING_DEVICE_TOO_SMALL`; as `open`, if there is a
+   *   pool
+   * @throws {RingError} `RING_LEASED` if a host has leased a role of the ring on the device; `RING_CORRUPT` if its lease is damaged
+   * @throws {BlockError} `BLOCK_CLAIMED` if a ring on the device is in use; `BLOCK_READ_ONLY`
+   */
+  static async create(device: BlockDevice, options: CreatePoolOptions = {}): Promise<Created> {
+    const { createPool } = creation.value ?? (await creation.load())
+    return { created: await createPool(device, options) }
   }
 
-  /** The rings, and how much room there is. */
+  /**
+   * Opens the pool on a device.
+   * @throws {TypeError} an option is unknown or has the wrong type
+   * @throws {RangeError} an option of the lease is out of range
+   * @throws {RingError} `RING_NOT_INITIALISED` if there is no pool; `RING_CORRUPT`, `RING_UNSUPPORTED`, `RING_UNSTABLE`;
+   *   `RING_DEVICE_TOO_SMALL` if the device has shrunk
+   */
+  static async open(device: BlockDevice, options: PoolOptions = {}): Promise<Pool> {
+    checkDevice('Pool.open', device)
+    checkOptions('Pool.open', options, POOL_KINDS)
+    if (options.lease !== undefined) await checkLease(options.lease)
+    return new Pool(await PoolDirectory.open(device, options.clock ?? systemClock), options)
+  }
+
+  /** The rings, in the order of their names, and how much room there is. */
   async status(): Promise<PoolStatus> {
     const directory = await this.#read()
     return {
@@ -187,7 +212,7 @@ export class Pool {
   }
 
   /** The lease of the directory: which host changes the pool, or did so last. */
-  async lease(): Promise<LeaseState> {
+  async readLease(): Promise<LeaseState> {
     const { directoryLease } = leases.value ?? (await leases.load())
     return (await directoryLease(this.#directory, this.#clock)).read()
   }
@@ -266,20 +291,6 @@ export class Pool {
       this.#poison,
     )
   }
-}
-
-/**
- * Opens the pool on a device.
- * @throws {TypeError} an option is unknown or has the wrong type
- * @throws {RangeError} an option of the lease is out of range
- * @throws {RingError} `RING_NOT_INITIALISED` if there is no pool; `RING_CORRUPT`, `RING_UNSUPPORTED`, `RING_UNSTABLE`;
- *   `RING_DEVICE_TOO_SMALL` if the device has shrunk
- */
-export async function openPool(device: BlockDevice, options: PoolOptions = {}): Promise<Pool> {
-  checkDevice('openPool', device)
-  checkOptions('openPool', options, POOL_KINDS)
-  if (options.lease !== undefined) await checkLease(options.lease)
-  return new Pool(await PoolDirectory.open(device, options.clock ?? systemClock), options)
 }
 
 function infoOf({ name, offset, bytes }: DirectoryEntry): PoolRingInfo {

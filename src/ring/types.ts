@@ -93,6 +93,12 @@ export interface CreateOptions extends NewRingOptions {
   readonly eraseOther?: boolean
 }
 
+/** The result of `create`. */
+export interface Created {
+  /** False: it existed already, and was not changed. */
+  readonly created: boolean
+}
+
 /** The result of `push`. */
 export type PushResult =
   /** The item is on stable storage, not visible yet. */

@@ -50,7 +50,7 @@ export interface ConnectTarget {
 }
 
 /** Options of a page's connection. */
-export interface ConnectRingOptions<Out = Uint8Array, In = Out> extends WaitingOptions {
+export interface RingConnectionOptions<Out = Uint8Array, In = Out> extends WaitingOptions {
   /** Encodes and decodes items in the page. Default: items are bytes. */
   readonly codec?: Codec<Out, In>
   /** Refuse pushes while this many items have no answer. Default 8,192, at most 65,536. */
@@ -69,7 +69,7 @@ export interface ConnectionReceiveOptions extends WaitingOptions {
   readonly maxBytes?: number
 }
 
-const KINDS: OptionKinds<ConnectRingOptions> = {
+const KINDS: OptionKinds<RingConnectionOptions> = {
   codec: 'object',
   ...QUEUE_KINDS,
   locks: 'object',
@@ -86,21 +86,8 @@ interface Pending {
 
 type Call = Request extends infer Each ? (Each extends Request ? Omit<Each, 'id'> : never) : never
 
-/** A new connection, with the internals that only `connectRing` uses. */
-let connectionOf: <Out, In>(
-  port: RingPort,
-  options: ConnectRingOptions<Out, In>,
-  locks: WorkerLocks | undefined,
-  release: () => void,
-) => {
-  readonly ring: RingConnection<Out, In>
-  readonly open: () => Promise<unknown>
-  readonly end: (error: Error) => void
-}
-
 /**
- * A page's connection to a ring that a worker serves: a `RingWriter` and a `RingReader` in one. Created by {@link
- * connectRing}.
+ * A page's connection to a ring that a worker serves: a `RingWriter` and a `RingReader` in one.
  *
  * Every call rejects with `RING_WORKER_LOST` once the worker has ended; calls without an answer may have been
  * performed. Entries received and not acknowledged by then are delivered again, by the next reader of the ring.
@@ -108,10 +95,10 @@ let connectionOf: <Out, In>(
  * @example
  * ```ts
  * import { json } from 'shared-block-ring/codec'
- * import { connectRing, type ConnectTarget } from 'shared-block-ring/worker'
+ * import { RingConnection, type ConnectTarget } from 'shared-block-ring/worker'
  *
  * async function send(worker: ConnectTarget, order: { id: number }): Promise<void> {
- *   await using ring = await connectRing(worker, { codec: json<{ id: number }>() })
+ *   await using ring = await RingConnection.open(worker, { codec: json<{ id: number }>() })
  *   await ring.push(order) // It is durable in the worker's ring.
  *   const { waitingItems } = await ring.status()
  *   console.log(waitingItems)
@@ -141,16 +128,9 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
   #ended: Error | undefined
   #closing: Promise<void> | undefined
 
-  static {
-    connectionOf = (port, options, locks, release) => {
-      const ring = new RingConnection(port, options, locks, release)
-      return { ring, open: () => ring.#call({ call: 'open' }), end: (error) => ring.#end(error) }
-    }
-  }
-
   private constructor(
     port: RingPort,
-    options: ConnectRingOptions<Out, In>,
+    options: RingConnectionOptions<Out, In>,
     locks: WorkerLocks | undefined,
     release: () => void,
   ) {
@@ -166,6 +146,54 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
     port.addEventListener?.('messageerror', () => {
       this.#end(workerLost(NO_ANSWER, 'a message that cannot be read'))
     })
+  }
+
+  /**
+   * Connects a page to a ring that its worker serves. Resolves once the worker's device is open.
+   * @throws {TypeError | RangeError} an option is out of range
+   * @throws {RingError} `RING_WORKER_LOST`: the worker's script failed, or it has ended
+   * @throws as the worker's `open`, such as `BLOCK_OPEN`; the signal's reason: without a signal it waits for as long as the worker is
+   *   silent
+   */
+  static open(
+    worker: ConnectTarget,
+    options?: RingConnectionOptions<Uint8Array> & { readonly codec?: never },
+  ): Promise<RingConnection>
+  static open<Out, In = Out>(
+    worker: ConnectTarget,
+    options: RingConnectionOptions<Out, In> & { readonly codec: Codec<Out, In> },
+  ): Promise<RingConnection<Out, In>>
+  static async open<Out, In = Out>(
+    worker: ConnectTarget,
+    options: RingConnectionOptions<Out, In> = {},
+  ): Promise<RingConnection<Out, In>> {
+    checkOptions('RingConnection.open', options, KINDS)
+    if (typeof worker?.postMessage !== 'function') {
+      throw new TypeError(`RingConnection.open takes a worker or a port, not ${shown(worker)}`)
+    }
+    checkQueueLimits(options, MAX_PENDING)
+    const { signal, locks = locksHere() } = options
+    signal?.throwIfAborted()
+    const held = await holdNew(locks, 'page')
+    const { port1, port2 } = newChannel()
+    const ring = new RingConnection(port1, options, locks, () => held?.release())
+    const onError = (event: object): void => {
+      const reason = 'message' in event ? shown(event.message) : 'it cannot be loaded'
+      ring.#end(workerLost(`The worker failed to start: ${reason}`))
+    }
+    worker.addEventListener?.('error', onError)
+    try {
+      worker.postMessage(helloMessage({ version: VERSION, port: port2, lock: held?.name }), [
+        port2 as never,
+      ])
+      await untilAborted(ring.#call({ call: 'open' }), signal)
+      return ring
+    } catch (error) {
+      ring.#end(workerLost('The connection was given up'))
+      throw error
+    } finally {
+      worker.removeEventListener?.('error', onError)
+    }
   }
 
   /**
@@ -426,54 +454,6 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
     const pending = [...this.#pending.values()]
     this.#pending.clear()
     for (const { reject } of pending) reject(error)
-  }
-}
-
-/**
- * Connects a page to a ring that its worker serves. Resolves once the worker's device is open.
- * @throws {TypeError | RangeError} an option is out of range
- * @throws {RingError} `RING_WORKER_LOST`: the worker's script failed, or it has ended
- * @throws as the worker's `open`, such as `BLOCK_OPEN`; the signal's reason: without a signal it waits as long as the
- *   worker is silent
- */
-export async function connectRing(
-  worker: ConnectTarget,
-  options?: ConnectRingOptions<Uint8Array> & { readonly codec?: never },
-): Promise<RingConnection>
-export async function connectRing<Out, In = Out>(
-  worker: ConnectTarget,
-  options: ConnectRingOptions<Out, In> & { readonly codec: Codec<Out, In> },
-): Promise<RingConnection<Out, In>>
-export async function connectRing<Out, In = Out>(
-  worker: ConnectTarget,
-  options: ConnectRingOptions<Out, In> = {},
-): Promise<RingConnection<Out, In>> {
-  checkOptions('connectRing', options, KINDS)
-  if (typeof worker?.postMessage !== 'function') {
-    throw new TypeError(`connectRing takes a worker or a port, not ${shown(worker)}`)
-  }
-  checkQueueLimits(options, MAX_PENDING)
-  const { signal, locks = locksHere() } = options
-  signal?.throwIfAborted()
-  const held = await holdNew(locks, 'page')
-  const { port1, port2 } = newChannel()
-  const { ring, open, end } = connectionOf(port1, options, locks, () => held?.release())
-  const onError = (event: object): void => {
-    const reason = 'message' in event ? shown(event.message) : 'it cannot be loaded'
-    end(workerLost(`The worker failed to start: ${reason}`))
-  }
-  worker.addEventListener?.('error', onError)
-  try {
-    worker.postMessage(helloMessage({ version: VERSION, port: port2, lock: held?.name }), [
-      port2 as never,
-    ])
-    await untilAborted(open(), signal)
-    return ring
-  } catch (error) {
-    end(workerLost('The connection was given up'))
-    throw error
-  } finally {
-    worker.removeEventListener?.('error', onError)
   }
 }
 

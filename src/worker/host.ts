@@ -107,7 +107,7 @@ export class Host {
         signal.throwIfAborted()
         const device = await open()
         try {
-          checkDevice('serveRing', device)
+          checkDevice('RingServer', device)
           // Comes first, because anything else would find half a ring.
           await createMissing(device, createIfMissing)
           return device

@@ -5,12 +5,11 @@
  */
 export {
   type ConnectionReceiveOptions,
-  type ConnectRingOptions,
   type ConnectTarget,
-  connectRing,
   RingConnection,
+  type RingConnectionOptions,
 } from './connect.ts'
 export type { HostedRing } from './host.ts'
 export type { WorkerLocks } from './locks.ts'
 export type { RingConnectionStatus } from './protocol.ts'
-export { type RingServer, type ServeRingOptions, type ServeScope, serveRing } from './serve.ts'
+export { RingServer, type RingServerOptions, type ServeScope } from './serve.ts'

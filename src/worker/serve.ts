@@ -27,7 +27,7 @@ export interface ServeScope {
 }
 
 /** The ring that a worker serves, and the options of the service. */
-export interface ServeRingOptions extends HostedRing {
+export interface RingServerOptions extends HostedRing {
   /**
    * The most entries that a page has received and not acknowledged. Beyond it, its next `receive` waits. Default 1,024.
    */
@@ -41,7 +41,7 @@ export interface ServeRingOptions extends HostedRing {
   readonly locks?: WorkerLocks
 }
 
-const KINDS: OptionKinds<ServeRingOptions> = {
+const KINDS: OptionKinds<RingServerOptions> = {
   open: 'function',
   createIfMissing: ['boolean', 'object'],
   writer: 'object',
@@ -51,37 +51,27 @@ const KINDS: OptionKinds<ServeRingOptions> = {
   locks: 'object',
 }
 
-/** A ring that is being served. */
-export interface RingServer extends AsyncDisposable {
-  /**
-   * Ends all connections, releases the roles, and closes the device. Writes in progress are answered first; waiting
-   * calls reject with `RING_CLOSED`. Never fails; can be called again.
-   */
-  close(): Promise<void>
-}
-
 /**
- * Serves a ring to pages that call `connectRing`. The worker has the device and the roles, and a page pushes, receives
- * and acknowledges by messages. Call it before the worker's first `await`, because earlier messages are lost. The
+ * Serves a ring to pages that call `RingConnection.open`, as soon as it is constructed. The worker has the device and the roles, and a page
+ * pushes, receives and acknowledges by messages. Construct it before the worker's first `await`, because earlier messages are lost. The
  * program's own messages may use the same scope.
  *
  * - The device, the writer and the reader are opened when a page first needs them. If that fails, the next call tries
  *   again.
  * - Entries that a page did not acknowledge go to another page once it is closed, crashes or is killed.
  *
- * @throws {TypeError | RangeError} an option is out of range; `sharedAs` without Web Locks
  * @example
  * ```ts
  * import { MemoryBlockDevice } from 'shared-block-ring/block'
- * import { connectRing, serveRing } from 'shared-block-ring/worker'
+ * import { RingConnection, RingServer } from 'shared-block-ring/worker'
  *
  * // In the worker; `self` there, and a device that lasts.
  * const { port1, port2 } = new MessageChannel()
  * const open = () => new MemoryBlockDevice({ sizeSectors: 1024 })
- * const server = serveRing(port2, { open, createIfMissing: true })
+ * const server = new RingServer(port2, { open, createIfMissing: true })
  *
  * // In the page, with the worker instead of the port.
- * const ring = await connectRing(port1)
+ * const ring = await RingConnection.open(port1)
  * await ring.push(new TextEncoder().encode('hello'))
  * const entry = await ring.receive()
  * await entry.ack()
@@ -90,17 +80,40 @@ export interface RingServer extends AsyncDisposable {
  * port1.close()
  * ```
  */
-export function serveRing(scope: ServeScope, options: ServeRingOptions): RingServer {
-  checkOptions('serveRing', options, KINDS)
+export class RingServer implements AsyncDisposable {
+  readonly #close: () => Promise<void>
+
+  /** @throws {TypeError | RangeError} an option is out of range; `sharedAs` where there are no Web Locks */
+  constructor(scope: ServeScope, options: RingServerOptions) {
+    this.#close = serveRing(scope, options)
+  }
+
+  /**
+   * Ends all connections, releases the roles, and closes the device. Writes under way are answered first; waiting calls are rejected with
+   * `RING_CLOSED`. Never fails; can be called again.
+   */
+  close(): Promise<void> {
+    return this.#close()
+  }
+
+  /** As `close`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}
+
+/** Begins to serve; returns what ends it. */
+function serveRing(scope: ServeScope, options: RingServerOptions): () => Promise<void> {
+  checkOptions('RingServer', options, KINDS)
   const { maxUnacked = MAX_UNACKED, sharedAs, locks = locksHere() } = options
-  if (typeof options.open !== 'function') throw new TypeError('serveRing: option open is missing')
+  if (typeof options.open !== 'function') throw new TypeError('RingServer: option open is missing')
   checkRange({ maxUnacked }, 1)
-  checkWriterOptions('serveRing: writer', options.writer ?? {})
-  checkReaderOptions('serveRing: reader', options.reader ?? {})
+  checkWriterOptions('RingServer: writer', options.writer ?? {})
+  checkReaderOptions('RingServer: reader', options.reader ?? {})
   if (typeof options.createIfMissing === 'object')
-    checkOptions('serveRing: createIfMissing', options.createIfMissing, NEW_RING_KINDS)
+    checkOptions('RingServer: createIfMissing', options.createIfMissing, NEW_RING_KINDS)
   if (sharedAs !== undefined && locks === undefined) {
-    throw new TypeError('serveRing: sharedAs needs Web Locks (navigator.locks)')
+    throw new TypeError('RingServer: sharedAs needs Web Locks (navigator.locks)')
   }
   const host = new Host(options)
   const closing = new AbortController()
@@ -161,11 +174,10 @@ export function serveRing(scope: ServeScope, options: ServeRingOptions): RingSer
     share?.close()
     ;(await held)?.release()
   }
-  const closeOnce = (): Promise<void> => {
+  return () => {
     ended ??= close()
     return ended
   }
-  return { close: closeOnce, [Symbol.asyncDispose]: closeOnce }
 }
 
 function closed(): RingError {

@@ -163,6 +163,7 @@ describe('an empty file', () => {
     const { size, ino: now } = fs.statSync(path)
     expect([BYTES, 2 * BYTES, 3 * BYTES]).toContain(size)
     expect(now).toBe(ino)
+    expect(opened.filter(({ created }) => created)).toHaveLength(1)
     for (const device of opened) {
       expect(await sizeOf(device)).toBe(size)
       await device.disconnect()

@@ -459,6 +459,8 @@ test('openOrCreate makes the file once, and opens it ever after', async () => {
     for (const device of opened) expect((await device.getInfo()).sizeSectors).toBe(16)
     const again = await FileBlockDevice.openOrCreate(path, { sizeBytes: 4096 })
     expect((await again.getInfo()).sizeSectors).toBe(16)
+    expect([...opened, again].filter(({ created }) => created)).toHaveLength(1)
+    expect(again.created).toBe(false)
     for (const device of [...opened, again]) await device.disconnect()
     await expect(
       FileBlockDevice.openOrCreate(join(folder, 'missing', 'ring'), { sizeBytes: 8192 }),

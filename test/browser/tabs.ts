@@ -181,11 +181,11 @@ export async function connect(
 ): Promise<Tab> {
   await run(
     tab,
-    `const { connectRing } = await import('/dist/worker/index.js')
+    `const { RingConnection } = await import('/dist/worker/index.js')
     const { json } = await import('/dist/codec/index.js')
     globalThis.worker = new Worker('/serving.mjs?ring=${ring}&bytes=${bytes}${more}', { type: 'module' })
     globalThis.again = async () => {
-      globalThis.ring = await connectRing(worker, { codec: json() })
+      globalThis.ring = await RingConnection.open(worker, { codec: json() })
     }
     await again()
     globalThis.take = async () => {

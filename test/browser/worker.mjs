@@ -131,7 +131,7 @@ const calls = {
         if (!response.ok) throw new Error(`the service answered ${response.status}`)
       }
     }
-    held.journal = await Journal.start(held.device, perform, {
+    held.journal = await Journal.open(held.device, perform, {
       codec: json(),
       backoff: { firstMs: 20, maxMs: 50 },
     })

@@ -91,9 +91,9 @@ test('a script that fails, or that is not there, is told', async () => {
   const code = await run(
     tab,
     `
-    const { connectRing } = await import('/dist/worker/index.js')
+    const { RingConnection } = await import('/dist/worker/index.js')
     const worker = new Worker('/no-such-script.js', { type: 'module' })
-    return await connectRing(worker).catch(({ code }) => code)`,
+    return await RingConnection.open(worker).catch(({ code }) => code)`,
   )
   expect(code).toBe('RING_WORKER_LOST')
   await tab.page.close()
@@ -119,11 +119,11 @@ test('pages of one worker share its ring, and a page that goes leaves its entrie
   const items = await run(
     tab,
     `
-    const { connectRing } = await import('/dist/worker/index.js')
+    const { RingConnection } = await import('/dist/worker/index.js')
     const { json } = await import('/dist/codec/index.js')
     await ring.pushMany([1, 2])
     const entries = await ring.receiveMany()
-    const other = await connectRing(worker, { codec: json() })
+    const other = await RingConnection.open(worker, { codec: json() })
     const waiting = other.receiveMany()
     await entries[1].ack()
     await ring.close()

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { FileBlockDevice } from '../../src/block/file/index.ts'
 import { openDevice } from '../../src/cli/device/device.ts'
 import { ringPathOf } from '../../src/cli/device/ring-path.ts'
-import { createPool, openPool } from '../../src/pool/index.ts'
+import { Pool } from '../../src/pool/index.ts'
 import { Producer } from '../../src/ring/access/attach.ts'
 import { START, UNIT } from '../pool/pools.ts'
 
@@ -15,8 +15,8 @@ const at = (name: string): string => join(folder, name)
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sbr-ring-path-'))
   await using pool = await FileBlockDevice.openOrCreate(at('pool'), { sizeBytes: START + 2 * UNIT })
-  await createPool(pool)
-  await (await openPool(pool)).add('orders', { sizeBytes: UNIT })
+  await Pool.create(pool)
+  await (await Pool.open(pool)).add('orders', { sizeBytes: UNIT })
   await using ring = await FileBlockDevice.openOrCreate(at('ring'), { sizeBytes: UNIT })
   await Producer.create(ring)
   await mkdir(at('folder'))

@@ -5,7 +5,7 @@ import { gunzipSync } from 'node:zlib'
 import { beforeEach, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
-import { openPool } from '../../src/pool/index.ts'
+import { Pool } from '../../src/pool/index.ts'
 import { DIRECTORY_COPIES } from '../../src/ring/format2/disk/directory.ts'
 import { dumpAt } from '../../src/ring/maintenance/index.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
@@ -197,10 +197,10 @@ test.each(['empty', 'rings'])(
     const image = new URL(`../golden/pool/${name}.img.gz`, import.meta.url)
     const bytes = new Uint8Array(gunzipSync(readFileSync(image)))
     const found = await readBy('sbr_pool', 'SbrPool', bytes)
-    const pool = await openPool(await MemoryBlockDevice.from(bytes))
+    const pool = await Pool.open(await MemoryBlockDevice.from(bytes))
     const directory = structures(found['copies']).flatMap(({ block }) => structures(block))
     expect(directory.map(({ offset }) => offset)).toEqual(DIRECTORY_COPIES)
-    const listed = [...(await pool.list())].sort((one, other) => one.offset - other.offset)
+    const listed = [...(await pool.status()).rings].sort((one, other) => one.offset - other.offset)
     const rings = listed.map((ring) => [ring.name, ring.offset, ring.sizeBytes])
     for (const copy of directory) {
       const described = structures(copy['rings']).map((ring) => [

@@ -34,13 +34,13 @@ function suite(
     })
     afterAll(() => server?.[Symbol.asyncDispose]())
     const open = (): Promise<NbdBlockDevice> =>
-      NbdBlockDevice.connect(server?.uri(exportName) ?? '', options)
+      NbdBlockDevice.open(server?.uri(exportName) ?? '', options)
     const source: DeviceSource = {
       open,
       reopen: open,
       openSecond: open,
       openReadOnly: () =>
-        NbdBlockDevice.connect(server?.uri(exportName) ?? '', { ...options, mode: 'read-only' }),
+        NbdBlockDevice.open(server?.uri(exportName) ?? '', { ...options, mode: 'read-only' }),
     }
     deviceConformance({
       ...source,

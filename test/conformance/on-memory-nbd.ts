@@ -34,7 +34,7 @@ function connect(
     )
   }
   servers++
-  return NbdBlockDevice.connect(`nbd://server-${servers}/`, { ...options, dial: server.dial })
+  return NbdBlockDevice.open(`nbd://server-${servers}/`, { ...options, dial: server.dial })
 }
 
 /** Holds the client to the suite, over a server in memory with these terms. */

@@ -9,7 +9,7 @@ import { PermittedBlockDevice } from '../../src/block/wrap/permitted.ts'
 import { ReadOnlyBlockDevice } from '../../src/block/wrap/readonly.ts'
 import { BLOCK_CHANNEL, TracedBlockDevice } from '../../src/block/wrap/traced.ts'
 import { type DeviceSource, deviceConformance } from '../../src/conformance/index.ts'
-import { createPool, openPool, type PoolRingDevice } from '../../src/pool/index.ts'
+import { Pool, type PoolRingDevice } from '../../src/pool/index.ts'
 import { temporaryFolder } from './folder.ts'
 import { fileSource, partitionSource, wrapped } from './sources.ts'
 
@@ -52,8 +52,8 @@ for (const [what, source] of below) {
 describe.concurrent('a ring of a pool', () => {
   const openRing = async (): Promise<PoolRingDevice> => {
     const device = new MemoryBlockDevice({ sizeSectors: 4480 })
-    await createPool(device)
-    const pool = await openPool(device)
+    await Pool.create(device)
+    const pool = await Pool.open(device)
     await pool.add('ring', { sizeBytes: 3 << 16 })
     return pool.open('ring')
   }

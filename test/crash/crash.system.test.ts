@@ -73,7 +73,7 @@ describe.each([1, 2] as const)(
       // With several threads a connection, nbdkit 1.32 aborts when a client is killed: one closes the socket while
       // another writes a reply ("raw_send_socket: Assertion `sock >= 0' failed").
       await using server = await startNbdkit(directory, ['--threads=1', 'file', file])
-      const device = await NbdBlockDevice.connect(server.uri())
+      const device = await NbdBlockDevice.open(server.uri())
       await torment('nbdkit', device, { format, items: NBD_ITEMS })
     })
   },

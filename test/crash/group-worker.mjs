@@ -6,7 +6,7 @@ import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FileBlockDevice } from '../../dist/block/file/index.js'
 import { json } from '../../dist/codec/index.js'
-import { joinGroup } from '../../dist/fan/index.js'
+import { Group } from '../../dist/fan/index.js'
 
 const [folder, rings] = process.argv.slice(2)
 const log = join(folder, 'log')
@@ -14,7 +14,7 @@ const devices = []
 for (let ring = 0; ring < Number(rings); ring++) {
   devices.push(await FileBlockDevice.open(join(folder, `ring-${ring}`)))
 }
-const group = await joinGroup(devices, { reader: { codec: json(), maxPollMs: 20 } })
+const group = await Group.open(devices, { reader: { codec: json(), maxPollMs: 20 } })
 const stop = new AbortController()
 process.on('SIGTERM', () => stop.abort())
 await group.process(

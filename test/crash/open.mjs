@@ -5,5 +5,5 @@ export async function openDevice(name) {
   if (!name.startsWith('nbd')) return FileBlockDevice.open(name)
   // A side is started dozens of times in a run, and mostly has no use for it.
   const { NbdBlockDevice } = await import('../../dist/block/nbd/index.js')
-  return NbdBlockDevice.connect(name)
+  return NbdBlockDevice.open(name)
 }

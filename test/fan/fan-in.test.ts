@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { json, text } from '../../src/codec/index.ts'
 import { BlockError, isCodecError, isRingError } from '../../src/errors.ts'
-import { receiveFrom } from '../../src/fan/index.ts'
+import { FanIn } from '../../src/fan/index.ts'
 import { RingReader } from '../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
 import { collect } from '../helpers/collect.ts'
@@ -11,7 +11,7 @@ import { hung, left, named, ring, turn } from './rings.ts'
 
 test('rings take turns, and each keeps its order', async () => {
   const rings = [await ring(named('a', 300)), await ring(named('b', 300)), await ring(['c0', 'c1'])]
-  const fan = receiveFrom(rings.map(({ reader }) => reader))
+  const fan = new FanIn(rings.map(({ reader }) => reader))
   const got: string[] = []
   for await (const { entry } of fan) {
     got.push(entry.item)
@@ -31,7 +31,7 @@ test('rings take turns, and each keeps its order', async () => {
 
 test('an item that was not received stays in its ring, and its reader delivers it', async () => {
   const one = await ring(named('a', 200))
-  const fan = receiveFrom([one.reader])
+  const fan = new FanIn([one.reader])
   for (let taken = 0; taken < 3; taken++) await (await fan.receive()).entry.ack()
   const unacked = await fan.receive()
   await fan.remove(one.reader)
@@ -48,7 +48,7 @@ test('an item that was not received stays in its ring, and its reader delivers i
 
 test('rings are added and removed while a loop waits', async () => {
   const [one, other] = [await ring(), await ring()]
-  const fan = receiveFrom<string>([])
+  const fan = new FanIn<string>([])
   const received = fan.receive()
   fan.add(one.reader)
   await one.writer.push('a0')
@@ -74,7 +74,7 @@ test('a ring that fails does not stop the others', async () => {
     if (operation === 'read') throw new BlockError('BLOCK_IO', 'no', { device: 'hooked' })
   }
   const sound = await ring(named('b', 3))
-  const fan = receiveFrom([reader, sound.reader])
+  const fan = new FanIn([reader, sound.reader])
   await expect(fan.receive()).rejects.toMatchObject({ code: 'BLOCK_IO' })
   expect(fan.readers).toEqual([sound.reader])
   expect((await fan.receive()).entry.item).toBe('b0')
@@ -91,7 +91,7 @@ test('an item that does not decode is thrown, and the ring continues after it', 
   await writer.pushMany(['1', 'no json', '3'])
   await using reader = await RingReader.open(device, { codec: json<number>() })
   const failed: unknown[] = []
-  const fan = receiveFrom([reader], {
+  const fan = new FanIn([reader], {
     onFailed: (error, of) => {
       expect(of).toBe(reader)
       failed.push(error)
@@ -106,7 +106,7 @@ test('an item that does not decode is thrown, and the ring continues after it', 
 test('an item that does not decode while its ring is removed comes again', async () => {
   const { reader, release } = await hung(['no json', '"b"'], json<string>())
   const failed: unknown[] = []
-  const fan = receiveFrom([reader], { onFailed: (error) => failed.push(error) })
+  const fan = new FanIn([reader], { onFailed: (error) => failed.push(error) })
   const received = fan.receive()
   await turn()
   const removed = fan.remove(reader)
@@ -121,7 +121,7 @@ test('an item that does not decode while its ring is removed comes again', async
 
 test('a closed reader leaves, and a closed fan-in ends its loops', async () => {
   const [one, other] = [await ring(), await ring(['b0'])]
-  const fan = receiveFrom([one.reader, other.reader])
+  const fan = new FanIn([one.reader, other.reader])
   const loop = collect(fan.entries())
   await one.reader.close()
   await other.writer.push('b1')
@@ -139,7 +139,7 @@ test('a closed reader leaves, and a closed fan-in ends its loops', async () => {
 
 test('a signal ends a loop without an error, and a call with its reason', async () => {
   const { reader } = await ring(['a0', 'a1'])
-  await using fan = receiveFrom([reader])
+  await using fan = new FanIn([reader])
   const stop = new AbortController()
   const items: string[] = []
   for await (const { entry } of fan.entries({ signal: stop.signal })) {
@@ -151,5 +151,5 @@ test('a signal ends a loop without an error, and a call with its reason', async 
 })
 
 test('options are checked', () => {
-  expect(() => receiveFrom([], { onFail: () => undefined } as object)).toThrow('no option onFail')
+  expect(() => new FanIn([], { onFail: () => undefined } as object)).toThrow('no option onFail')
 })

@@ -4,7 +4,7 @@ import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { text } from '../../src/codec/index.ts'
 import { BlockError } from '../../src/errors.ts'
 import { shareOf } from '../../src/fan/group.ts'
-import { type Group, type GroupOptions, joinGroup } from '../../src/fan/index.ts'
+import { Group, type GroupOptions } from '../../src/fan/index.ts'
 import { Producer } from '../../src/ring/access/attach.ts'
 import { RingReader } from '../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
@@ -48,10 +48,10 @@ test('shares are equal, and there is one for each ring', () => {
 
 test('rings move when members come and go', async () => {
   const rings = await devices(5)
-  const one = await joinGroup(rings, QUICK)
+  const one = await Group.open(rings, QUICK)
   await until([one], [5])
-  const other = await joinGroup(rings, QUICK)
-  const third = await joinGroup(rings, QUICK)
+  const other = await Group.open(rings, QUICK)
+  const third = await Group.open(rings, QUICK)
   await until([one, other, third], [2, 2, 1])
   const held = [one, other, third].flatMap(({ readers }) =>
     readers.map(({ consumer }) => consumer.device.name),
@@ -69,10 +69,10 @@ test('rings move when members come and go', async () => {
 test('a ring moves once its delivered items are acknowledged, and the next member continues there', async () => {
   const rings = await devices(2)
   for (const device of rings) await push(device, 'first', 'second')
-  const one = await joinGroup(rings, QUICK)
+  const one = await Group.open(rings, QUICK)
   const begun = [await one.receive(), await one.receive()]
   const released: unknown[] = []
-  const other = await joinGroup(rings, {
+  const other = await Group.open(rings, {
     ...QUICK,
     onReleased: (device) => released.push(device),
   })
@@ -101,7 +101,7 @@ test('acknowledgements that wait for one another are written before their ring i
   if (ring === undefined) throw new Error('one ring')
   await push(ring, 'first', 'second', 'third')
   const device = new HookedDevice(ring)
-  const one = await joinGroup([device], QUICK)
+  const one = await Group.open([device], QUICK)
   const [first, second] = [await one.receive(), await one.receive()]
   const held = deferred<void>()
   const begun = deferred<void>()
@@ -127,7 +127,7 @@ test('a ring that fails while it moves is released once', async () => {
   for (const device of rings) await push(device, 'a')
   const released: unknown[] = []
   const told: unknown[] = []
-  const one = await joinGroup(rings, {
+  const one = await Group.open(rings, {
     ...QUICK,
     onReleased: (device) => released.push(device),
     onFailed: (error) => told.push(error),
@@ -145,7 +145,7 @@ test('a ring that fails while it moves is released once', async () => {
   const processing = one.process(handler, { concurrency: 2 })
   processing.catch(() => undefined)
   while (begun < 2) await new Promise((resolve) => setTimeout(resolve, 1))
-  const other = await joinGroup(rings, QUICK)
+  const other = await Group.open(rings, QUICK)
   while (one.readers.length > 1) await new Promise((resolve) => setTimeout(resolve, 1))
   for (const device of rings) {
     device.before = ({ operation }) => {
@@ -163,9 +163,9 @@ test('a ring that fails while it moves is released once', async () => {
 test('a ring whose acknowledgement fails while it moves is released, and delivered again', async () => {
   const rings = (await devices(2)).map((device) => new HookedDevice(device))
   for (const device of rings) await push(device, 'item')
-  const one = await joinGroup(rings, QUICK)
+  const one = await Group.open(rings, QUICK)
   const begun = [await one.receive(), await one.receive()]
-  const other = await joinGroup(rings, QUICK)
+  const other = await Group.open(rings, QUICK)
   const next = other.receive()
   while (one.readers.length > 1) await new Promise((resolve) => setTimeout(resolve, 1))
   for (const device of rings) {
@@ -199,7 +199,7 @@ test('each item is handled, while members come and go', async () => {
   const members: Group<string>[] = []
   const works: Promise<void>[] = []
   for (let number = 0; number < 3; number++) {
-    const group = await joinGroup(rings, QUICK)
+    const group = await Group.open(rings, QUICK)
     members.push(group)
     works.push(work(group))
     const before = handled.length
@@ -220,7 +220,7 @@ test('a ring that cannot be opened is reported, and the others continue', async 
   if (sound === undefined) return
   const blank = new MemoryBlockDevice({ sizeSectors: 1024 })
   const told: unknown[] = []
-  const group = await joinGroup([sound, blank], {
+  const group = await Group.open([sound, blank], {
     ...QUICK,
     onFailed: (error, device) => told.push([device, error]),
   })
@@ -256,13 +256,13 @@ test('a ring that is waited for keeps no other from being taken, and no member f
   const absent = Array.from({ length: 10 }, (_, ring) => blank(ring))
   const signal = new AbortController().signal
   const told: unknown[] = []
-  const group = await joinGroup([...absent, ...sound], {
+  const group = await Group.open([...absent, ...sound], {
     ...QUICK,
     reader: { codec: text, waitForRing: true, signal },
     onFailed: (error) => told.push(error),
   })
   await until([group], [10])
-  const other = await joinGroup([...absent, ...sound], {
+  const other = await Group.open([...absent, ...sound], {
     ...QUICK,
     reader: { codec: text, waitForRing: true, signal },
   })
@@ -279,7 +279,7 @@ test('a member that waits for a ring leaves at once, also with a signal of its o
   const { signal } = new AbortController()
   for (const reader of [{ waitForRing: true }, { waitForRing: true, signal }]) {
     const device = new HookedDevice(blank(0))
-    const group = await joinGroup([device], { checkIntervalMs: 5, reader })
+    const group = await Group.open([device], { checkIntervalMs: 5, reader })
     // It has looked for the ring, more than once.
     while (device.requests.length < 10) await new Promise((resolve) => setTimeout(resolve, 1))
     await group.close()
@@ -289,7 +289,7 @@ test('a member that waits for a ring leaves at once, also with a signal of its o
 test('rings whose opening takes long keep no other from being taken', async () => {
   const slow = (await devices(10)).map((device) => new SlowDevice(device))
   const sound = await devices(2)
-  const group = await joinGroup([...slow, ...sound], QUICK)
+  const group = await Group.open([...slow, ...sound], QUICK)
   await until([group], [2])
   for (const device of slow) device.let()
   await until([group], [12])
@@ -310,7 +310,7 @@ test('a member that waits for a lease leaves at once', async () => {
   }
   const lease = { owner: 'other', unfenced: true, onWatch }
   const own = new AbortController()
-  const group = await joinGroup([new HookedDevice(device)], {
+  const group = await Group.open([new HookedDevice(device)], {
     checkIntervalMs: 5,
     clock,
     reader: { clock, lease, signal: own.signal },
@@ -327,7 +327,7 @@ test('a member that waits for a lease leaves at once', async () => {
 
 test('a reader that its program closes is opened again', async () => {
   const [device] = await devices(1)
-  const group = await joinGroup([device as BlockDevice], QUICK)
+  const group = await Group.open([device as BlockDevice], QUICK)
   await until([group], [1])
   const [first] = group.readers
   await first?.close()
@@ -358,15 +358,15 @@ describe('a group ends with', () => {
 
   test('what onTaken throws', async () => {
     const rings = await devices(2)
-    await endOf(await joinGroup(rings, { ...QUICK, onTaken: thrower }), THROWN)
+    await endOf(await Group.open(rings, { ...QUICK, onTaken: thrower }), THROWN)
     for (const device of rings) await (await RingReader.open(device)).close()
   })
 
   test('what onReleased throws when a ring moves', async () => {
     const rings = await devices(2)
-    const one = await joinGroup(rings, { ...QUICK, onReleased: thrower })
+    const one = await Group.open(rings, { ...QUICK, onReleased: thrower })
     await until([one], [2])
-    const other = await joinGroup(rings, QUICK)
+    const other = await Group.open(rings, QUICK)
     await endOf(one, THROWN)
     await until([other], [2])
     await other.close()
@@ -374,7 +374,7 @@ describe('a group ends with', () => {
 
   test('what onReleased throws when it leaves, and leaves all the same', async () => {
     const rings = await devices(2)
-    const group = await joinGroup(rings, { ...QUICK, onReleased: thrower })
+    const group = await Group.open(rings, { ...QUICK, onReleased: thrower })
     await until([group], [2])
     await group.close()
     await expect(group.receive()).rejects.toBe(THROWN)
@@ -382,14 +382,14 @@ describe('a group ends with', () => {
   })
 
   test('what onFailed throws for a ring that cannot be opened', async () => {
-    const group = await joinGroup([blank(0)], { ...QUICK, onFailed: thrower })
+    const group = await Group.open([blank(0)], { ...QUICK, onFailed: thrower })
     await endOf(group, THROWN)
   })
 
   test('what onFailed throws for the record of members', async () => {
     const [device] = await devices(1)
     const hooked = new HookedDevice(device as BlockDevice)
-    const group = await joinGroup([hooked], { ...QUICK, onFailed: thrower })
+    const group = await Group.open([hooked], { ...QUICK, onFailed: thrower })
     hooked.holderOf = () => Promise.reject(new BlockError('BLOCK_IO', 'no', { device: 'x' }))
     await endOf(group, THROWN)
   })
@@ -397,7 +397,7 @@ describe('a group ends with', () => {
   test('what onFailed throws for a ring that fails at work', async () => {
     const [device] = await devices(1)
     const hooked = new HookedDevice(device as BlockDevice)
-    const group = await joinGroup([hooked], { ...QUICK, onFailed: thrower })
+    const group = await Group.open([hooked], { ...QUICK, onFailed: thrower })
     await until([group], [1])
     const processing = group.process(() => undefined)
     hooked.before = ({ operation }) => {
@@ -408,7 +408,7 @@ describe('a group ends with', () => {
   })
 
   test('the error of a ring that cannot be opened, without onFailed', async () => {
-    const group = await joinGroup([blank(0)], QUICK)
+    const group = await Group.open([blank(0)], QUICK)
     await expect(group.receive()).rejects.toMatchObject({ code: 'RING_NOT_INITIALISED' })
     await group.close()
   })
@@ -416,7 +416,7 @@ describe('a group ends with', () => {
   test('the error of a ring that fails at work, without onFailed', async () => {
     const [device] = await devices(1)
     const hooked = new HookedDevice(device as BlockDevice)
-    const group = await joinGroup([hooked], QUICK)
+    const group = await Group.open([hooked], QUICK)
     await until([group], [1])
     const processing = group.process(() => undefined)
     hooked.before = ({ operation }) => {
@@ -433,7 +433,7 @@ test('an item that does not decode is thrown without onFailed, and the group con
   await using writer = await RingWriter.open(device as BlockDevice)
   await writer.push(new Uint8Array([0xff]))
   await writer.push(new TextEncoder().encode('next'))
-  const group = await joinGroup([device as BlockDevice], QUICK)
+  const group = await Group.open([device as BlockDevice], QUICK)
   await expect(group.receive()).rejects.toMatchObject({ code: 'CODEC_DECODE' })
   expect((await group.receive()).entry.item).toBe('next')
   await group.close()
@@ -442,11 +442,11 @@ test('an item that does not decode is thrown without onFailed, and the group con
 test('its arguments are checked', async () => {
   const [device] = await devices(1)
   if (device === undefined) return
-  await expect(joinGroup([])).rejects.toThrow('at least one')
-  await expect(joinGroup([device, device])).rejects.toThrow('one device')
-  await expect(joinGroup([{} as MemoryBlockDevice])).rejects.toThrow(TypeError)
-  await expect(joinGroup([device], { checkIntervalMs: 0 })).rejects.toThrow(RangeError)
-  await expect(joinGroup([device], { check: 1 } as object)).rejects.toThrow('no option check')
+  await expect(Group.open([])).rejects.toThrow('at least one')
+  await expect(Group.open([device, device])).rejects.toThrow('one device')
+  await expect(Group.open([{} as MemoryBlockDevice])).rejects.toThrow(TypeError)
+  await expect(Group.open([device], { checkIntervalMs: 0 })).rejects.toThrow(RangeError)
+  await expect(Group.open([device], { check: 1 } as object)).rejects.toThrow('no option check')
 })
 
 test('a ring whose opening ends while the member leaves is neither told as taken nor as released', async () => {
@@ -465,7 +465,7 @@ test('a ring whose opening ends while the member leaves is neither told as taken
     return goesOn
   }
   const told: string[] = []
-  const group = await joinGroup([hooked], {
+  const group = await Group.open([hooked], {
     ...QUICK,
     onTaken: () => told.push('taken'),
     onReleased: () => told.push('released'),

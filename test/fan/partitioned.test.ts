@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { json } from '../../src/codec/index.ts'
-import { partitioned, partitionOf, repartition } from '../../src/fan/index.ts'
+import { PartitionedWriter, partitionOf, repartition } from '../../src/fan/index.ts'
 import { Producer } from '../../src/ring/access/attach.ts'
 import { inspectRing } from '../../src/ring/access/inspect.ts'
 import { RingReader } from '../../src/ring/queue/reader.ts'
@@ -39,7 +39,7 @@ const items = (keys: number, each: number): Item[] =>
 async function filled(rings: readonly MemoryBlockDevice[], all: readonly Item[]): Promise<void> {
   const writers: RingWriter<Item>[] = []
   for (const device of rings) writers.push(await RingWriter.open(device, { codec }))
-  await partitioned(writers, keyOf).pushMany(all)
+  await new PartitionedWriter(writers, keyOf).pushMany(all)
   for (const writer of writers) await writer.close()
 }
 
@@ -84,7 +84,7 @@ test('items go where their keys belong, in order', async () => {
   await filled(rings, items(20, 10))
   await check(rings, 20, 10)
   const writer = await RingWriter.open(rings[0] as MemoryBlockDevice, { codec })
-  const one = partitioned([writer], keyOf)
+  const one = new PartitionedWriter([writer], keyOf)
   expect(one.writerOf({ key: 'a', number: 0 })).toBe(writer)
   expect(await one.push({ key: 'a', number: 0 })).toMatchObject({ partition: 0 })
 })
@@ -93,7 +93,9 @@ test('nothing is pushed of many if one has no key', async () => {
   const [device] = await devices(1)
   if (device === undefined) return
   const writer = await RingWriter.open(device, { codec })
-  const broken = partitioned([writer], ({ key, number }) => (number === 1 ? ({} as string) : key))
+  const broken = new PartitionedWriter([writer], ({ key, number }) =>
+    number === 1 ? ({} as string) : key,
+  )
   await expect(broken.pushMany(items(1, 2))).rejects.toThrow('found object')
   expect(await itemsOf(device)).toEqual([])
 })

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { json, text } from '../../src/codec/index.ts'
 import { BlockError } from '../../src/errors.ts'
-import { type DroppedBranch, tee } from '../../src/fan/index.ts'
+import { type DroppedBranch, Tee } from '../../src/fan/index.ts'
 import { Producer } from '../../src/ring/access/attach.ts'
 import { RingReader } from '../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
@@ -29,7 +29,7 @@ async function fill({ writer }: Out): Promise<void> {
 
 test('an item is durable in all branches, in the order of the calls', async () => {
   const [one, other] = [await out(), await out()]
-  const both = tee([one.writer, { writer: other.writer }])
+  const both = new Tee([one.writer, { writer: other.writer }])
   await Promise.all([both.push('a'), both.pushMany(['b', 'c']), both.push('d')])
   expect(await left(one)).toEqual(['a', 'b', 'c', 'd'])
   expect(await left(other)).toEqual(['a', 'b', 'c', 'd'])
@@ -38,7 +38,7 @@ test('an item is durable in all branches, in the order of the calls', async () =
 test('a push waits for the slow branch, and a signal ends that', async () => {
   const [one, slow] = [await out(), await out()]
   await fill(slow)
-  const both = tee([one.writer, slow.writer])
+  const both = new Tee([one.writer, slow.writer])
   let isDurable = false
   const pushed = both.push('a').then(() => {
     isDurable = true
@@ -57,20 +57,20 @@ test('a push waits for the slow branch, and a signal ends that', async () => {
 
 test('a branch that overwrites its oldest waits for nobody', async () => {
   const [one, telemetry] = [await out({}, 1024), await out({ onFull: 'overwrite' })]
-  const both = tee([one.writer, { writer: telemetry.writer, onSlow: 'overwrite' }])
+  const both = new Tee([one.writer, { writer: telemetry.writer, onSlow: 'overwrite' }])
   for (let number = 0; number < 80; number++) await both.push(`${number} ${'x'.repeat(300)}`)
   expect((await left(one)).length).toBe(80)
   const kept = await left(telemetry)
   expect(kept.length).toBeLessThan(80)
   expect(kept.at(-1)).toMatch(/^79 /)
-  expect(() => tee([{ writer: one.writer, onSlow: 'overwrite' }])).toThrow('keeps its oldest')
+  expect(() => new Tee([{ writer: one.writer, onSlow: 'overwrite' }])).toThrow('keeps its oldest')
 })
 
 test('a branch that is too slow is dropped and reported, and its push withdrawn', async () => {
   const clock = new FakeClock()
   const [one, slow] = [await out(), await out()]
   const told: DroppedBranch<string>[] = []
-  const both = tee([one.writer, { writer: slow.writer, onSlow: 'drop' }], {
+  const both = new Tee([one.writer, { writer: slow.writer, onSlow: 'drop' }], {
     dropAfterMs: 1000,
     onDropped: (branch) => told.push(branch),
     clock,
@@ -105,12 +105,12 @@ test('a branch that fails is dropped if it may be; otherwise the push fails', as
     if (operation === 'write') throw new BlockError('BLOCK_IO', 'no', { device: 'hooked' })
   }
   const told: unknown[] = []
-  const lossy = tee([sound.writer, { writer, onSlow: 'drop' }], {
+  const lossy = new Tee([sound.writer, { writer, onSlow: 'drop' }], {
     onDropped: ({ error }) => told.push(error),
   })
   await lossy.push('a')
   expect(told).toMatchObject([{ code: 'BLOCK_IO' }])
-  await expect(tee([sound.writer, writer]).push('b')).rejects.toMatchObject({
+  await expect(new Tee([sound.writer, writer]).push('b')).rejects.toMatchObject({
     code: 'RING_POISONED',
   })
   expect(await left(sound)).toEqual(['a', 'b'])
@@ -128,7 +128,7 @@ test('a branch whose device hangs holds up no push once it is dropped', async ()
   })
   device.before = () => released
   const told: unknown[] = []
-  const lossy = tee([sound.writer, { writer, onSlow: 'drop' }], {
+  const lossy = new Tee([sound.writer, { writer, onSlow: 'drop' }], {
     ...{ dropAfterMs: 1000, clock },
     onDropped: ({ error }) => told.push(error),
   })
@@ -158,7 +158,7 @@ test('an item that no branch can take is an error, and no branch is dropped for 
   const device = new MemoryBlockDevice({ sizeSectors: 1024 })
   const writer = await RingWriter.open(device, { createIfMissing: true, codec })
   const told: unknown[] = []
-  const lossy = tee([{ writer, onSlow: 'drop' }], { onDropped: (branch) => told.push(branch) })
+  const lossy = new Tee([{ writer, onSlow: 'drop' }], { onDropped: (branch) => told.push(branch) })
   await expect(lossy.push(1n)).rejects.toMatchObject({ code: 'CODEC_ENCODE' })
   await expect(lossy.pushMany([1, 1n])).rejects.toMatchObject({ code: 'CODEC_ENCODE' })
   await expect(lossy.pushMany(7 as never)).rejects.toThrow(TypeError)
@@ -170,7 +170,7 @@ test('an item that no branch can take is an error, and no branch is dropped for 
 test('an item that is too large for one branch is thrown, and the others have it', async () => {
   const [small, large] = [await out(), await out({}, 1024)]
   const told: unknown[] = []
-  const lossy = tee([large.writer, { writer: small.writer, onSlow: 'drop' }], {
+  const lossy = new Tee([large.writer, { writer: small.writer, onSlow: 'drop' }], {
     onDropped: (dropped) => told.push(dropped),
   })
   const big = 'x'.repeat(100_000)
@@ -188,7 +188,7 @@ test('a push fails once every branch was dropped', async () => {
   const only = await out()
   await only.writer.close()
   let told = 0
-  const lossy = tee([{ writer: only.writer, onSlow: 'drop' }], { onDropped: () => void told++ })
+  const lossy = new Tee([{ writer: only.writer, onSlow: 'drop' }], { onDropped: () => void told++ })
   await expect(lossy.push('a')).rejects.toMatchObject({ code: 'RING_CLOSED' })
   await expect(lossy.push('b')).rejects.toThrow('no branch left')
   expect(told).toBe(1)
@@ -196,13 +196,13 @@ test('a push fails once every branch was dropped', async () => {
 
 test('its arguments are checked', async () => {
   const { writer } = await out()
-  expect(() => tee([])).toThrow('at least one')
-  expect(() => tee([writer, writer])).toThrow('already')
-  expect(() => tee([{ writer, onSlow: 'drop' }])).toThrow('onDropped')
-  expect(() => tee([{ writer, whenSlow: 'fly' } as object as { writer: typeof writer }])).toThrow(
-    'whenSlow',
-  )
-  expect(() => tee([{} as RingWriter<string>])).toThrow('RingWriter')
-  expect(() => tee([writer], { dropAfterMs: -1 })).toThrow(RangeError)
-  expect(() => tee([writer], { drop: 1 } as object)).toThrow('no option drop')
+  expect(() => new Tee([])).toThrow('at least one')
+  expect(() => new Tee([writer, writer])).toThrow('already')
+  expect(() => new Tee([{ writer, onSlow: 'drop' }])).toThrow('onDropped')
+  expect(
+    () => new Tee([{ writer, whenSlow: 'fly' } as object as { writer: typeof writer }]),
+  ).toThrow('whenSlow')
+  expect(() => new Tee([{} as RingWriter<string>])).toThrow('RingWriter')
+  expect(() => new Tee([writer], { dropAfterMs: -1 })).toThrow(RangeError)
+  expect(() => new Tee([writer], { drop: 1 } as object)).toThrow('no option drop')
 })

@@ -39,7 +39,7 @@ async function pushOne(journal, id) {
 }
 
 const device = await FileBlockDevice.open(path)
-const journal = await Journal.start(device, perform, {
+const journal = await Journal.open(device, perform, {
   codec: json(),
   ...{
     performIntervalMs: mode === 'leave' ? 500 : 2,

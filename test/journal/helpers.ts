@@ -54,7 +54,7 @@ export async function startRig(
     calls.push(call)
     return behaviour(call)
   }
-  const journal = await Journal.start<string>(device, perform, {
+  const journal = await Journal.open<string>(device, perform, {
     ...{ codec: text, clock, random: () => 1, createIfMissing: SMALL },
     ...options,
   })

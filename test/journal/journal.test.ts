@@ -54,7 +54,7 @@ describe('push and perform', () => {
   test('operations pass through the codec', async () => {
     const seen: unknown[] = []
     const device = new MemoryBlockDevice({ sizeSectors: SECTORS })
-    await using journal = await Journal.start<{ id: number }>(
+    await using journal = await Journal.open<{ id: number }>(
       device,
       async (operations) => {
         seen.push(...operations)
@@ -436,7 +436,7 @@ test('operations are performed on time by the system clock', async () => {
     performed += operations.length
     return undefined
   }
-  await using journal = await Journal.start(device, perform, {
+  await using journal = await Journal.open(device, perform, {
     ...{ performIntervalMs: 10, backoff: { firstMs: 10 }, createIfMissing: SMALL },
   })
   const receipt = await journal.push(new Uint8Array(3))

@@ -31,7 +31,7 @@ describe('journals of the original', () => {
     const image = golden('journal-unperformed')
     const device = await goldenDevice(image)
     const calls: (PerformContext & { items: string[] })[] = []
-    const journal = await Journal.start(device, async (operations, context) => {
+    const journal = await Journal.open(device, async (operations, context) => {
       calls.push({ items: operations.map(hex), ...context })
     })
     await journal.sync()
@@ -47,7 +47,7 @@ describe('journals of the original', () => {
   test('start with nothing to perform if they are empty', async () => {
     const image = golden('journal-started-empty')
     const device = await goldenDevice(image)
-    const journal = await Journal.start(device, () => Promise.reject(new Error('nothing to do')))
+    const journal = await Journal.open(device, () => Promise.reject(new Error('nothing to do')))
     await journal.sync()
     expect(journal.status()).toMatchObject({ pendingItems: 0, pendingBytes: 0, attempt: 0 })
     await journal.close()
@@ -59,7 +59,7 @@ describe('the bytes are those of the original, so it can replay ours', () => {
   test('three operations, and killed before they are performed', async () => {
     const image = golden('journal-unperformed')
     const device = new MemoryBlockDevice({ sizeSectors: image.size_sectors })
-    const journal = await Journal.start(device, succeed, {
+    const journal = await Journal.open(device, succeed, {
       ...{ queue: image.queue ?? '', client: image.client ?? '' },
       performIntervalMs: 60_000,
       createIfMissing: { format: 1 },
@@ -75,7 +75,7 @@ describe('the bytes are those of the original, so it can replay ours', () => {
   test('started and shut down', async () => {
     const image = golden('journal-started-empty')
     const device = new MemoryBlockDevice({ sizeSectors: image.size_sectors })
-    await (await Journal.start(device, succeed, { createIfMissing: { format: 1 } })).close()
+    await (await Journal.open(device, succeed, { createIfMissing: { format: 1 } })).close()
     expect(hex(await deviceBytes(device))).toBe(hex(goldenBytes(image)))
   })
 })
@@ -119,7 +119,7 @@ describe('a ring that was suspended is resumed, because nobody else would', () =
 
 describe('starting is refused', () => {
   const start = (options: JournalOptions<Uint8Array>): Promise<Journal> =>
-    Journal.start(new MemoryBlockDevice({ sizeSectors: SECTORS }), succeed, options)
+    Journal.open(new MemoryBlockDevice({ sizeSectors: SECTORS }), succeed, options)
 
   test.each<JournalOptions<Uint8Array>>([
     { performIntervalMs: -1 },
@@ -140,8 +140,8 @@ describe('starting is refused', () => {
 
   test('for a second journal on the device', async () => {
     const device = await smallRing()
-    await using _first = await Journal.start(device, succeed, { client: 'the first' })
-    await expect(Journal.start(device, succeed)).rejects.toMatchObject({
+    await using _first = await Journal.open(device, succeed, { client: 'the first' })
+    await expect(Journal.open(device, succeed)).rejects.toMatchObject({
       code: 'BLOCK_CLAIMED',
       details: { holder: expect.stringContaining('the first') },
     })
@@ -150,7 +150,7 @@ describe('starting is refused', () => {
   test('with a signal that is already aborted', async () => {
     const device = new MemoryBlockDevice({ sizeSectors: SECTORS })
     const signal = AbortSignal.abort(new Error('too late'))
-    await expect(Journal.start(device, succeed, { signal })).rejects.toThrow('too late')
+    await expect(Journal.open(device, succeed, { signal })).rejects.toThrow('too late')
     expect((await deviceBytes(device)).every((byte) => byte === 0)).toBe(true)
   })
 })

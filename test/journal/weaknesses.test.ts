@@ -13,7 +13,7 @@ const succeed = async () => undefined
 
 describe('weakness 7: the original formats any device that it cannot attach to', () => {
   const start = (device: MemoryBlockDevice, create = SMALL) =>
-    Journal.start(device, async () => undefined, { createIfMissing: create })
+    Journal.open(device, async () => undefined, { createIfMissing: create })
 
   test.each(goldens(true))('$name stays as it is', async (golden) => {
     const device = await goldenDevice(golden)
@@ -55,7 +55,7 @@ describe('weakness 7: the original formats any device that it cannot attach to',
     const before = hex(await deviceBytes(device))
     await expect(start(device)).rejects.toMatchObject({ code: 'RING_NOT_BLANK' })
     const createIfMissing = { ...SMALL, eraseOther: true }
-    await expect(Journal.start(device, async () => undefined, { createIfMissing })).rejects.toThrow(
+    await expect(Journal.open(device, async () => undefined, { createIfMissing })).rejects.toThrow(
       'createIfMissing has no option eraseOther',
     )
     expect(hex(await deviceBytes(device))).toBe(before)
@@ -64,7 +64,7 @@ describe('weakness 7: the original formats any device that it cannot attach to',
   test('a blank device stays blank with createIfMissing: false', async () => {
     const device = new MemoryBlockDevice({ sizeSectors: SECTORS })
     await expect(
-      Journal.start(device, async () => undefined, { createIfMissing: false }),
+      Journal.open(device, async () => undefined, { createIfMissing: false }),
     ).rejects.toMatchObject({ code: 'RING_NOT_INITIALISED' })
     expect((await deviceBytes(device)).every((byte) => byte === 0)).toBe(true)
   })
@@ -156,7 +156,7 @@ describe('weakness 8: the original forgets failures, starves, deadlocks and hang
 
   test('a poison item that does not decode is stepped over, durably', async () => {
     const device = new MemoryBlockDevice({ sizeSectors: SECTORS })
-    const bytesJournal = await Journal.start(device, async () => ({ error: 'never' }), {
+    const bytesJournal = await Journal.open(device, async () => ({ error: 'never' }), {
       createIfMissing: SMALL,
     })
     for (const item of ['a', '\xff', 'b']) {

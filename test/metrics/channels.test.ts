@@ -246,7 +246,7 @@ test('an NBD client publishes its requests, and connections that it loses and ma
   })
   const uri = 'nbd://told/'
   const events = heard<NbdEvent>('nbd', uri)
-  const device = await NbdBlockDevice.connect(uri, { dial: server.dial })
+  const device = await NbdBlockDevice.open(uri, { dial: server.dial })
   await device.write(0, [Buffer.alloc(512)])
   await expect(device.write(1, [Buffer.alloc(1024)])).rejects.toMatchObject({ code: 'BLOCK_LOST' })
   await device.write(1, [Buffer.alloc(1024)])

@@ -148,7 +148,7 @@ test('a journal is counted', async () => {
   const device = newDevice()
   const counting = instruments()
   let failures = 1
-  await using journal = await Journal.start(
+  await using journal = await Journal.open(
     device,
     async () => {
       if (failures-- > 0) throw new Error('not yet')

@@ -90,14 +90,14 @@ const ON_OPFS = PROGRAM.replace('MemoryBlockDevice }', 'OpfsBlockDevice }')
 /** A worker that serves such a file to pages, and one of those. */
 const SERVING = `
 import { OpfsBlockDevice } from '${join(dist, 'block/opfs/index.js')}'
-import { serveRing } from '${join(dist, 'worker/index.js')}'
+import { RingServer } from '${join(dist, 'worker/index.js')}'
 const open = () => OpfsBlockDevice.openOrCreate('r', { sizeBytes: 1 << 20 })
-serveRing(self, { open, createIfMissing: true })`
+new RingServer(self, { open, createIfMissing: true })`
 const CONNECTED = `
 import { json } from '${join(dist, 'codec/index.js')}'
-import { connectRing } from '${join(dist, 'worker/index.js')}'
+import { RingConnection } from '${join(dist, 'worker/index.js')}'
 export async function run(worker) {
-  const ring = await connectRing(worker, { codec: json() })
+  const ring = await RingConnection.open(worker, { codec: json() })
   await ring.push({})
   await (await ring.receive()).ack()
 }`

@@ -2,17 +2,10 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { type BlockDevice, MemoryBlockDevice } from '../../src/block/index.ts'
-import {
-  type FanIn,
-  type Group,
-  joinGroup,
-  partitioned,
-  receiveFrom,
-  tee,
-} from '../../src/fan/index.ts'
+import { FanIn, Group, PartitionedWriter, Tee } from '../../src/fan/index.ts'
 import { type Job, RingReader, RingWriter } from '../../src/index.ts'
 import { Journal } from '../../src/journal/index.ts'
-import { createPool, openPool, type Pool } from '../../src/pool/index.ts'
+import { Pool } from '../../src/pool/index.ts'
 import { parsePosition } from '../../src/ring/shared/position-text.ts'
 import { inspectRing } from '../../src/tools.ts'
 import type { RingConnection } from '../../src/worker/index.ts'
@@ -46,7 +39,7 @@ const withReader = (use: Use<RingReader>): Promise<unknown> =>
 
 const withFanIn = (use: Use<FanIn<Uint8Array>>): Promise<unknown> =>
   withReader(async (reader) => {
-    await using fan = receiveFrom([reader])
+    await using fan = new FanIn([reader])
     return await use(fan)
   })
 
@@ -54,20 +47,20 @@ const withGroup = (use: Use<Group<Uint8Array>>): Promise<unknown> =>
   withDevice(async (device) => {
     const writer = await RingWriter.open(device, { createIfMissing: true })
     await writer.close()
-    await using group = await joinGroup([device])
+    await using group = await Group.open([device])
     return await use(group)
   })
 
 const withJournal = (use: Use<Journal>): Promise<unknown> =>
   withDevice(async (device) => {
-    await using journal = await Journal.start(device, async () => undefined)
+    await using journal = await Journal.open(device, async () => undefined)
     return await use(journal)
   })
 
 const withPool = (use: Use<Pool>): Promise<unknown> =>
   withDevice(async (device) => {
-    await createPool(device)
-    const pool = await openPool(device)
+    await Pool.create(device)
+    const pool = await Pool.open(device)
     await pool.add('ring', { sizeBytes: 1 << 20 })
     return await use(pool)
   })
@@ -118,9 +111,9 @@ const METHODS: Readonly<Record<string, (options: never) => Promise<unknown>>> = 
   'Journal.push': (options) => withJournal((journal) => journal.push(ITEM, options)),
   'Journal.sync': (options) => withJournal((journal) => journal.sync(options)),
   'PartitionedWriter.push': (options) =>
-    withWriter((writer) => partitioned([writer], keyOf).push(ITEM, options)),
+    withWriter((writer) => new PartitionedWriter([writer], keyOf).push(ITEM, options)),
   'PartitionedWriter.pushMany': (options) =>
-    withWriter((writer) => partitioned([writer], keyOf).pushMany([], options)),
+    withWriter((writer) => new PartitionedWriter([writer], keyOf).pushMany([], options)),
   'Pool.add': (options) => withPool((pool) => pool.add('more', options)),
   'Pool.remove': (options) => withPool((pool) => pool.remove('ring', options)),
   'Producer.advance': (options) =>
@@ -155,8 +148,8 @@ const METHODS: Readonly<Record<string, (options: never) => Promise<unknown>>> = 
   'RingWriter.push': (options) => withWriter((writer) => writer.push(ITEM, options)),
   'RingWriter.pushEncoded': (options) => withWriter((writer) => writer.pushEncoded(ITEM, options)),
   'RingWriter.pushMany': (options) => withWriter((writer) => writer.pushMany([], options)),
-  'Tee.push': (options) => withWriter((writer) => tee([writer]).push(ITEM, options)),
-  'Tee.pushMany': (options) => withWriter((writer) => tee([writer]).pushMany([], options)),
+  'Tee.push': (options) => withWriter((writer) => new Tee([writer]).push(ITEM, options)),
+  'Tee.pushMany': (options) => withWriter((writer) => new Tee([writer]).pushMany([], options)),
 }
 
 /** What has methods with options that it hands on, or that somebody else wrote. */

@@ -16,12 +16,12 @@ import {
 import { listNbdExports, NbdBlockDevice } from '../../src/block/nbd/index.ts'
 import { OpfsBlockDevice } from '../../src/block/opfs/index.ts'
 import { bytes, compressed, encrypted } from '../../src/codec/index.ts'
-import { joinGroup, receiveFrom, repartition, tee } from '../../src/fan/index.ts'
+import { FanIn, Group, repartition, Tee } from '../../src/fan/index.ts'
 import { fenceByCeph, fenceByCommand } from '../../src/hosts/index.ts'
 import { Consumer, Producer, RingReader, RingWriter } from '../../src/index.ts'
 import { Journal } from '../../src/journal/index.ts'
 import { collect, Instruments } from '../../src/metrics/index.ts'
-import { createPool, openPool } from '../../src/pool/index.ts'
+import { Pool } from '../../src/pool/index.ts'
 import {
   dumpAt,
   inspectRing,
@@ -31,7 +31,7 @@ import {
   suspendRing,
   verifyRing,
 } from '../../src/tools.ts'
-import { connectRing, serveRing } from '../../src/worker/index.ts'
+import { RingConnection, RingServer } from '../../src/worker/index.ts'
 
 type Call = (options: never, device: never) => unknown
 
@@ -42,7 +42,7 @@ const other = new MemoryBlockDevice({ sizeSectors: 16 })
 /** Each exported call that takes options: with these, and the device or the ring that it works on. */
 const OF_A_DEVICE: Readonly<Record<string, Call>> = {
   'Consumer.attach': (options, device) => Consumer.attach(device, options),
-  'Journal.start': (options, device) => Journal.start(device, async () => undefined, options),
+  'Journal.open': (options, device) => Journal.open(device, async () => undefined, options),
   'PartitionBlockDevice.open': (options, device) => PartitionBlockDevice.open(device, options),
   'Producer.attach': (options, device) => Producer.attach(device, options),
   'Producer.create': (options, device) => Producer.create(device, options),
@@ -51,7 +51,7 @@ const OF_A_DEVICE: Readonly<Record<string, Call>> = {
   collect: (options, device) => collect(device, options),
   compare: (options, device) => compare(device, other, options),
   copy: (options, device) => copy(other, device, options),
-  createPool: (options, device) => createPool(device, options),
+  'Pool.create': (options, device) => Pool.create(device, options),
   dumpAt: (options, device) => dumpAt(device, 0, options),
   erase: (options, device) => erase(device, options),
   fill: (options, device) => fill(device, options),
@@ -59,9 +59,9 @@ const OF_A_DEVICE: Readonly<Record<string, Call>> = {
   foldMapped: (options, device) => foldMapped(device, undefined, step, options),
   foldUnmapped: (options, device) => foldUnmapped(device, undefined, step, options),
   inspectRing: (options, device) => inspectRing(device, options),
-  joinGroup: (options, device) => joinGroup([device], options),
+  'Group.open': (options, device) => Group.open([device], options),
   migrateRing: (options, device) => migrateRing(other, device, options),
-  openPool: (options, device) => openPool(device, options),
+  'Pool.open': (options, device) => Pool.open(device, options),
   repairRing: (options, device) => repairRing(device, options),
   repartition: (options, device) => repartition([device], [other], () => 'key', options),
   resumeRing: (options, device) => resumeRing(device, options),
@@ -78,18 +78,18 @@ const OTHERS: Readonly<Record<string, Call>> = {
   Instruments: (options) => new Instruments(options),
   MemoryBlockDevice: (options) => new MemoryBlockDevice(options),
   'MemoryBlockDevice.from': (options) => MemoryBlockDevice.from(new Uint8Array(512), options),
-  'NbdBlockDevice.connect': (options) => NbdBlockDevice.connect('nbd://localhost/', options),
+  'NbdBlockDevice.open': (options) => NbdBlockDevice.open('nbd://localhost/', options),
   'OpfsBlockDevice.open': (options) => OpfsBlockDevice.open('ring', options),
   'OpfsBlockDevice.openOrCreate': (options) => OpfsBlockDevice.openOrCreate('ring', options),
   compressed: (options) => compressed(bytes, options),
-  connectRing: (options) => connectRing(new MessageChannel().port1, options),
+  'RingConnection.open': (options) => RingConnection.open(new MessageChannel().port1, options),
   encrypted: (options) => encrypted(bytes, KEYS, options),
   fenceByCeph: (options) => fenceByCeph(options),
   fenceByCommand: (options) => fenceByCommand(['true'], options),
   listNbdExports: (options) => listNbdExports('nbd://localhost/', options),
-  receiveFrom: (options) => receiveFrom([], options),
-  serveRing: (options) => serveRing(new MessageChannel().port1, options),
-  tee: (options) => tee([], options),
+  FanIn: (options) => new FanIn([], options),
+  RingServer: (options) => new RingServer(new MessageChannel().port1, options),
+  Tee: (options) => new Tee([], options),
 }
 
 /** What takes options and does not check them itself. */

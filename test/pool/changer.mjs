@@ -2,11 +2,11 @@
 import { writeSync } from 'node:fs'
 import { FileBlockDevice } from '../../dist/block/file/index.js'
 import { RingWriter } from '../../dist/index.js'
-import { openPool } from '../../dist/pool/index.js'
+import { Pool } from '../../dist/pool/index.js'
 
 const device = await FileBlockDevice.open(process.argv[2])
-const pool = await openPool(device)
-const there = new Set((await pool.list()).map(({ name }) => name))
+const pool = await Pool.open(device)
+const there = new Set((await pool.status()).rings.map(({ name }) => name))
 for (let turn = 0; ; turn++) {
   const name = `r${turn % 4}`
   if (there.delete(name)) await pool.remove(name, { discardItems: true })

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { BlockDevice } from '../../src/block/device.ts'
-import { createPool, openPool, type Pool } from '../../src/pool/index.ts'
+import { Pool } from '../../src/pool/index.ts'
 import { verifyRing } from '../../src/ring/maintenance/index.ts'
 import { deviceOf, Medium, NotingDevice } from './cached.ts'
 import { imageOf, itemsOf, namesIn, poolDevice, put, START, UNIT } from './pools.ts'
@@ -10,7 +10,7 @@ const LONG = { timeout: 120_000 }
 /** Rings enough for a directory of two sectors, of which a write can be torn; one has an item. And room. */
 async function someRings(): Promise<Uint8Array> {
   const device = await poolDevice(8)
-  const pool = await openPool(device)
+  const pool = await Pool.open(device)
   for (const name of MORE) await pool.add(name, { sizeBytes: UNIT })
   await pool.add('kept', { sizeBytes: UNIT })
   await pool.add('gone', { sizeBytes: UNIT })
@@ -56,7 +56,7 @@ function grown(image: Uint8Array): Uint8Array {
 /** Checks that all is there which has to be, and that the pool can be used. */
 async function check(image: Uint8Array, allowed: readonly (readonly string[])[]): Promise<void> {
   const device = await deviceOf(image)
-  const pool = await openPool(device)
+  const pool = await Pool.open(device)
   const names = await namesIn(pool)
   expect(allowed).toContainEqual(names)
   for (const name of names) {
@@ -67,7 +67,7 @@ async function check(image: Uint8Array, allowed: readonly (readonly string[])[])
   await pool.add('used', { sizeBytes: UNIT, blockSize: 512 })
   await put(await pool.open('used'), 'x')
   expect(await itemsOf(await pool.open('used'))).toEqual(['x'])
-  expect(await namesIn(await openPool(device))).toEqual([...names, 'used'].sort())
+  expect(await namesIn(await Pool.open(device))).toEqual([...names, 'used'].sort())
 }
 
 describe('a power cut at every write, keeping what part of the cache there may be', () => {
@@ -76,7 +76,7 @@ describe('a power cut at every write, keeping what part of the cache there may b
     LONG,
     async ({ run, after }) => {
       const before = grown(await someRings())
-      const events = await noted(before, async (device) => run(await openPool(device)))
+      const events = await noted(before, async (device) => run(await Pool.open(device)))
       const medium = new Medium(before)
       for (let point = 0; point <= events.length; point++) {
         // Once it has resolved, it has happened.
@@ -90,12 +90,12 @@ describe('a power cut at every write, keeping what part of the cache there may b
 
   test('while a pool is created: it can be created again, and used', LONG, async () => {
     const blank = new Uint8Array(START + 3 * UNIT)
-    const events = await noted(blank, (device) => createPool(device))
+    const events = await noted(blank, (device) => Pool.create(device))
     const medium = new Medium(blank)
     for (let point = 0; point <= events.length; point++) {
       for (const image of medium.after(events, point).cuts(events[point], true)) {
         const device = await deviceOf(image)
-        await createPool(device)
+        await Pool.create(device)
         await check(await imageOf(device), [[]])
       }
     }
@@ -108,7 +108,7 @@ describe('a program that dies in a change, another that continues it, and a powe
     LONG,
     async ({ run, after }) => {
       const before = grown(await someRings())
-      const first = await noted(before, async (device) => run(await openPool(device)))
+      const first = await noted(before, async (device) => run(await Pool.open(device)))
       const medium = new Medium(before)
       let runs = 0
       // Until the directory is written, nothing has changed.
@@ -119,7 +119,7 @@ describe('a program that dies in a change, another that continues it, and a powe
           let observed: readonly string[] = []
           let seenAt = 0
           const second = await noted(left.seen(first[point], torn), async (device) => {
-            const pool = await openPool(device)
+            const pool = await Pool.open(device)
             observed = await namesIn(pool)
             seenAt = (device as NotingDevice).events.length
             await pool.remove('kept', { discardItems: true })

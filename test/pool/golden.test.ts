@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { crc32c } from '../../src/checksum/crc32c.ts'
 import type { Clock } from '../../src/clock.ts'
-import { createPool, openPool } from '../../src/pool/index.ts'
+import { Pool } from '../../src/pool/index.ts'
 import { imageOf, itemsOf, START, UNIT } from './pools.ts'
 
 const folder = new URL('../golden/pool/', import.meta.url)
@@ -20,7 +20,7 @@ interface Recipe {
 
 async function blank(units: number): Promise<MemoryBlockDevice> {
   const device = new MemoryBlockDevice({ sizeSectors: (START + units * UNIT) / 512, name: 'disk' })
-  await createPool(device, { uuid, clock })
+  await Pool.create(device, { uuid, clock })
   return device
 }
 
@@ -32,7 +32,7 @@ const RECIPES: readonly Recipe[] = [
     rings: ['1:2097152+65536 orders', '3:2228224+131072 Ünïcødé/2', '4:2359296+65536 x'],
     make: async () => {
       const device = await blank(6)
-      const pool = await openPool(device, { clock })
+      const pool = await Pool.open(device, { clock })
       const ring = { uuid, name: 'golden' }
       await pool.add('orders', { sizeBytes: UNIT, ...ring })
       await pool.add('gone', { sizeBytes: UNIT, format: 1 })
@@ -98,10 +98,12 @@ describe.each(RECIPES)('golden image $name of a pool: $what', ({ name, make, rin
 
   test('is read, and its rings are empty', async () => {
     const device = await MemoryBlockDevice.from(golden(), { name: 'disk' })
-    const pool = await openPool(device)
-    const found = (await pool.list()).map((ring) => `${ring.offset}+${ring.sizeBytes} ${ring.name}`)
+    const pool = await Pool.open(device)
+    const found = (await pool.status()).rings.map(
+      (ring) => `${ring.offset}+${ring.sizeBytes} ${ring.name}`,
+    )
     expect([...found].sort()).toEqual(rings.map((ring) => ring.replace(/^\d+:/, '')).sort())
-    for (const ring of await pool.list())
+    for (const ring of (await pool.status()).rings)
       expect(await itemsOf(await pool.open(ring.name))).toEqual([])
   })
 })

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { FileBlockDevice } from '../../src/block/file/index.ts'
-import { createPool, openPool } from '../../src/pool/index.ts'
+import { Pool } from '../../src/pool/index.ts'
 import { verifyRing } from '../../src/ring/maintenance/index.ts'
 import { Random } from '../../src/sim/world/random.ts'
 import { temporaryFolder } from '../cli/cli.ts'
@@ -38,8 +38,8 @@ test('a pool whose changes are killed at random can be listed, verified and used
   const random = new Random(SEED)
   const path = folder.file('pool.img')
   const made = await FileBlockDevice.create(path, { sizeBytes: 4 << 20 })
-  await createPool(made)
-  const first = await openPool(made)
+  await Pool.create(made)
+  const first = await Pool.open(made)
   await first.add('kept', { sizeBytes: UNIT })
   await put(await first.open('kept'), 'item')
   await made.disconnect()
@@ -54,7 +54,7 @@ test('a pool whose changes are killed at random can be listed, verified and used
       else expected.delete(change.slice(1))
     }
     await using device = await FileBlockDevice.open(path)
-    const pool = await openPool(device)
+    const pool = await Pool.open(device)
     there = await namesIn(pool)
     // The change that was interrupted has happened, or not.
     const odd = [...new Set([...there, ...expected])].filter(

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { BlockDevice } from '../../src/block/device.ts'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
-import { createPool, openPool, type Pool, type PoolOptions } from '../../src/pool/index.ts'
+import { Pool, type PoolOptions } from '../../src/pool/index.ts'
 import { Consumer, Producer } from '../../src/ring/access/attach.ts'
 import { breakLease } from '../../src/ring/access/lease.ts'
 import type { LeaseOptions } from '../../src/ring/lease-types.ts'
@@ -64,7 +64,7 @@ async function passing<T>(clock: FakeClock, work: Promise<T>, ms = 12_000): Prom
 
 /** The pool of a device on which a host sees no claims of another. */
 function hostAt(device: BlockDevice, clock: FakeClock, options: PoolOptions = {}): Promise<Pool> {
-  return openPool(new HookedDevice(device, { claims: false }), { clock, ...options })
+  return Pool.open(new HookedDevice(device, { claims: false }), { clock, ...options })
 }
 
 /** A pool whose ring `a` one host has leased and spoilt. */
@@ -177,9 +177,9 @@ describe('a device with a ring that another host has leased', () => {
     await passing(clock, Producer.attach(host, { clock, lease: lease('one') }))
     await spoil(device)
     const before = await imageOf(device)
-    await expect(createPool(device, { eraseOther: true })).rejects.toMatchObject(LEASED)
+    await expect(Pool.create(device, { eraseOther: true })).rejects.toMatchObject(LEASED)
     expect(Buffer.compare(await imageOf(device), before)).toBe(0)
     await breakLease(device, 'producer')
-    expect(await createPool(device, { eraseOther: true })).toBe(true)
+    expect(await Pool.create(device, { eraseOther: true })).toEqual({ created: true })
   })
 })

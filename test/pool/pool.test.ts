@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
-import { createPool, openPool } from '../../src/pool/index.ts'
+import { Pool } from '../../src/pool/index.ts'
 import { Consumer, Producer } from '../../src/ring/access/attach.ts'
 import { inspectRing } from '../../src/ring/access/inspect.ts'
 import { breakLease, readLeases } from '../../src/ring/access/lease.ts'
@@ -13,7 +13,7 @@ import { imageOf, itemsOf, namesIn, poolDevice, poolWith, put, START, UNIT } fro
 describe('a pool', () => {
   test('has named rings, each of which works like any other', async () => {
     const pool = await poolWith('orders', 'bills')
-    expect(await pool.list()).toEqual([
+    expect((await pool.status()).rings).toEqual([
       { name: 'bills', sizeBytes: UNIT, offset: START + UNIT },
       { name: 'orders', sizeBytes: UNIT, offset: START },
     ])
@@ -30,7 +30,10 @@ describe('a pool', () => {
     const pool = await poolWith()
     await pool.add('one', { sizeBytes: 1, format: 1 })
     await pool.add('two', { sizeBytes: UNIT + 1, onFull: 'overwrite', blockSize: 512, name: 'n' })
-    expect(await pool.list()).toMatchObject([{ sizeBytes: UNIT }, { sizeBytes: 2 * UNIT }])
+    expect((await pool.status()).rings).toMatchObject([
+      { sizeBytes: UNIT },
+      { sizeBytes: 2 * UNIT },
+    ])
     const one = await pool.open('one')
     const two = await pool.open('two')
     expect(await inspectRing(one)).toMatchObject({ format: 1 })
@@ -45,18 +48,18 @@ describe('a pool', () => {
 
   test.each([512, 4096, 65_536])('is the same for sectors of %i bytes', async (sectorSize) => {
     const device = await poolDevice(4, sectorSize)
-    const pool = await openPool(device)
+    const pool = await Pool.open(device)
     await pool.add('a', { sizeBytes: 4 * UNIT, blockSize: 65_536 }).catch(() => undefined)
     await pool.add('b', { sizeBytes: UNIT, format: 1 }).catch(() => undefined)
     const small = await MemoryBlockDevice.from(await imageOf(device), { name: 'disk' })
-    expect(await (await openPool(small)).status()).toEqual(await pool.status())
+    expect(await (await Pool.open(small)).status()).toEqual(await pool.status())
   })
 
   test('is not changed by creating it again', async () => {
     const pool = await poolWith('a')
     const before = await imageOf(pool.device)
-    expect(await createPool(pool.device)).toBe(false)
-    expect(await createPool(pool.device, { eraseOther: true })).toBe(false)
+    expect(await Pool.create(pool.device)).toEqual({ created: false })
+    expect(await Pool.create(pool.device, { eraseOther: true })).toEqual({ created: false })
     expect(Buffer.compare(await imageOf(pool.device), before)).toBe(0)
   })
 
@@ -83,7 +86,7 @@ describe('a pool', () => {
 
   test('grows when its device has grown, and not before', async () => {
     const device = await poolDevice(1)
-    const pool = await openPool(device)
+    const pool = await Pool.open(device)
     await pool.add('a', { sizeBytes: UNIT })
     const sizeBytes = START + UNIT
     expect(await pool.grow()).toEqual({ beforeBytes: sizeBytes, sizeBytes })
@@ -98,8 +101,8 @@ describe('a pool', () => {
     })
     await pool.add('b', { sizeBytes: 2 * UNIT })
     await device.resize((sizeBytes + UNIT) / 512)
-    await expect(pool.list()).rejects.toMatchObject({ code: 'RING_DEVICE_TOO_SMALL' })
-    await expect(openPool(device)).rejects.toMatchObject({ code: 'RING_DEVICE_TOO_SMALL' })
+    await expect(pool.status()).rejects.toMatchObject({ code: 'RING_DEVICE_TOO_SMALL' })
+    await expect(Pool.open(device)).rejects.toMatchObject({ code: 'RING_DEVICE_TOO_SMALL' })
   })
 
   test.each([5n, 5, Symbol('a'), null, undefined, {}, ['a']])(
@@ -151,14 +154,14 @@ describe('a pool', () => {
 
   test('is changed by several programs in turn', async () => {
     const device = await poolDevice()
-    const pools = await Promise.all([1, 2, 3, 4].map(() => openPool(device)))
+    const pools = await Promise.all([1, 2, 3, 4].map(() => Pool.open(device)))
     await Promise.all(pools.map((pool, index) => pool.add(`r${index}`, { sizeBytes: UNIT })))
     for (const pool of pools) expect(await namesIn(pool)).toEqual(['r0', 'r1', 'r2', 'r3'])
   })
 
   test('ends with a failed write of its directory', async () => {
     const device = await poolDevice()
-    const pool = await openPool(device)
+    const pool = await Pool.open(device)
     await pool.add('a', { sizeBytes: UNIT })
     const { write } = device
     device.write = async (sector, ...rest) => {
@@ -167,8 +170,8 @@ describe('a pool', () => {
     }
     await expect(pool.add('b', { sizeBytes: UNIT })).rejects.toThrow('it failed')
     device.write = write
-    await expect(pool.list()).rejects.toMatchObject({ code: 'RING_POISONED' })
-    expect(await namesIn(await openPool(device))).toEqual(['a'])
+    await expect(pool.status()).rejects.toMatchObject({ code: 'RING_POISONED' })
+    expect(await namesIn(await Pool.open(device))).toEqual(['a'])
   })
 })
 
@@ -177,26 +180,26 @@ describe('creating a pool', () => {
     for (const device of [await smallRing(4 << 20), await ringDevice(8192)]) {
       await put(device, 'item')
       const before = await imageOf(device)
-      await expect(createPool(device)).rejects.toMatchObject({ code: 'RING_NOT_BLANK' })
+      await expect(Pool.create(device)).rejects.toMatchObject({ code: 'RING_NOT_BLANK' })
       expect(Buffer.compare(await imageOf(device), before)).toBe(0)
-      expect(await createPool(device, { eraseOther: true })).toBe(true)
+      expect(await Pool.create(device, { eraseOther: true })).toEqual({ created: true })
       await expect(inspectRing(device)).rejects.toMatchObject({ code: 'RING_IS_POOL' })
-      expect(await namesIn(await openPool(device))).toEqual([])
+      expect(await namesIn(await Pool.open(device))).toEqual([])
     }
   })
 
   test('is refused while the ring that is there is in use', async () => {
     const device = await smallRing(4 << 20)
     await using _consumer = await Consumer.attach(device)
-    await expect(createPool(device, { eraseOther: true })).rejects.toMatchObject({
+    await expect(Pool.create(device, { eraseOther: true })).rejects.toMatchObject({
       code: 'BLOCK_CLAIMED',
     })
   })
 
   test('needs room for the directory, and for a ring', async () => {
     const device = new MemoryBlockDevice({ sizeSectors: START / 512 })
-    await expect(createPool(device)).rejects.toMatchObject({ code: 'RING_DEVICE_TOO_SMALL' })
-    await expect(openPool(device)).rejects.toMatchObject({ code: 'RING_NOT_INITIALISED' })
+    await expect(Pool.create(device)).rejects.toMatchObject({ code: 'RING_DEVICE_TOO_SMALL' })
+    await expect(Pool.open(device)).rejects.toMatchObject({ code: 'RING_NOT_INITIALISED' })
   })
 })
 
@@ -237,7 +240,7 @@ describe('a pool where a ring is expected', () => {
       for (const offset of offsets) await device.write(offset / 512, [new Uint8Array(512)])
       await expect(verifyRing(device)).rejects.toMatchObject({ code: 'RING_IS_POOL' })
       const both = offsets.length === 2 && !offsets.includes(0)
-      const opened = openPool(device)
+      const opened = Pool.open(device)
       if (both) await expect(opened).rejects.toMatchObject({ code: 'RING_CORRUPT' })
       else expect(await namesIn(await opened)).toEqual(['a'])
     }
@@ -247,7 +250,7 @@ describe('a pool where a ring is expected', () => {
     const { device } = await poolWith('a')
     await device.write(0, [new Uint8Array(12_288)])
     await expect(verifyRing(device)).rejects.toMatchObject({ code: 'RING_IS_POOL' })
-    await expect(openPool(device)).rejects.toMatchObject({
+    await expect(Pool.open(device)).rejects.toMatchObject({
       code: 'RING_CORRUPT',
       details: { field: 'guard' },
     })
@@ -259,7 +262,7 @@ describe('a pool where a ring is expected', () => {
     const whole = await imageOf(device)
     whole.set(image.subarray(UNIT), UNIT)
     await device.write(0, [whole])
-    await expect(openPool(device)).rejects.toMatchObject({ code: 'RING_NOT_INITIALISED' })
+    await expect(Pool.open(device)).rejects.toMatchObject({ code: 'RING_NOT_INITIALISED' })
     expect((await verifyRing(device)).format).toBe(1)
   })
 

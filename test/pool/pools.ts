@@ -1,6 +1,6 @@
 import type { BlockDevice } from '../../src/block/device.ts'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
-import { createPool, openPool, type Pool } from '../../src/pool/index.ts'
+import { Pool } from '../../src/pool/index.ts'
 import { Consumer } from '../../src/ring/access/attach.ts'
 import { append, attachProducer } from '../helpers/ring.ts'
 
@@ -14,13 +14,13 @@ const text = new TextDecoder()
 export async function poolDevice(units = 16, sectorSize = 512): Promise<MemoryBlockDevice> {
   const sizeSectors = (START + units * UNIT) / sectorSize
   const device = new MemoryBlockDevice({ sizeSectors, sectorSize, name: 'disk' })
-  await createPool(device)
+  await Pool.create(device)
   return device
 }
 
 /** A pool with some rings, each of a unit. */
 export async function poolWith(...names: readonly string[]): Promise<Pool> {
-  const pool = await openPool(await poolDevice())
+  const pool = await Pool.open(await poolDevice())
   for (const name of names) await pool.add(name, { sizeBytes: UNIT })
   return pool
 }
@@ -51,5 +51,5 @@ export async function imageOf(device: BlockDevice): Promise<Uint8Array> {
 
 /** The names of the rings. */
 export async function namesIn(pool: Pool): Promise<readonly string[]> {
-  return (await pool.list()).map(({ name }) => name)
+  return (await pool.status()).rings.map(({ name }) => name)
 }

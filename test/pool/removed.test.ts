@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { BlockDevice } from '../../src/block/device.ts'
 import type { RingError } from '../../src/errors.ts'
-import { openPool, type Pool } from '../../src/pool/index.ts'
+import { Pool } from '../../src/pool/index.ts'
 import { Consumer, Producer } from '../../src/ring/access/attach.ts'
 import { inspectRing } from '../../src/ring/access/inspect.ts'
 import { breakLease } from '../../src/ring/access/lease.ts'
@@ -31,7 +31,7 @@ describe('a device of a ring that was removed', () => {
   for (const claims of [true, false]) {
     test.each(STALE)(`is refused %s, ${claims ? 'with' : 'without'} claims`, async (_, call) => {
       const device = new HookedDevice(await poolDevice(), { claims })
-      const pool = await openPool(device)
+      const pool = await Pool.open(device)
       await pool.add('a', { sizeBytes: UNIT })
       const stale = await pool.open('a')
       await pool.remove('a')
@@ -51,7 +51,7 @@ describe('a device of a ring that was removed', () => {
   test('is refused a write that another program’s removal preceded', async () => {
     const pool = await poolWith('a', 'b')
     const stale = await pool.open('a')
-    await (await openPool(pool.device)).remove('a')
+    await (await Pool.open(pool.device)).remove('a')
     await expect(stale.write(0, [new Uint8Array(512)])).rejects.toMatchObject(REMOVED)
   })
 })
@@ -76,7 +76,7 @@ describe('removing a ring', () => {
 
   test('a role that is claimed works without looking at the directory again', async () => {
     const device = new HookedDevice(await poolDevice())
-    const pool = await openPool(device)
+    const pool = await Pool.open(device)
     await pool.add('a', { sizeBytes: UNIT })
     const producer = await attachProducer(await pool.open('a'))
     device.take()
@@ -114,7 +114,7 @@ describe('two hosts', () => {
     const device = await poolDevice()
     const host = async (owner: string): Promise<Pool> => {
       const own = new HookedDevice(device, { claims: false })
-      return openPool(own, { clock, ...(leased && { lease: lease(owner) }) })
+      return Pool.open(own, { clock, ...(leased && { lease: lease(owner) }) })
     }
     return [await host('one'), await host('other')]
   }
@@ -132,7 +132,7 @@ describe('two hosts', () => {
     await passing(clock, one.add('a', { sizeBytes: UNIT }))
     await passing(clock, other.add('c', { sizeBytes: UNIT }))
     expect(await namesIn(one)).toEqual(['a', 'c'])
-    expect((await one.lease()).status).toBe('free')
+    expect((await one.readLease()).status).toBe('free')
   })
 
   test('only one of two that change it at once does so', async () => {
@@ -154,7 +154,7 @@ describe('two hosts', () => {
     const adding = one.add('a', { sizeBytes: UNIT })
     adding.catch(() => undefined)
     await clock.advance(100)
-    const unleased = await openPool(other.device, { clock })
+    const unleased = await Pool.open(other.device, { clock })
     await expect(unleased.add('b', { sizeBytes: UNIT })).rejects.toMatchObject({
       code: 'RING_LEASED',
       message: expect.stringContaining('--role directory'),
@@ -171,7 +171,7 @@ describe('two hosts', () => {
       Producer.attach(await one.open('a'), { clock, lease: lease('one') }),
     )
     await expect(passing(clock, other.remove('a'))).rejects.toMatchObject({ code: 'RING_LEASED' })
-    const unleased = await openPool(other.device, { clock })
+    const unleased = await Pool.open(other.device, { clock })
     await expect(unleased.remove('a')).rejects.toMatchObject({ code: 'RING_LEASED' })
     if (attached.status === 'attached') await passing(clock, attached.producer.close())
     await passing(clock, other.remove('a'), 20_000)

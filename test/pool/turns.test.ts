@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest'
-import { openPool } from '../../src/pool/index.ts'
+import { Pool } from '../../src/pool/index.ts'
 import { FakeClock } from '../helpers/fake-clock.ts'
 import { namesIn, poolDevice, UNIT } from './pools.ts'
 
 test('a change waits for another one by the clock that the pool was given, and no longer than ten seconds', async () => {
   const device = await poolDevice()
   const clock = new FakeClock()
-  const pool = await openPool(device, { clock })
+  const pool = await Pool.open(device, { clock })
   const other = await device.claim('pool', { holder: 'another program' })
   const adding = pool.add('a', { sizeBytes: UNIT })
   const late = pool.add('b', { sizeBytes: UNIT })

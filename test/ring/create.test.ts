@@ -6,6 +6,7 @@ import { Consumer, Producer } from '../../src/ring/access/attach.ts'
 import { inspectRing } from '../../src/ring/access/inspect.ts'
 import { readLeases } from '../../src/ring/access/lease.ts'
 import { verifyRing } from '../../src/ring/maintenance/index.ts'
+import type { Created } from '../../src/ring/types.ts'
 import { FakeClock } from '../helpers/fake-clock.ts'
 import { deviceBytes, hex } from '../helpers/golden.ts'
 import { HookedDevice } from '../helpers/hooked.ts'
@@ -38,7 +39,9 @@ describe('creating a ring', () => {
       details: { found: expect.stringContaining(what) },
     })
     expect(Buffer.from(await deviceBytes(device)).equals(bytes)).toBe(true)
-    expect(await Producer.create(device, { eraseOther: true, format: 1 })).toBe(true)
+    expect(await Producer.create(device, { eraseOther: true, format: 1 })).toEqual({
+      created: true,
+    })
     expect((await inspectRing(device)).usedBytes).toBe(0)
   })
 
@@ -59,8 +62,10 @@ describe('creating a ring', () => {
     const device = await ringDevice()
     await append(await attachProducer(device), Buffer.from('item'))
     const before = hex(await deviceBytes(device))
-    expect(await Producer.create(device, { format: 1 })).toBe(false)
-    expect(await Producer.create(device, { eraseOther: true, format: 1 })).toBe(false)
+    expect(await Producer.create(device, { format: 1 })).toEqual({ created: false })
+    expect(await Producer.create(device, { eraseOther: true, format: 1 })).toEqual({
+      created: false,
+    })
     expect(hex(await deviceBytes(device))).toBe(before)
   })
 
@@ -85,7 +90,7 @@ describe('creating a ring', () => {
         code: 'BLOCK_IO',
       })
       await expect(inspectRing(memory)).rejects.toMatchObject({ code: 'RING_NOT_INITIALISED' })
-      expect(await Producer.create(memory, { format: 1 })).toBe(true)
+      expect(await Producer.create(memory, { format: 1 })).toEqual({ created: true })
       expect(hex(await deviceBytes(memory))).toBe(hex(await deviceBytes(await ringDevice(8))))
     },
   )
@@ -95,7 +100,7 @@ describe('creating a ring', () => {
     const slow = new HookedDevice(memory)
     const clock = new FakeClock()
     const order: string[] = []
-    let second: Promise<boolean> | undefined
+    let second: Promise<Created> | undefined
     slow.before = async ({ operation, sector }) => {
       if (operation !== 'write' || sector !== 1) return
       // The first found no ring, and is held up here: the second must not create one meanwhile.
@@ -103,9 +108,9 @@ describe('creating a ring', () => {
       await clock.advance(50)
       order.push('first')
     }
-    expect(await Producer.create(slow, { format: 1 })).toBe(true)
+    expect(await Producer.create(slow, { format: 1 })).toEqual({ created: true })
     await clock.advance(1000)
-    expect(await second).toBe(false)
+    expect(await second).toEqual({ created: false })
     expect(order).toEqual(['first', 'second'])
   })
 
@@ -190,7 +195,7 @@ describe('a device without a ring', () => {
         details: { found: `a ring of format ${format} whose creation was interrupted` },
       })
     }
-    expect(await Producer.create(device, { format })).toBe(true)
+    expect(await Producer.create(device, { format })).toEqual({ created: true })
   })
 
   test('unreadable content is reported like any other', async () => {

@@ -255,7 +255,7 @@ describe.each(goldens(true))('$name: $note', (golden) => {
         code: 'RING_NOT_BLANK',
       })
     } else {
-      expect(await Producer.create(device, { format: 1 })).toBe(false)
+      expect(await Producer.create(device, { format: 1 })).toEqual({ created: false })
     }
     expect(hex(await deviceBytes(device))).toBe(hex(goldenBytes(golden)))
   })

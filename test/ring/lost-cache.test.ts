@@ -22,7 +22,7 @@ async function ringOn(size?: number): Promise<{
   const server = new CachingNbd({ flags: WITHOUT_FUA, ...(size !== undefined && { size }) })
   // Claims are of a name.
   const uri = `nbd://memory/lost-cache-${++exports}`
-  const connect = (): Promise<NbdBlockDevice> => NbdBlockDevice.connect(uri, { dial: server.dial })
+  const connect = (): Promise<NbdBlockDevice> => NbdBlockDevice.open(uri, { dial: server.dial })
   const device = await connect()
   await Producer.create(device, { format: 1 })
   await device.disconnect()

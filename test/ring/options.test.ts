@@ -13,8 +13,8 @@ import { deviceBytes } from '../helpers/golden.ts'
 const OPENS = {
   'RingWriter.open': (device: never, options: never) => RingWriter.open(device, options),
   'RingReader.open': (device: never, options: never) => RingReader.open(device, options),
-  'Journal.start': (device: never, options: never) =>
-    Journal.start(device, async () => undefined, options),
+  'Journal.open': (device: never, options: never) =>
+    Journal.open(device, async () => undefined, options),
 } as const
 
 function blank(): MemoryBlockDevice {
@@ -148,7 +148,7 @@ const OF_A_JOURNAL = { ...LIMITS, createIfMissing: [...CREATE, { onFull: 'overwr
 const REFUSED = Object.entries({
   'RingWriter.open': OF_A_WRITER,
   'RingReader.open': OF_A_READER,
-  'Journal.start': OF_A_JOURNAL,
+  'Journal.open': OF_A_JOURNAL,
 } satisfies Record<keyof typeof OPENS, object>).flatMap(([name, options]) =>
   Object.entries(options).flatMap(([option, values]) =>
     values.map((value) => [name as keyof typeof OPENS, option, value] as const),

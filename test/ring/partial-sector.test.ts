@@ -53,7 +53,7 @@ test('no ring of format 1 is made where the last sector is not whole', async () 
   await expect(Producer.create(large, FORMAT_1)).rejects.toMatchObject({
     code: 'RING_PARTIAL_SECTOR',
   })
-  expect(await Producer.create(await open(path), FORMAT_1)).toBe(true)
+  expect(await Producer.create(await open(path), FORMAT_1)).toEqual({ created: true })
 })
 
 test('an existing ring of format 1 there is neither used nor read, and nothing of it changes', async () => {
@@ -98,8 +98,8 @@ test('format 2 records its size, and a partition has whole sectors', async () =>
   const odd = await open(file(EVEN_BYTES + 100))
   expect(await odd.getInfo()).toMatchObject({ sizeSectors: 128, unusedBytes: 100 })
   const partition = await PartitionBlockDevice.open(odd, { sectorStart: 0, sectors: 64 })
-  expect(await Producer.create(partition, FORMAT_1)).toBe(true)
+  expect(await Producer.create(partition, FORMAT_1)).toEqual({ created: true })
   const other = await open(file(EVEN_BYTES + 100))
-  expect(await Producer.create(other, { format: 2 })).toBe(true)
+  expect(await Producer.create(other, { format: 2 })).toEqual({ created: true })
   await (await attachProducer(other)).close()
 })

@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import { expect, test } from 'vitest'
 import { RingError } from '../../src/errors.ts'
-import { connectRing, RingConnection } from '../../src/worker/index.ts'
+import { RingConnection } from '../../src/worker/index.ts'
 import { helloMessage, VERSION } from '../../src/worker/protocol.ts'
 import { fc } from '../helpers/property.ts'
 import { item, TestWorker, texts } from './worker.ts'
@@ -102,7 +102,7 @@ test('whatever a worker says, a page ends with an error of its own', async () =>
         })
       })
       port2.start()
-      const page = await connectRing(port1).catch((thrown: unknown) => thrown)
+      const page = await RingConnection.open(port1).catch((thrown: unknown) => thrown)
       if (!(page instanceof RingConnection)) {
         expect(page).toBeInstanceOf(Error)
         return port1.close()

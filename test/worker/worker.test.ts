@@ -5,7 +5,7 @@ import { json } from '../../src/codec/index.ts'
 import { BlockError, isCodecError, isRingError, RingError } from '../../src/errors.ts'
 import type { WriterEvent } from '../../src/index.ts'
 import { parsePosition } from '../../src/ring/shared/position-text.ts'
-import { connectRing, serveRing } from '../../src/worker/index.ts'
+import { RingConnection, RingServer } from '../../src/worker/index.ts'
 import type { WorkerLocks } from '../../src/worker/locks.ts'
 import { MAX_CALLS } from '../../src/worker/protocol.ts'
 import { deviceBytes } from '../helpers/golden.ts'
@@ -131,7 +131,7 @@ test('the page has the codec, and steps over what does not decode', async () => 
   const bytes = await worker.page()
   await bytes.pushMany([item('{"a":1}'), item('{'), item('{"b":2}')])
   await bytes.close()
-  const page = await connectRing(worker.target, { codec: json<object>() })
+  const page = await RingConnection.open(worker.target, { codec: json<object>() })
   const circle: { self?: object } = {}
   circle.self = circle
   await expect(page.push(circle)).rejects.toMatchObject({ code: 'CODEC_ENCODE' })
@@ -160,7 +160,7 @@ test('a codec that takes its time lets no later push overtake', async () => {
     },
     decode: async (bytes: Uint8Array) => texts([{ item: bytes }])[0] ?? '',
   }
-  const page = await connectRing(worker.target, { codec })
+  const page = await RingConnection.open(worker.target, { codec })
   await Promise.all(['a', 'b', 'c'].map((text) => page.push(text)))
   expect((await page.receiveMany()).map((entry) => entry.item)).toEqual(['a', 'b', 'c'])
 })
@@ -172,7 +172,7 @@ test('neither a signal nor close waits for a codec that never finishes', async (
     encode: (text: string) => (text === 'stuck' ? new Promise<never>(() => undefined) : item(text)),
     decode: (bytes: Uint8Array) => bytes,
   }
-  const page = await connectRing(worker.target, { codec })
+  const page = await RingConnection.open(worker.target, { codec })
   const stop = new AbortController()
   const stuck = page.push('stuck', { signal: stop.signal })
   const later = page.push('later')
@@ -471,7 +471,7 @@ test('a page has no more calls without an answer than its worker takes', async (
     })
   })
   port2.start()
-  const page = await connectRing(port1)
+  const page = await RingConnection.open(port1)
   const waiting = Array.from({ length: MAX_CALLS }, () => page.status())
   await expect(waiting.at(-1)).rejects.toMatchObject({ code: 'RING_OVERLOADED' })
   const results = Promise.allSettled(waiting)
@@ -493,27 +493,41 @@ test('options are checked before anything happens', async () => {
   await using worker = new TestWorker()
   const { port1, port2 } = new MessageChannel()
   const target = worker.target
-  expect(() => serveRing(port2, {} as never)).toThrow(TypeError)
-  expect(() => serveRing(port2, { open: () => worker.device, maxUnacked: 0 })).toThrow(RangeError)
-  expect(() => serveRing(port2, { open: () => worker.device, extra: 1 } as never)).toThrow('extra')
+  expect(() => new RingServer(port2, {} as never)).toThrow(TypeError)
+  expect(() => new RingServer(port2, { open: () => worker.device, maxUnacked: 0 })).toThrow(
+    RangeError,
+  )
+  expect(() => new RingServer(port2, { open: () => worker.device, extra: 1 } as never)).toThrow(
+    'extra',
+  )
   const open = (): LastingDevice => worker.device
-  expect(() => serveRing(port2, { open, writer: { maxPollMs: 0 } })).toThrow(RangeError)
-  expect(() => serveRing(port2, { open, reader: { maxUnacked: Number.NaN } })).toThrow(RangeError)
-  expect(() => serveRing(port2, { open, reader: { onDamge: 'skip' } as never })).toThrow('onDamge')
+  expect(() => new RingServer(port2, { open, writer: { maxPollMs: 0 } })).toThrow(RangeError)
+  expect(() => new RingServer(port2, { open, reader: { maxUnacked: Number.NaN } })).toThrow(
+    RangeError,
+  )
+  expect(() => new RingServer(port2, { open, reader: { onDamge: 'skip' } as never })).toThrow(
+    'onDamge',
+  )
   const misspelt = { open, createIfMissing: { onFul: 'wait' } as never }
-  expect(() => serveRing(port2, misspelt)).toThrow('serveRing: createIfMissing has no option onFul')
-  expect(() => serveRing(port2, { open, createIfMissing: { format: 3 as never } })).toThrow(
+  expect(() => new RingServer(port2, misspelt)).toThrow(
+    'RingServer: createIfMissing has no option onFul',
+  )
+  expect(() => new RingServer(port2, { open, createIfMissing: { format: 3 as never } })).toThrow(
     'format',
   )
-  await expect(connectRing(undefined as never)).rejects.toThrow(TypeError)
-  await expect(connectRing(target, { maxQueuedItems: 0 })).rejects.toThrow(RangeError)
-  await expect(connectRing(target, { maxQueuedItems: 65_537 })).rejects.toThrow(RangeError)
-  await expect(connectRing(target, { maxQueuedItems: Number.NaN })).rejects.toThrow(RangeError)
-  await expect(connectRing(target, { maxQueuedBytes: Number.NaN })).rejects.toThrow(RangeError)
+  await expect(RingConnection.open(undefined as never)).rejects.toThrow(TypeError)
+  await expect(RingConnection.open(target, { maxQueuedItems: 0 })).rejects.toThrow(RangeError)
+  await expect(RingConnection.open(target, { maxQueuedItems: 65_537 })).rejects.toThrow(RangeError)
+  await expect(RingConnection.open(target, { maxQueuedItems: Number.NaN })).rejects.toThrow(
+    RangeError,
+  )
+  await expect(RingConnection.open(target, { maxQueuedBytes: Number.NaN })).rejects.toThrow(
+    RangeError,
+  )
   const aborted = AbortSignal.abort(new Error('not now'))
-  await expect(connectRing(target, { signal: aborted })).rejects.toThrow('not now')
+  await expect(RingConnection.open(target, { signal: aborted })).rejects.toThrow('not now')
   // Nobody serves this one.
-  const silent = connectRing(port1, { signal: AbortSignal.timeout(50) })
+  const silent = RingConnection.open(port1, { signal: AbortSignal.timeout(50) })
   await expect(silent).rejects.toThrow('timeout')
   port1.close()
 })

@@ -2,13 +2,11 @@ import type { BlockClaim } from '../../src/block/device.ts'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { BlockError } from '../../src/errors.ts'
 import {
-  type ConnectRingOptions,
   type ConnectTarget,
-  connectRing,
-  type RingConnection,
-  type RingServer,
-  type ServeRingOptions,
-  serveRing,
+  RingConnection,
+  type RingConnectionOptions,
+  RingServer,
+  type RingServerOptions,
 } from '../../src/worker/index.ts'
 import type { WorkerLocks } from '../../src/worker/locks.ts'
 import { HookedDevice } from '../helpers/hooked.ts'
@@ -98,12 +96,12 @@ export class TestWorker implements AsyncDisposable {
   readonly #channel = new MessageChannel()
 
   constructor(
-    options: Partial<ServeRingOptions> = {},
+    options: Partial<RingServerOptions> = {},
     device: LastingDevice = new LastingDevice(),
   ) {
     this.device = device
     const open = (): LastingDevice => device
-    this.server = serveRing(this.#channel.port2, { open, createIfMissing: true, ...options })
+    this.server = new RingServer(this.#channel.port2, { open, createIfMissing: true, ...options })
   }
 
   /** A page's way to it. */
@@ -111,8 +109,8 @@ export class TestWorker implements AsyncDisposable {
     return this.#channel.port1
   }
 
-  page(options: ConnectRingOptions & { readonly codec?: never } = {}): Promise<RingConnection> {
-    return connectRing(this.target, options)
+  page(options: RingConnectionOptions & { readonly codec?: never } = {}): Promise<RingConnection> {
+    return RingConnection.open(this.target, options)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

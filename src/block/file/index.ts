@@ -98,6 +98,7 @@ export class FileBlockDevice extends BaseBlockDevice {
   readonly #readNow: PromptRead | undefined
   readonly #flusher: Flusher
   readonly #bestEffort: boolean
+  #created = false
   readonly #keysBelow: readonly string[]
   #resizing: Promise<void> = Promise.resolve()
 
@@ -186,12 +187,14 @@ export class FileBlockDevice extends BaseBlockDevice {
       ...options,
       native: await loadNative(),
     })
-    return FileBlockDevice.#open(path, options)
+    const device = await FileBlockDevice.#open(path, options)
+    device.#created = true
+    return device
   }
 
   /**
    * Opens the file, or creates it if it is missing. An existing file keeps its size, unless it is empty: then it is
-   * filled in place, and a crash may leave it shorter. Several programs can call this at the same time.
+   * filled in place, and a crash may leave it shorter. Several programs can call this at the same time; `created` tells which one made it.
    * @throws as `create` and `open`; `BLOCK_CLAIMED` if another program fills it for longer than ten seconds
    */
   static async openOrCreate(path: string, options: CreateFileOptions): Promise<FileBlockDevice> {
@@ -223,6 +226,11 @@ export class FileBlockDevice extends BaseBlockDevice {
     }
   }
 
+  /** Whether `create` or `openOrCreate` made the file, or filled an empty one. */
+  get created(): boolean {
+    return this.#created
+  }
+
   /** The open file, for every request; fails once the file was replaced. */
   get #file(): OpenFile {
     if (this.#replaced !== undefined) throw this.#replaced
@@ -251,7 +259,10 @@ export class FileBlockDevice extends BaseBlockDevice {
       const { ino, dev } = fstatSync(this.#file.fd)
       const now = await stat(this.name)
       if (now.ino !== ino || now.dev !== dev) return false
-      if (this.#isEmpty()) await this.#resize(sizeBytes / this.#file.sectorSize, options)
+      if (this.#isEmpty()) {
+        await this.#resize(sizeBytes / this.#file.sectorSize, options)
+        this.#created = true
+      }
       await this.doGetInfo()
       return true
     } finally {

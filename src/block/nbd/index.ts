@@ -63,7 +63,7 @@ const DEFAULT_IN_FLIGHT = 64
  * import { RingReader } from 'shared-block-ring'
  * import { NbdBlockDevice } from 'shared-block-ring/block/nbd'
  *
- * await using device = await NbdBlockDevice.connect('nbd+unix:///queue?socket=/run/sbr/queue.sock')
+ * await using device = await NbdBlockDevice.open('nbd+unix:///queue?socket=/run/sbr/queue.sock')
  * await using reader = await RingReader.open(device)
  * ```
  */
@@ -119,9 +119,9 @@ export class NbdBlockDevice extends BaseBlockDevice {
    * @throws {BlockError} `BLOCK_URI`, `BLOCK_OPEN`, `BLOCK_READ_ONLY`, `BLOCK_CLAIMED`, `BLOCK_UNSUPPORTED`,
    *   `BLOCK_PROTOCOL`
    */
-  static async connect(uri: string, options: NbdBlockDeviceOptions = {}): Promise<NbdBlockDevice> {
+  static async open(uri: string, options: NbdBlockDeviceOptions = {}): Promise<NbdBlockDevice> {
     const address = parseNbdUri(uri)
-    checkNbdOptions('NbdBlockDevice.connect', options)
+    checkNbdOptions('NbdBlockDevice.open', options)
     const first = await dial(address, options).catch((fault: unknown) => {
       throw connectError(uri, fault)
     })

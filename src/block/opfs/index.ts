@@ -89,6 +89,7 @@ export class OpfsBlockDevice extends BaseBlockDevice {
   readonly #file: OpfsSyncAccess
   readonly #claims: OriginClaims
   readonly #watchers = new Set<() => void>()
+  #created = false
 
   private constructor(path: string, file: OpfsSyncAccess, platform: OpfsPlatform, info: BlockInfo) {
     super()
@@ -97,6 +98,11 @@ export class OpfsBlockDevice extends BaseBlockDevice {
     this.exclusive = file.mode !== 'readwrite-unsafe'
     this.#file = file
     this.#claims = new OriginClaims(path, platform, () => this.#notify())
+  }
+
+  /** Whether `openOrCreate` made the file, or filled an empty one. */
+  get created(): boolean {
+    return this.#created
   }
 
   /**
@@ -223,6 +229,7 @@ export class OpfsBlockDevice extends BaseBlockDevice {
   #fill(sizeBytes: number): void {
     this.#system({ operation: 'fill' }, (file) => {
       if (file.getSize() > 0) return
+      this.#created = true
       try {
         file.truncate(sizeBytes)
         const zeroes = new Uint8Array(Math.min(FILL_BYTES, sizeBytes))

@@ -100,7 +100,7 @@ async function run(flags: Flags, path: string): Promise<void> {
     if (flags.force !== true) await checkNothingIsLost(ring, options, stop.signal)
     await eraseDevice(ring, stop.signal)
   }
-  const created = await Producer.create(ring, options)
+  const { created } = await Producer.create(ring, options)
   const state = created
     ? await inspectRing(ring, stop)
     : await asWanted(ring, flags, options, stop.signal)

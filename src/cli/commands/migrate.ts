@@ -214,7 +214,7 @@ async function makeRing(
   flags: Flags,
   signal: AbortSignal,
 ): Promise<void> {
-  if (await ofNew(Producer.create(target, ringOptions(flags)))) return
+  if ((await ofNew(Producer.create(target, ringOptions(flags)))).created) return
   checkRingFlags(flags, await ofNew(inspectRing(target, { signal })), target.name)
   await checkNotItself(source, target, signal)
 }

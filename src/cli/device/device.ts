@@ -52,7 +52,7 @@ export async function openWhole(
     // Few programs need it, and loading it takes time.
     const nbd = await import('../../block/nbd/index.ts')
     const timeout = requestTimeout === undefined ? {} : { requestTimeoutMs: requestTimeout }
-    return await nbd.NbdBlockDevice.connect(path, { ...settings, ...timeout })
+    return await nbd.NbdBlockDevice.open(path, { ...settings, ...timeout })
   } catch (error) {
     if (error instanceof RangeError) throw usageError(`--sector-size: ${error.message}`)
     throw (await missing(path, error)) ?? error

@@ -1,7 +1,7 @@
 import type { FileBlockDevice } from '../../block/file/index.ts'
 import type { NbdBlockDevice } from '../../block/nbd/index.ts'
 import { ForwardingBlockDevice } from '../../block/wrap/forward.ts'
-import { openPool } from '../../pool/index.ts'
+import { Pool } from '../../pool/index.ts'
 
 /** A ring of a pool; closing it also closes the pool's device. */
 export class OpenedRing extends ForwardingBlockDevice {
@@ -20,10 +20,10 @@ export class OpenedRing extends ForwardingBlockDevice {
     return this.below.durability
   }
 
-  /** @throws as `openPool` and `Pool.open`; the device is closed then */
+  /** @throws as `Pool.open` and `Pool.open`; the device is closed then */
   static async open(below: FileBlockDevice | NbdBlockDevice, name: string): Promise<OpenedRing> {
     try {
-      return new OpenedRing(await (await openPool(below)).open(name), below)
+      return new OpenedRing(await (await Pool.open(below)).open(name), below)
     } catch (error) {
       await below.disconnect()
       throw error

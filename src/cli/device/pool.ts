@@ -1,4 +1,4 @@
-import { openPool, type Pool } from '../../pool/index.ts'
+import { Pool } from '../../pool/index.ts'
 import type { CommonFlags, RoleFlags } from '../flags/flags.ts'
 import { namesOf } from '../flags/flags.ts'
 import { type LeaseFlags, leaseOf } from '../flags/lease-flags.ts'
@@ -23,7 +23,7 @@ export async function openPoolOf(
   const options = { ...(client !== undefined && { client }), ...leaseOf(flags), signal }
   const device = await openWhole(path, mode, flags)
   try {
-    const pool = await openPool(device, options)
+    const pool = await Pool.open(device, options)
     return { pool, [Symbol.asyncDispose]: () => device.disconnect() }
   } catch (error) {
     await device.disconnect()

@@ -42,9 +42,9 @@ export async function takeRoles(device: BlockDevice, holder: string): Promise<As
 async function ringsOn(device: BlockDevice): Promise<readonly BlockDevice[]> {
   if (!(await holdsPool(device))) return []
   try {
-    const { openPool } = await import('../../pool/index.ts')
-    const pool = await openPool(device)
-    return await Promise.all((await pool.list()).map(({ name }) => pool.open(name)))
+    const { Pool } = await import('../../pool/index.ts')
+    const pool = await Pool.open(device)
+    return await Promise.all((await pool.status()).rings.map(({ name }) => pool.open(name)))
   } catch (error) {
     if (isRingError(error)) return []
     throw error

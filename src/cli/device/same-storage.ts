@@ -34,10 +34,10 @@ async function storageOf(path: string): Promise<Storage> {
 /** A ring's part of a pool's storage; none if the pool has no such ring: opening it reports that. */
 async function ringStorage({ device, ring }: RingPath): Promise<Storage> {
   const below = await storageOf(device)
-  const { openPool } = await import('../../pool/index.ts')
+  const { Pool } = await import('../../pool/index.ts')
   const whole = await openWhole(device, 'read-only', {})
   try {
-    const found = (await (await openPool(whole)).list()).find(({ name }) => name === ring)
+    const found = (await (await Pool.open(whole)).status()).rings.find(({ name }) => name === ring)
     const { offset = 0, sizeBytes = 0 } = found ?? {}
     const start = below.start + offset
     return { ...below, start, end: start + sizeBytes }

@@ -65,12 +65,11 @@ export type Producer = types.Producer
 export const Producer: {
   /**
    * Creates a ring on a blank device. An existing ring is not changed.
-   * @returns whether a ring was created
    * @throws {TypeError | RangeError} an option is out of range
    * @throws {RingError} `RING_NOT_BLANK` without `eraseOther`; `RING_IS_POOL`; `RING_DEVICE_TOO_SMALL`; `RING_PARTIAL_SECTOR` in
    *   format 1
    */
-  create(device: BlockDevice, options?: types.CreateOptions): Promise<boolean>
+  create(device: BlockDevice, options?: types.CreateOptions): Promise<types.Created>
   /**
    * Takes the producer's role. If the consumer requests a pause, this acknowledges it, and there is no handle.
    * @throws {BlockError} `BLOCK_CLAIMED`, which names the holder on this machine; `BLOCK_READ_ONLY`
@@ -83,7 +82,7 @@ export const Producer: {
   create: async (device, options = {}) => {
     const { CREATE_KINDS, createRing } = await creation.load()
     checkCall('Producer.create', device, options, CREATE_KINDS)
-    return await createRing(device, options)
+    return { created: await createRing(device, options) }
   },
   attach: async (device, options = {}) => {
     checkCall('Producer.attach', device, options, ATTACH_KINDS)

@@ -34,6 +34,7 @@ export async function checkSize(size: DeviceSize, options: CreateOptions = {}): 
 
 /**
  * As `Producer.create`.
+ * @returns whether a ring was created
  * @param options names and types are validated already
  */
 export async function createRing(device: BlockDevice, options: CreateOptions): Promise<boolean> {

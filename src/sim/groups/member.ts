@@ -112,11 +112,11 @@ export class Member {
 
   async #join(process: SimProcess, life: ProcessLife): Promise<Group<Uint8Array>> {
     const { clock } = process
-    const { joinGroup } = fan.value ?? (await fan.load())
+    const { Group } = fan.value ?? (await fan.load())
     for (;;) {
       try {
         this.#devices = await this.#context.open(process)
-        return await joinGroup(this.#devices, this.#options(process, life))
+        return await Group.open(this.#devices, this.#options(process, life))
       } catch (error) {
         this.#context.judge(`${life.name} joins`, error)
         await clock.sleep(PAUSE_MS)

@@ -1,6 +1,6 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { PartitionBlockDevice } from '../../block/wrap/partition.ts'
-import { createPool, openPool } from '../../pool/index.ts'
+import { Pool } from '../../pool/index.ts'
 import { Producer } from '../../ring/access/attach.ts'
 import { POOL_START, POOL_UNIT } from '../../ring/format2/disk/directory.ts'
 import { MAX_ALLOCATION, SimDevice } from '../world/device.ts'
@@ -36,8 +36,8 @@ export class GroupRings {
     const { clock } = process
     if (layout === 'pool') {
       const device = this.#view(process)
-      await createPool(device, { clock })
-      const pool = await openPool(device, { clock })
+      await Pool.create(device, { clock })
+      const pool = await Pool.open(device, { clock })
       for (let ring = 0; ring < rings; ring++) {
         await pool.add(`ring-${ring}`, { sizeBytes: RING_BYTES, blockSize: sectorSize })
       }
@@ -60,7 +60,7 @@ export class GroupRings {
     const { layout, rings, sectorSize } = this.#plan
     const device = this.#view(process)
     const opened: BlockDevice[] = []
-    const pool = layout === 'pool' ? await openPool(device, { clock: process.clock }) : undefined
+    const pool = layout === 'pool' ? await Pool.open(device, { clock: process.clock }) : undefined
     const sectors = RING_BYTES / sectorSize
     for (let ring = 0; ring < rings; ring++) {
       const part =

@@ -38,7 +38,7 @@ export const nbdStorage: StorageKind = {
   diskOf: (shape) => ({ ...shape, sizeSectors: layoutOf(shape).sectors }),
   load: async () => {
     const { NbdBlockDevice } = await import('../../block/nbd/index.ts')
-    return (context) => new NbdStorage(context, NbdBlockDevice.connect)
+    return (context) => new NbdStorage(context, NbdBlockDevice.open)
   },
 }
 
@@ -91,7 +91,7 @@ class ProcessClient implements Client {
 
 class NbdStorage implements Storage {
   readonly #context: StorageContext
-  readonly #connect: typeof NbdBlockDevice.connect
+  readonly #connect: typeof NbdBlockDevice.open
   readonly #traits: NbdTraits
   readonly #layout: DiskLayout
   readonly #network: Network<Client>
@@ -101,7 +101,7 @@ class NbdStorage implements Storage {
   readonly #clients = new Map<SimProcess, Client[]>()
   #mounts = 0
 
-  constructor(context: StorageContext, connect: typeof NbdBlockDevice.connect) {
+  constructor(context: StorageContext, connect: typeof NbdBlockDevice.open) {
     const { world, plan, violate } = context
     const { scheduler, seed, trace } = world
     const traits = nbdTraitsOf(seed, world.enabled('slowLink'))

@@ -1,6 +1,6 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { isBlockError, isRingError } from '../../errors.ts'
-import { createPool, openPool, type Pool, type PoolRingDevice } from '../../pool/index.ts'
+import { Pool, type PoolRingDevice } from '../../pool/index.ts'
 import { Consumer, Producer } from '../../ring/access/attach.ts'
 import { inspectRing } from '../../ring/access/inspect.ts'
 import { POOL_START, POOL_UNIT } from '../../ring/format2/disk/directory.ts'
@@ -137,12 +137,12 @@ export class Program {
       const [device, clock] = [this.#device as BlockDevice, this.#clock]
       const wasMade = oracle.isMade
       try {
-        const isNew = await createPool(device, { clock, eraseOther: overwrites })
+        const { created: isNew } = await Pool.create(device, { clock, eraseOther: overwrites })
         if (isNew && wasMade) throw new Violation('pool', 'the pool was made again')
         oracle.isMade = true
         const lease = this.#context.lease()
         const client = this.names.role
-        this.#pool = await openPool(device, { clock, client, ...(lease && { lease }) })
+        this.#pool = await Pool.open(device, { clock, client, ...(lease && { lease }) })
       } catch (error) {
         this.#judge('opening the pool', error, [])
         if (tries === TRIES) throw new Violation('wedged', `the pool cannot be opened: ${error}`)

@@ -1,7 +1,7 @@
 import type { BlockDevice, BlockInfo, WriteOptions } from '../../block/device.ts'
 import { ForwardingBlockDevice } from '../../block/wrap/forward.ts'
 import type { Clock } from '../../clock.ts'
-import { createPool, openPool, type Pool } from '../../pool/index.ts'
+import { Pool } from '../../pool/index.ts'
 import { Producer } from '../../ring/access/attach.ts'
 import { breakLease } from '../../ring/access/lease.ts'
 import { DIRECTORY_COPIES, POOL_START, POOL_UNIT } from '../../ring/format2/disk/directory.ts'
@@ -152,9 +152,9 @@ export class PoolsSimulation {
     if (usedBefore) await fill(device, clock)
     // Two hosts that create a pool at once cannot be told from one.
     if (hosts || stay > 0) {
-      await createPool(device, { clock, eraseOther: true })
+      await Pool.create(device, { clock, eraseOther: true })
       this.oracle.isMade = true
-      const pool = await openPool(device, { clock })
+      const pool = await Pool.open(device, { clock })
       for (let ring = 0; ring < stay; ring++) {
         const { id, name, bytes } = this.oracle.startWith(`stays-${ring}`, POOL_UNIT)
         await pool.add(name, { sizeBytes: bytes, name: id, blockSize: sectorSize })
@@ -187,11 +187,11 @@ export class PoolsSimulation {
     }
     const { program } = last
     program.enter(process)
-    if (!oracle.isMade) await createPool(device, { clock, eraseOther: true })
-    const pool = await openPool(device, { clock })
+    if (!oracle.isMade) await Pool.create(device, { clock, eraseOther: true })
+    const pool = await Pool.open(device, { clock })
     if (this.#plan.hosts) await breakLeases(pool, clock)
     await program.perform({ id: 0, kind: 'list' })
-    for (const { name } of await pool.list()) {
+    for (const { name } of (await pool.status()).rings) {
       await using ring = await pool.open(name)
       await program.take(ring)
       await program.push(ring)
@@ -363,7 +363,7 @@ export class PoolsSimulation {
 /** Breaks all leases, as an operator would after seeing that no host is running. */
 async function breakLeases(pool: Pool, clock: Clock): Promise<void> {
   await pool.breakLease()
-  for (const { name } of await pool.list()) {
+  for (const { name } of (await pool.status()).rings) {
     const ring = await pool.open(name)
     for (const role of ['producer', 'consumer'] as const) await breakLease(ring, role, { clock })
   }

@@ -33,7 +33,7 @@ async function behindLink(
   const clock = new FakeClock()
   const server = new CachingNbd({ size: 16 * MiB })
   const dial = slowLink(server.dial, clock, pace)
-  const connecting = NbdBlockDevice.connect('nbd://memory/', { dial, clock, ...options })
+  const connecting = NbdBlockDevice.open('nbd://memory/', { dial, clock, ...options })
   await timed(clock, connecting, 10_000)
   return { clock, server, device: await connecting }
 }
@@ -49,7 +49,7 @@ async function answeredBy(
     for (;;) answer(peer, await peer.request(), connection)
   })
   const { dial } = server
-  const device = await NbdBlockDevice.connect('nbd://memory/', { dial, clock, ...options })
+  const device = await NbdBlockDevice.open('nbd://memory/', { dial, clock, ...options })
   return { clock, server, device }
 }
 

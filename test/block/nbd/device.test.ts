@@ -12,5 +12,5 @@ test.each([
   { requestTimeoutMs: Number.NaN },
 ])('%o is refused before anything is sent', async (options) => {
   const uri = 'nbd+unix:///?socket=/none'
-  await expect(NbdBlockDevice.connect(uri, options)).rejects.toThrow(RangeError)
+  await expect(NbdBlockDevice.open(uri, options)).rejects.toThrow(RangeError)
 })

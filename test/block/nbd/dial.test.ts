@@ -17,7 +17,7 @@ test('a client with a given stream and clock uses no others', async () => {
       else if (connection === 2) peer.simple(request)
     }
   })
-  const device = await NbdBlockDevice.connect(URI, { dial: server.dial, clock, random: () => 0 })
+  const device = await NbdBlockDevice.open(URI, { dial: server.dial, clock, random: () => 0 })
   const late = expect(device.write(0, bytes(512))).rejects.toMatchObject({ code: 'BLOCK_TIMEOUT' })
   await clock.advance(29_999)
   expect(server.connections).toBe(1)
@@ -36,7 +36,7 @@ test('a stream that does not come in time is given up, and closed if it comes la
   const clock = new FakeClock()
   let destroyed = 0
   let come: () => void = () => undefined
-  const connecting = NbdBlockDevice.connect(URI, {
+  const connecting = NbdBlockDevice.open(URI, {
     clock,
     dial: () =>
       new Promise((resolve) => {

@@ -143,7 +143,7 @@ test('a server that exits with its last client is no error', async (context) => 
   await device.write(0, bytes(512, 1), { durable: true })
   await device.disconnect()
   const connectAndLeave = async (): Promise<unknown> => {
-    await using late = await NbdBlockDevice.connect(server.uri())
+    await using late = await NbdBlockDevice.open(server.uri())
     return late.getInfo()
   }
   await expect

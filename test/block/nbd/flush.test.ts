@@ -7,7 +7,7 @@ import { bytes } from './scene.ts'
 const LOST = expect.objectContaining({ name: 'BlockError', code: 'BLOCK_LOST' })
 
 function connect(server: CachingNbd, options: NbdBlockDeviceOptions = {}): Promise<NbdBlockDevice> {
-  return NbdBlockDevice.connect('nbd://memory/', { dial: server.dial, ...options })
+  return NbdBlockDevice.open('nbd://memory/', { dial: server.dial, ...options })
 }
 
 /** A promise and what resolves it. */

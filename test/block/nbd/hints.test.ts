@@ -43,7 +43,7 @@ async function served(
       }
     }
   })
-  return { device: await NbdBlockDevice.connect('nbd://memory/', { dial }), content, log }
+  return { device: await NbdBlockDevice.open('nbd://memory/', { dial }), content, log }
 }
 
 const HINTS: readonly number[] = [TYPE.trim, TYPE.zeroes, TYPE.status]

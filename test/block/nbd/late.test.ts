@@ -22,7 +22,7 @@ async function fake(
       answer(peer, request, connection)
     }
   })
-  const device = await NbdBlockDevice.connect('nbd://memory/', { dial, clock })
+  const device = await NbdBlockDevice.open('nbd://memory/', { dial, clock })
   return { clock, device, requests }
 }
 

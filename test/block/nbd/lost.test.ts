@@ -56,7 +56,7 @@ describe('a read whose connection is lost again and again', () => {
       return server.dial(...args)
     }
     const options = { dial, clock, random: () => random, requestTimeoutMs: 3000 }
-    const device = await NbdBlockDevice.connect('nbd://memory/', options)
+    const device = await NbdBlockDevice.open('nbd://memory/', options)
     const read = device.read(0, bytes(512))
     read.catch(() => undefined)
     await clock.advance(3000)

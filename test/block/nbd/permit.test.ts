@@ -19,7 +19,7 @@ async function held(options: { maxInFlight?: number } = {}) {
     arrived()
     await waiting
   }
-  const device = await NbdBlockDevice.connect('nbd://held/', { dial: server.dial, ...options })
+  const device = await NbdBlockDevice.open('nbd://held/', { dial: server.dial, ...options })
   let isOver = false
   return {
     device,

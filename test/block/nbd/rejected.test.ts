@@ -25,7 +25,7 @@ async function answeredBy(
     for (;;) answer(peer, await peer.request(), connection)
   })
   const { dial } = server
-  const device = await NbdBlockDevice.connect('nbd://memory/', { dial, clock, ...options })
+  const device = await NbdBlockDevice.open('nbd://memory/', { dial, clock, ...options })
   return { clock, server, device }
 }
 
@@ -174,7 +174,7 @@ describe('once disconnect has resolved, nothing more is sent', () => {
       }
     })
     const options = { dial: server.dial, clock, connections: 4 }
-    const device = await NbdBlockDevice.connect('nbd://memory/', options)
+    const device = await NbdBlockDevice.open('nbd://memory/', options)
     const writes = [0, 1, 2, 3].map((sector) => device.write(sector, bytes(512)))
     await clock.advance(1000)
     await Promise.all(writes)
@@ -218,7 +218,7 @@ describe('once disconnect has resolved, nothing more is sent', () => {
         const ended = (error?: Error): void => receiver.ended(error)
         return server.dial(address, { space, filled, taken, ended }, options)
       }
-      const device = await NbdBlockDevice.connect('nbd://memory/', { dial, connections: 2 })
+      const device = await NbdBlockDevice.open('nbd://memory/', { dial, connections: 2 })
       const leaveAfter = async (microtasks: number): Promise<void> => {
         for (let turn = 0; turn < microtasks; turn++) await undefined
         disconnected = device.disconnect()

@@ -4,7 +4,7 @@ import { NbdBlockDevice } from '../../../dist/block/nbd/index.js'
 import { RingReader } from '../../../dist/index.js'
 
 const [uri, count] = process.argv.slice(2)
-const device = await NbdBlockDevice.connect(uri)
+const device = await NbdBlockDevice.open(uri)
 const reader = await RingReader.open(device)
 for (let taken = 0; taken < Number(count); taken++) {
   const entry = await reader.receive()

@@ -95,7 +95,7 @@ for (const format of [1, 2] as const) {
     await first.disconnect()
     let acknowledged = 0
     for (let life = 0; life < 3; life++) {
-      const device = await NbdBlockDevice.connect(uri)
+      const device = await NbdBlockDevice.open(uri)
       const writer = await RingWriter.open(device, { codec: text })
       await writer.push(`item ${acknowledged}`)
       let isOver = false
@@ -159,7 +159,7 @@ async function openOrUndefined(device: NbdBlockDevice): Promise<AsyncDisposable>
 
 /** All items that are there: those that were acknowledged, and at most one more, whose fate was unknown. */
 async function countItems(uri: string, acknowledged: number): Promise<number> {
-  await using device = await NbdBlockDevice.connect(uri)
+  await using device = await NbdBlockDevice.open(uri)
   await using reader = await RingReader.open(device, { codec: text })
   let items = 0
   for (

@@ -77,7 +77,7 @@ export function useScene(): Scene {
     },
     connect: async (where, options, exportName) => {
       const uri = typeof where === 'string' ? where : where.uri(exportName)
-      return keep(await NbdBlockDevice.connect(uri, options))
+      return keep(await NbdBlockDevice.open(uri, options))
     },
   }
 }

@@ -40,8 +40,10 @@ test('an existing file keeps its size, and a new one is filled once, however man
   const options = { sizeBytes: 8192, platform }
   const devices = await Promise.all([1, 2, 3].map(() => OpfsBlockDevice.openOrCreate('r', options)))
   expect(sent).toEqual(['truncate', 'write', 'flush'])
+  expect(devices.filter(({ created }) => created)).toHaveLength(1)
   await using later = await OpfsBlockDevice.openOrCreate('r', { sizeBytes: 4096, platform })
   expect((await later.getInfo()).sizeSectors).toBe(16)
+  expect(later.created).toBe(false)
   for (const device of devices) await device.disconnect()
 })
 

@@ -19,7 +19,7 @@ import { RingWriter } from '../../../src/ring/queue/writer.ts'
 import { parsePosition } from '../../../src/ring/shared/position-text.ts'
 import type { PoppedItem } from '../../../src/ring/types.ts'
 import type { Random } from '../../../src/sim/world/random.ts'
-import { connectRing, serveRing } from '../../../src/worker/index.ts'
+import { RingConnection, RingServer } from '../../../src/worker/index.ts'
 import type { MeteredDevice } from '../meter.ts'
 
 /** What a call is given. */
@@ -377,16 +377,16 @@ export const CALLS: readonly Call[] = [
     },
   },
   {
-    name: 'serveRing',
+    name: 'RingServer',
     share: 0.3,
     run: async ({ device, deliver }) => {
       const { port1, port2 } = new MessageChannel()
       const reader = { clock, onDamage: 'skip' } as const
-      await using server = serveRing(port2, { open: () => device, writer: { clock }, reader })
+      await using server = new RingServer(port2, { open: () => device, writer: { clock }, reader })
       // What waits for the other side is ended as by a worker that is.
       device.signal.addEventListener('abort', () => void server.close(), { once: true })
       try {
-        const page = await connectRing(port1)
+        const page = await RingConnection.open(port1)
         await page.status()
         for (const { item, ack } of await page.receiveMany({ maxItems: 3 })) {
           deliver(item)
@@ -456,7 +456,7 @@ export const CALLS: readonly Call[] = [
     },
   },
   {
-    name: 'Journal.start',
+    name: 'Journal.open',
     share: 0.3,
     waits: true,
     run: async ({ device, deliver, random }) => {
@@ -465,7 +465,7 @@ export const CALLS: readonly Call[] = [
       }
       const { signal } = device
       const create = random.chance(0.5)
-      const journal = await Journal.start(device, perform, {
+      const journal = await Journal.open(device, perform, {
         clock,
         signal,
         createIfMissing: create,
@@ -521,11 +521,10 @@ export const EXCLUDED: Readonly<Record<string, string>> = {
   isJournalError: 'takes an error',
   isWorkError: 'takes an error',
   WorkError: 'is an error',
-  connectRing: 'takes a worker',
-  RingConnection: 'is connected to a worker',
-  joinGroup: 'opens readers',
+  'RingConnection.open': 'is connected to a worker',
+  'Group.open': 'opens readers',
   partitionOf: 'takes a key',
-  partitioned: 'takes writers',
-  receiveFrom: 'takes readers',
-  tee: 'takes writers',
+  PartitionedWriter: 'takes writers',
+  FanIn: 'takes readers',
+  Tee: 'takes writers',
 }

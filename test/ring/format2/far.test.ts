@@ -39,7 +39,7 @@ test.each<[string, (far: MeteredDevice, signal: AbortSignal) => Promise<unknown>
       return await reader.receive({ signal })
     },
   ],
-  ['Journal.start', (far, signal) => Journal.start(far, async () => undefined, { signal })],
+  ['Journal.open', (far, signal) => Journal.open(far, async () => undefined, { signal })],
 ])('%s looks at its signal while it looks behind damage', async (_, call) => {
   const far = bounded(device)
   await expect(call(far, far.signal)).rejects.toBeInstanceOf(Enough)

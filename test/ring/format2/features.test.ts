@@ -50,7 +50,7 @@ const USES: readonly (readonly [string, (device: MemoryBlockDevice) => Promise<u
   ['attaching the consumer with a lease', (device) => Consumer.attach(device, { lease })],
   ['opening a writer', (device) => RingWriter.open(device, { createIfMissing: true })],
   ['opening a reader', (device) => RingReader.open(device)],
-  ['starting a journal', (device) => Journal.start(device, async () => undefined)],
+  ['starting a journal', (device) => Journal.open(device, async () => undefined)],
   ['inspecting', (device) => inspectRing(device)],
   ['inspecting around what cannot be read', (device) => inspectRing(device, { salvage: true })],
   ['verifying', (device) => verifyRing(device)],
@@ -84,7 +84,9 @@ describe.each([
   test('is not overwritten by another ring, even if that may replace other content', async () => {
     const device = await withFeature(kind, bit)
     const before = hex(await deviceBytes(device))
-    expect(await Producer.create(device, { blockSize: 512, eraseOther: true })).toBe(false)
+    expect(await Producer.create(device, { blockSize: 512, eraseOther: true })).toEqual({
+      created: false,
+    })
     expect(hex(await deviceBytes(device))).toBe(before)
   })
 })

@@ -12,7 +12,7 @@ import { attachProducer } from '../../helpers/ring.ts'
 
 async function ring(sectorSize: number): Promise<MemoryBlockDevice> {
   const device = new MemoryBlockDevice({ sizeSectors: (1 << 20) / sectorSize, sectorSize })
-  expect(await Producer.create(device, { format: 2 })).toBe(true)
+  expect(await Producer.create(device, { format: 2 })).toEqual({ created: true })
   return device
 }
 
@@ -46,12 +46,12 @@ describe.each([512, 1024, 2048, 4096])('older code, at sector size %i', (sectorS
 describe('a ring of one format', () => {
   test('is left alone when one of another format is created', async () => {
     const device = await ring(512)
-    expect(await Producer.create(device, { format: 1 })).toBe(false)
-    expect(await Producer.create(device, { format: 2 })).toBe(false)
+    expect(await Producer.create(device, { format: 1 })).toEqual({ created: false })
+    expect(await Producer.create(device, { format: 2 })).toEqual({ created: false })
     expect((await inspectRing(device)).format).toBe(2)
     const old = new MemoryBlockDevice({ sizeSectors: 2048 })
     await Producer.create(old, { format: 1 })
-    expect(await Producer.create(old, { format: 2 })).toBe(false)
+    expect(await Producer.create(old, { format: 2 })).toEqual({ created: false })
     expect((await inspectRing(old)).format).toBe(1)
   })
 

@@ -44,7 +44,7 @@ describe('a device that has grown', () => {
     expect(await repairRing(device)).toMatchObject({ actions: [], left: [] })
     expect((await dumpAt(device, LAST)).structure).toBe('superblock 3')
     expect((await inspectRing(device)).waitingItems).toBe(ITEMS.length)
-    expect(await Producer.create(device)).toBe(false)
+    expect(await Producer.create(device)).toEqual({ created: false })
     expect(await taken(device)).toEqual([...ITEMS, 4])
   })
 
@@ -89,7 +89,9 @@ describe('a device that has grown', () => {
   test('whose end has the last superblock of an earlier ring: that does not count', async () => {
     const device = await resized(1 << 20)
     await device.write(0, [new Uint8Array(DATA)])
-    expect(await Producer.create(device, { blockSize: BLOCK, eraseOther: true })).toBe(true)
+    expect(await Producer.create(device, { blockSize: BLOCK, eraseOther: true })).toEqual({
+      created: true,
+    })
     const { sizeSectors } = await device.getInfo()
     for (const offset of [...FRONT, sizeSectors * BLOCK - 4096]) {
       await device.write(offset / BLOCK, [new Uint8Array(BLOCK)])

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { BlockDevice } from '../../../src/block/device.ts'
 import { MemoryBlockDevice } from '../../../src/block/memory.ts'
-import { openPool } from '../../../src/pool/index.ts'
+import { Pool } from '../../../src/pool/index.ts'
 import { Producer } from '../../../src/ring/access/attach.ts'
 import { RingReader } from '../../../src/ring/queue/reader.ts'
 import { deviceBytes } from '../../helpers/golden.ts'
@@ -52,7 +52,7 @@ test('a ring that is made again with its UUID has nothing of the last one: on a 
 })
 
 test('a ring that is made again with its UUID has nothing of the last one: in a pool', async () => {
-  const pool = await openPool(await poolDevice(64))
+  const pool = await Pool.open(await poolDevice(64))
   const add = { sizeBytes: RING_BYTES, uuid: UUID }
   await pool.add('a', add)
   await fill(await pool.open('a'), 40, 'old')

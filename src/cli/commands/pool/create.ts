@@ -1,5 +1,5 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
-import { createPool, openPool } from '../../../pool/index.ts'
+import { Pool } from '../../../pool/index.ts'
 import { MIN_POOL_BYTES } from '../../../pool/sizes.ts'
 import { grouped, safeJson, safeText } from '../../../text/render.ts'
 import { type MakeFlags, modeFlag, openOrCreate } from '../../device/create-target.ts'
@@ -61,8 +61,8 @@ async function run(flags: Flags, path: string): Promise<void> {
   await using opened = await openOrCreate(path, flags, {}, stop.signal)
   // No program uses the overwritten content, here or on another host.
   await (await takeRoles(opened, 'sbr pool create'))[Symbol.asyncDispose]()
-  const created = await createPool(opened, { eraseOther: flags.force === true })
-  const { sizeBytes, freeBytes } = await (await openPool(opened)).status()
+  const { created } = await Pool.create(opened, { eraseOther: flags.force === true })
+  const { sizeBytes, freeBytes } = await (await Pool.open(opened)).status()
   const text = created
     ? `made a pool, with room for ${grouped(freeBytes)} bytes of rings`
     : 'already has a pool, which was not changed'

@@ -29,7 +29,7 @@ async function run(flags: CommonFlags, path: string): Promise<void> {
   using stop = stopSignals()
   await using opened = await openPoolOf(path, 'read-only', flags, stop.signal)
   const state = await opened.pool.status()
-  const lease = await opened.pool.lease()
+  const lease = await opened.pool.readLease()
   const text =
     flags.json === true
       ? `${safeJson({ device: path, ...state, lease })}\n`

@@ -19,7 +19,7 @@ test('a journal starts where the rest of a batch was dropped', async () => {
   await consumer.close()
   await producer.close()
   const performed: string[] = []
-  const journal = await Journal.start(device, async (ops: readonly Uint8Array[]) => {
+  const journal = await Journal.open(device, async (ops: readonly Uint8Array[]) => {
     performed.push(...ops.map((op) => Buffer.from(op).toString()))
   })
   const receipt = await journal.push(Buffer.from('c'))

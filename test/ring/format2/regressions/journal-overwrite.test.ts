@@ -7,9 +7,9 @@ test('a ring that overwrites its oldest items is no journal: operations would be
   const device = new MemoryBlockDevice({ sizeSectors: 112 })
   const perform = async (): Promise<void> => undefined
   const create = { onFull: 'overwrite', blockSize: 512 } as const
-  await expect(Journal.start(device, perform, { createIfMissing: create })).rejects.toThrow(
+  await expect(Journal.open(device, perform, { createIfMissing: create })).rejects.toThrow(
     RangeError,
   )
   await Producer.create(device, create)
-  await expect(Journal.start(device, perform)).rejects.toMatchObject({ code: 'RING_UNSUPPORTED' })
+  await expect(Journal.open(device, perform)).rejects.toMatchObject({ code: 'RING_UNSUPPORTED' })
 })
