@@ -55,8 +55,9 @@ function reportOf(program, file, subpath, importable) {
     const texts = symbol.declarations.map((declaration) => {
       const isVariable = ts.isVariableDeclaration(declaration)
       const whole = isVariable ? declaration.parent.parent : declaration
-      find(whole)
-      return printer.printNode(ts.EmitHint.Unspecified, whole, whole.getSourceFile())
+      const shown = withoutProtected(whole, importable.has(symbol))
+      find(shown)
+      return printer.printNode(ts.EmitHint.Unspecified, shown, whole.getSourceFile())
     })
     return `# ${name}\n${[...new Set(texts)].join('\n')}\n`
   }
@@ -79,9 +80,29 @@ function reportOf(program, file, subpath, importable) {
     more.push({ name: next.name, text: tell(next) })
   }
   const rest = more.sort(byName).map(({ text }) => text)
-  const title = `What shared-block-ring${subpath.slice(1)} exports: written by npm run api.`
+  const title = `What shared-block-ring${subpath.slice(1)} exports: written by npm run api; without protected members of classes that no program can extend.`
   const after = rest.length > 0 ? ['What that names, and cannot be imported.\n', ...rest] : []
   return `${title}\n\n${[...lines, ...after].join('\n')}`
+}
+
+/** Without the protected members of a class that no program can extend. */
+function withoutProtected(node, isImportable) {
+  if (!ts.isClassDeclaration(node)) return node
+  const has = (member, kind) => ts.getModifiers(member)?.some((modifier) => modifier.kind === kind)
+  const { PrivateKeyword, ProtectedKeyword } = ts.SyntaxKind
+  const isFinal = node.members.some(
+    (member) => ts.isConstructorDeclaration(member) && has(member, PrivateKeyword),
+  )
+  if (isImportable && !isFinal) return node
+  const members = node.members.filter((member) => !has(member, ProtectedKeyword))
+  return ts.factory.updateClassDeclaration(
+    node,
+    node.modifiers,
+    node.name,
+    node.typeParameters,
+    node.heritageClauses,
+    members,
+  )
 }
 
 function isOurs(declaration) {

@@ -342,7 +342,7 @@ export function isCodecError(value: unknown): value is CodecError {
 }
 
 /** Mirage's `pp_error`: a read error as one line of text. */
-export function formatError(error: BlockError<string>): string {
+export function formatBlockError(error: BlockError<string>): string {
   return `${error.code}: ${error.message}`
 }
 
@@ -350,10 +350,10 @@ export function formatError(error: BlockError<string>): string {
  * Mirage's `pp_write_error`: a write error as one line of text, with its effect on the data. Only a refused write is
  * known to have changed nothing.
  */
-export function formatWriteError(error: BlockError<string>): string {
+export function formatBlockWriteError(error: BlockError<string>): string {
   const outcome =
     error.code === 'BLOCK_READ_ONLY'
       ? 'no data has been written'
       : 'some of the data may not have been written'
-  return `${formatError(error)} (${outcome})`
+  return `${formatBlockError(error)} (${outcome})`
 }

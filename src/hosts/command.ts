@@ -4,7 +4,7 @@ import { checkOptions } from '../util/options.ts'
 import { runCommand } from './run-command.ts'
 
 /** Options of a fence's command. */
-export interface CommandOptions {
+export interface CommandFenceOptions {
   /**
    * Time limit in milliseconds, 1 to 2,147,483,647. At the limit the command is killed with every process that it has
    * started, and the fence has failed. Default 60,000.
@@ -25,7 +25,7 @@ export interface CommandOptions {
  */
 export function fenceByCommand(
   argv: readonly string[],
-  options: CommandOptions = {},
+  options: CommandFenceOptions = {},
 ): (holder: LeaseRecord) => Promise<void> {
   checkOptions('fenceByCommand', options, { timeoutMs: 'number' })
   const [program, ...args] = argv

@@ -4,4 +4,4 @@
  * @module shared-block-ring/hosts
  */
 export { type CephFenceOptions, fenceByCeph } from './ceph.ts'
-export { type CommandOptions, fenceByCommand } from './command.ts'
+export { type CommandFenceOptions, fenceByCommand } from './command.ts'

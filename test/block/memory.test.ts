@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
-import { formatError, formatWriteError, isBlockError } from '../../src/errors.ts'
+import { formatBlockError, formatBlockWriteError, isBlockError } from '../../src/errors.ts'
 
 test('MemoryBlockDevice.from copies the bytes', async () => {
   const bytes = new Uint8Array(1024).fill(3)
@@ -23,8 +23,8 @@ test('MemoryBlockDevice.from makes a read-only device with content', async () =>
   expect(found[4095]).toBe(3)
   const error = await device.write(0, [found]).catch((reason: unknown) => reason)
   if (!isBlockError(error)) throw new Error('expected a BlockError')
-  expect(formatError(error)).toBe('BLOCK_READ_ONLY: rom is read-only; nothing was written')
-  expect(formatWriteError(error)).toMatch(/\(no data has been written\)$/)
+  expect(formatBlockError(error)).toBe('BLOCK_READ_ONLY: rom is read-only; nothing was written')
+  expect(formatBlockWriteError(error)).toMatch(/\(no data has been written\)$/)
 })
 
 test('invalid sizes are refused', async () => {

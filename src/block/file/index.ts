@@ -284,15 +284,15 @@ export class FileBlockDevice extends BaseBlockDevice {
   }
 
   protected override async doRead(
-    sector: number,
+    sectorStart: number,
     buffers: readonly Uint8Array[],
     permit: Permit,
   ): Promise<void> {
     const { fd, sectorSize } = this.#file
     const bytes = lengthOf(buffers)
-    if (this.#readAtOnce(sector, buffers, bytes)) return
-    const request = this.#requestAt('read', sector, bytes / sectorSize)
-    const position = sector * sectorSize
+    if (this.#readAtOnce(sectorStart, buffers, bytes)) return
+    const request = this.#requestAt('read', sectorStart, bytes / sectorSize)
+    const position = sectorStart * sectorSize
     let read: number
     try {
       read = await this.#channel.read(fd, buffers, position, permit)
@@ -309,21 +309,21 @@ export class FileBlockDevice extends BaseBlockDevice {
     return bytes <= MAX_PROMPT_BYTES && hasTime() && this.doReadNow(sector, buffer)
   }
 
-  protected override doReadNow(sector: number, buffer: Uint8Array): boolean {
+  protected override doReadNow(sectorStart: number, buffer: Uint8Array): boolean {
     if (this.#readNow === undefined || this.#replaced !== undefined) return false
-    return this.#readNow(buffer, sector * this.info.sectorSize)
+    return this.#readNow(buffer, sectorStart * this.info.sectorSize)
   }
 
   protected override async doWrite(
-    sector: number,
+    sectorStart: number,
     buffers: readonly Uint8Array[],
     durable: boolean,
     permit: Permit,
   ): Promise<void> {
     const { fd, dsyncFd, sectorSize, durability } = this.#file
     const bytes = lengthOf(buffers)
-    const request = this.#requestAt('write', sector, bytes / sectorSize)
-    const position = sector * sectorSize
+    const request = this.#requestAt('write', sectorStart, bytes / sectorSize)
+    const position = sectorStart * sectorSize
     // Through O_DSYNC every call waits for the disk, so several calls are cheaper with one flush.
     const dsync = durable && this.#channel.isOneCall(buffers, bytes) ? dsyncFd : undefined
     let written: number
@@ -348,16 +348,16 @@ export class FileBlockDevice extends BaseBlockDevice {
   }
 
   protected override async doDiscard(
-    sector: number,
+    sectorStart: number,
     sectors: number,
     permit: Permit,
   ): Promise<void> {
     const native = this.#native
     if (native === undefined) throw unsupportedError(this.name, 'discard')
     const { fd, sectorSize } = this.#file
-    await this.#system(this.#requestAt('discard', sector, sectors), async () => {
+    await this.#system(this.#requestAt('discard', sectorStart, sectors), async () => {
       try {
-        await punch(native, fd, sector * sectorSize, sectors * sectorSize, permit)
+        await punch(native, fd, sectorStart * sectorSize, sectors * sectorSize, permit)
       } catch (cause) {
         // Some file systems have no holes, which only shows when one is asked for.
         throw systemCode(cause) === 'EOPNOTSUPP' ? unsupportedError(this.name, 'discard') : cause
@@ -391,12 +391,12 @@ export class FileBlockDevice extends BaseBlockDevice {
     await this.doGetInfo()
   }
 
-  protected override async doSeekMapped(sector: number): Promise<number> {
-    return this.#seek('seekMapped', findMapped, sector)
+  protected override async doSeekMapped(sectorStart: number): Promise<number> {
+    return this.#seek('seekMapped', findMapped, sectorStart)
   }
 
-  protected override async doSeekUnmapped(sector: number): Promise<number> {
-    return this.#seek('seekUnmapped', findUnmapped, sector)
+  protected override async doSeekUnmapped(sectorStart: number): Promise<number> {
+    return this.#seek('seekUnmapped', findUnmapped, sectorStart)
   }
 
   async #seek(operation: string, find: typeof findMapped, sector: number): Promise<number> {

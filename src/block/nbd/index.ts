@@ -148,34 +148,34 @@ export class NbdBlockDevice extends BaseBlockDevice {
   }
 
   protected override async doRead(
-    sector: number,
+    sectorStart: number,
     buffers: readonly Uint8Array[],
     permit: Permit,
   ): Promise<void> {
     const flags = this.#settings.df ? COMMAND_FLAG.df : 0
-    await this.#transfer({ command: COMMAND.read, flags, permit }, 'read', sector, buffers)
+    await this.#transfer({ command: COMMAND.read, flags, permit }, 'read', sectorStart, buffers)
   }
 
   protected override async doWrite(
-    sector: number,
+    sectorStart: number,
     buffers: readonly Uint8Array[],
     durable: boolean,
     permit: Permit,
   ): Promise<void> {
     const fua = this.#isFua(durable, bytesOf(buffers) <= this.#pieceBytes)
     const flags = fua ? COMMAND_FLAG.fua : 0
-    await this.#transfer({ command: COMMAND.write, flags, permit }, 'write', sector, buffers)
+    await this.#transfer({ command: COMMAND.write, flags, permit }, 'write', sectorStart, buffers)
     if (durable && !fua) await this.doFlush(permit)
   }
 
   protected override async doWriteZeroes(
-    sector: number,
+    sectorStart: number,
     sectors: number,
     durable: boolean,
     permit: Permit,
   ): Promise<void> {
     if (!this.#settings.zeroes) {
-      await super.doWriteZeroes(sector, sectors, durable, permit)
+      await super.doWriteZeroes(sectorStart, sectors, durable, permit)
       return
     }
     const fua = this.#isFua(durable, sectors * this.info.sectorSize <= this.#settings.rangeBytes)
@@ -183,22 +183,22 @@ export class NbdBlockDevice extends BaseBlockDevice {
     const flags = COMMAND_FLAG.noHole | (fua ? COMMAND_FLAG.fua : 0)
     const kind = { command: COMMAND.writeZeroes, flags, permit }
     try {
-      await this.#range(kind, 'write zeroes to', sector, sectors)
+      await this.#range(kind, 'write zeroes to', sectorStart, sectors)
     } catch (error) {
       // The command only saves sending the zeroes. Other failures, such as a lost connection, are reported.
       if (!isRefusedHint(error)) throw error
-      await super.doWriteZeroes(sector, sectors, durable, permit)
+      await super.doWriteZeroes(sectorStart, sectors, durable, permit)
       return
     }
     if (durable && !fua) await this.doFlush(permit)
   }
 
   protected override async doDiscard(
-    sector: number,
+    sectorStart: number,
     sectors: number,
     permit: Permit,
   ): Promise<void> {
-    await this.#range({ command: COMMAND.trim, flags: 0, permit }, 'discard', sector, sectors)
+    await this.#range({ command: COMMAND.trim, flags: 0, permit }, 'discard', sectorStart, sectors)
   }
 
   protected override async doFlush(permit: Permit): Promise<void> {
@@ -207,12 +207,12 @@ export class NbdBlockDevice extends BaseBlockDevice {
     await withRequestErrors(failing, () => this.#flushTracker.flush(permit))
   }
 
-  protected override async doSeekMapped(sector: number): Promise<number> {
-    return this.#seek(findMapped, sector)
+  protected override async doSeekMapped(sectorStart: number): Promise<number> {
+    return this.#seek(findMapped, sectorStart)
   }
 
-  protected override async doSeekUnmapped(sector: number): Promise<number> {
-    return this.#seek(findUnmapped, sector)
+  protected override async doSeekUnmapped(sectorStart: number): Promise<number> {
+    return this.#seek(findUnmapped, sectorStart)
   }
 
   protected override doClaim(role: string, options: ClaimOptions): Promise<BlockClaim> {

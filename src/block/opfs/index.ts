@@ -173,17 +173,22 @@ export class OpfsBlockDevice extends BaseBlockDevice {
     return this.info
   }
 
-  protected override async doRead(sector: number, buffers: readonly Uint8Array[]): Promise<void> {
-    this.#eachBuffer('read', sector, buffers, (file, buffer, at) => file.read(buffer, { at }))
+  protected override async doRead(
+    sectorStart: number,
+    buffers: readonly Uint8Array[],
+  ): Promise<void> {
+    this.#eachBuffer('read', sectorStart, buffers, (file, buffer, at) => file.read(buffer, { at }))
   }
 
   protected override async doWrite(
-    sector: number,
+    sectorStart: number,
     buffers: readonly Uint8Array[],
     durable: boolean,
     permit: Permit,
   ): Promise<void> {
-    this.#eachBuffer('write', sector, buffers, (file, buffer, at) => file.write(buffer, { at }))
+    this.#eachBuffer('write', sectorStart, buffers, (file, buffer, at) =>
+      file.write(buffer, { at }),
+    )
     this.#changed()
     if (!durable) return
     permit()

@@ -65,7 +65,7 @@ export class SalvageBlockDevice extends ForwardingBlockDevice {
   }
 
   async #read(
-    sector: number,
+    sectorStart: number,
     buffers: readonly Uint8Array[],
     sectorSize: number,
     options: RequestOptions | undefined,
@@ -73,12 +73,12 @@ export class SalvageBlockDevice extends ForwardingBlockDevice {
     const bytes = buffers.reduce((sum, buffer) => sum + buffer.length, 0)
     const sectors = bytes / sectorSize
     let failure: BlockError | undefined
-    if (!this.#meetsUnreadable(sector, sectors)) {
-      failure = await this.#try(sector, buffers, options)
+    if (!this.#meetsUnreadable(sectorStart, sectors)) {
+      failure = await this.#try(sectorStart, buffers, options)
       if (failure === undefined) return
     }
     if (sectors > 1) {
-      let at = sector
+      let at = sectorStart
       for (const half of runs(buffers, Math.ceil(sectors / 2) * sectorSize)) {
         await this.#read(at, half.parts, sectorSize, options)
         at += half.bytes / sectorSize
@@ -86,10 +86,10 @@ export class SalvageBlockDevice extends ForwardingBlockDevice {
       return
     }
     for (let tries = 1; failure !== undefined && tries < TRIES; tries++) {
-      failure = await this.#try(sector, buffers, options)
+      failure = await this.#try(sectorStart, buffers, options)
       if (failure === undefined) return
     }
-    if (failure !== undefined) this.#remember(sector, failure)
+    if (failure !== undefined) this.#remember(sectorStart, failure)
     for (const buffer of buffers) buffer.fill(0)
   }
 

@@ -78,24 +78,29 @@ export class TracedBlockDevice extends ForwardingBlockDevice implements BlockDev
   }
 
   override read(
-    sector: number,
+    sectorStart: number,
     buffers: readonly Uint8Array[],
     options?: RequestOptions,
   ): Promise<void> {
     return this.#trace(
-      () => super.read(sector, buffers, options),
-      () => ({ operation: 'read', sector, ...this.#sectorsOf(buffers) }),
+      () => super.read(sectorStart, buffers, options),
+      () => ({ operation: 'read', sector: sectorStart, ...this.#sectorsOf(buffers) }),
     )
   }
 
   override write(
-    sector: number,
+    sectorStart: number,
     buffers: readonly Uint8Array[],
     options?: WriteOptions,
   ): Promise<void> {
     return this.#trace(
-      () => super.write(sector, buffers, options),
-      () => ({ operation: 'write', sector, ...this.#sectorsOf(buffers), ...durable(options) }),
+      () => super.write(sectorStart, buffers, options),
+      () => ({
+        operation: 'write',
+        sector: sectorStart,
+        ...this.#sectorsOf(buffers),
+        ...durable(options),
+      }),
     )
   }
 
@@ -106,38 +111,42 @@ export class TracedBlockDevice extends ForwardingBlockDevice implements BlockDev
     )
   }
 
-  override discard(sector: number, sectors: number, options?: RequestOptions): Promise<void> {
+  override discard(sectorStart: number, sectors: number, options?: RequestOptions): Promise<void> {
     return this.#trace(
-      () => super.discard(sector, sectors, options),
-      () => ({ operation: 'discard', sector, sectors }),
+      () => super.discard(sectorStart, sectors, options),
+      () => ({ operation: 'discard', sector: sectorStart, sectors }),
     )
   }
 
-  override writeZeroes(sector: number, sectors: number, options?: WriteOptions): Promise<void> {
+  override writeZeroes(
+    sectorStart: number,
+    sectors: number,
+    options?: WriteOptions,
+  ): Promise<void> {
     return this.#trace(
-      () => super.writeZeroes(sector, sectors, options),
-      () => ({ operation: 'writeZeroes', sector, sectors, ...durable(options) }),
+      () => super.writeZeroes(sectorStart, sectors, options),
+      () => ({ operation: 'writeZeroes', sector: sectorStart, sectors, ...durable(options) }),
     )
   }
 
-  override resize(sectors: number): Promise<void> {
+  override resize(sizeSectors: number): Promise<void> {
     return this.#trace(
-      () => super.resize(sectors),
-      () => ({ operation: 'resize', sectors }),
+      () => super.resize(sizeSectors),
+      () => ({ operation: 'resize', sectors: sizeSectors }),
     )
   }
 
-  override seekMapped(sector: number): Promise<number> {
+  override seekMapped(sectorStart: number): Promise<number> {
     return this.#trace(
-      () => super.seekMapped(sector),
-      () => ({ operation: 'seekMapped', sector }),
+      () => super.seekMapped(sectorStart),
+      () => ({ operation: 'seekMapped', sector: sectorStart }),
     )
   }
 
-  override seekUnmapped(sector: number): Promise<number> {
+  override seekUnmapped(sectorStart: number): Promise<number> {
     return this.#trace(
-      () => super.seekUnmapped(sector),
-      () => ({ operation: 'seekUnmapped', sector }),
+      () => super.seekUnmapped(sectorStart),
+      () => ({ operation: 'seekUnmapped', sector: sectorStart }),
     )
   }
 

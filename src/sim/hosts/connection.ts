@@ -58,14 +58,14 @@ export class Connection extends BaseBlockDevice {
     this.#seen = new Uint8Array(sectorSize)
   }
 
-  protected override doRead(sector: number, buffers: readonly Uint8Array[]): Promise<void> {
+  protected override doRead(sectorStart: number, buffers: readonly Uint8Array[]): Promise<void> {
     const { disk, trace } = this.#storage
-    return this.#request({ sector, writes: false }, () => {
-      if (sector === LEASE_SECTOR) {
+    return this.#request({ sector: sectorStart, writes: false }, () => {
+      if (sectorStart === LEASE_SECTOR) {
         trace(() => `${this.owner} reads the lease`)
         this.#seen = this.#record.slice()
       }
-      let at = sector * disk.sectorSize
+      let at = sectorStart * disk.sectorSize
       for (const buffer of buffers) {
         buffer.set(disk.visible.subarray(at, at + buffer.length))
         at += buffer.length
@@ -73,15 +73,15 @@ export class Connection extends BaseBlockDevice {
     })
   }
 
-  protected override doWrite(sector: number, buffers: readonly Uint8Array[]): Promise<void> {
+  protected override doWrite(sectorStart: number, buffers: readonly Uint8Array[]): Promise<void> {
     const { disk, trace } = this.#storage
     const copies = buffers.map((buffer) => buffer.slice())
     const { onArrival } = this
-    if (sector === LEASE_SECTOR) trace(() => `${this.owner} issues a write of the lease`)
-    return this.#request({ sector, writes: true }, () => {
-      if (sector === LEASE_SECTOR) trace(() => `${this.owner} writes the lease`)
-      onArrival(sector)
-      let at = sector * disk.sectorSize
+    if (sectorStart === LEASE_SECTOR) trace(() => `${this.owner} issues a write of the lease`)
+    return this.#request({ sector: sectorStart, writes: true }, () => {
+      if (sectorStart === LEASE_SECTOR) trace(() => `${this.owner} writes the lease`)
+      onArrival(sectorStart)
+      let at = sectorStart * disk.sectorSize
       for (const copy of copies) {
         // This storage has no cache: what has arrived is stable.
         disk.flush(disk.apply(at, copy))
