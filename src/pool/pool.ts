@@ -61,10 +61,10 @@ const REMOVE_KINDS: OptionKinds<RemoveRingOptions> = { discardItems: 'boolean' }
  * by a claim, among hosts by the lease in the options. Nothing is kept in memory: each call sees what other programs have changed.
  *
  * Every method throws {@link RingError} `RING_CORRUPT`, `RING_UNSUPPORTED`, `RING_UNSTABLE` and `RING_DEVICE_TOO_SMALL` like `open`;
- * `RING_POISONED` after a failed write of the directory; and `BlockError` as the device throws it. The device belongs to the
- * caller: closing it ends the pool.
+ * `RING_POISONED` after a failed write of the directory; `RING_CLOSED` after `close`; and `BlockError` as the device throws it. The device
+ * belongs to the caller: `close` leaves it open, and closing it ends the pool.
  */
-export class Pool {
+export class Pool implements AsyncDisposable {
   /** The device that holds the pool. */
   readonly device: BlockDevice
   readonly #directory: PoolDirectory
@@ -72,6 +72,7 @@ export class Pool {
   readonly #clock: Clock
   readonly #serial = new Serial()
   #poison: unknown
+  #closed: RingError | undefined
 
   private constructor(directory: PoolDirectory, options: PoolOptions) {
     this.device = directory.device
@@ -213,6 +214,7 @@ export class Pool {
 
   /** The lease of the directory: which host changes the pool, or did so last. */
   async readLease(): Promise<LeaseState> {
+    this.#checkUsable()
     const { directoryLease } = leases.value ?? (await leases.load())
     return (await directoryLease(this.#directory, this.#clock)).read()
   }
@@ -224,6 +226,7 @@ export class Pool {
    * @throws {BlockError} `BLOCK_CLAIMED`: a program on this machine changes the pool
    */
   async breakLease(): Promise<LeaseState> {
+    this.#checkUsable()
     const { directoryLease, freeLease } = leases.value ?? (await leases.load())
     const store = await directoryLease(this.#directory, this.#clock)
     const { client = UNNAMED } = this.#options
@@ -233,6 +236,23 @@ export class Pool {
     } finally {
       await claim?.release()
     }
+  }
+
+  /**
+   * Closes it. A change under way ends first; those that wait for it reject with `RING_CLOSED`. The pool's device stays open, and so do the
+   * devices of its rings. Never fails; can be called again.
+   */
+  async close(): Promise<void> {
+    const { name } = this.device
+    this.#closed ??= new RingError('RING_CLOSED', `The pool on ${name} was closed`, {
+      device: name,
+    })
+    await this.#serial.run(async () => undefined)
+  }
+
+  /** As `close`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
   }
 
   async #read(): Promise<Directory> {
@@ -282,6 +302,7 @@ export class Pool {
   }
 
   #checkUsable(): void {
+    if (this.#closed !== undefined) throw this.#closed
     if (this.#poison === undefined) return
     const device = this.device.name
     throw new RingError(

@@ -7,6 +7,7 @@ import { breakLease, readLeases } from '../../src/ring/access/lease.ts'
 import { repairRing, verifyRing } from '../../src/ring/maintenance/index.ts'
 import { RingReader } from '../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
+import { HookedDevice } from '../helpers/hooked.ts'
 import { ringDevice, smallRing } from '../helpers/ring.ts'
 import { imageOf, itemsOf, namesIn, poolDevice, poolWith, put, START, UNIT } from './pools.ts'
 
@@ -172,6 +173,48 @@ describe('a pool', () => {
     device.write = write
     await expect(pool.status()).rejects.toMatchObject({ code: 'RING_POISONED' })
     expect(await namesIn(await Pool.open(device))).toEqual(['a'])
+  })
+})
+
+describe('closing a pool', () => {
+  test('lets the change under way end, and refuses those that wait and all later calls', async () => {
+    const hooked = new HookedDevice(await poolDevice())
+    const pool = await Pool.open(hooked)
+    await pool.add('a', { sizeBytes: UNIT })
+    await using ring = await pool.open('a')
+    let release = (): void => undefined
+    const released = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    hooked.before = ({ operation }) => (operation === 'write' ? released : undefined)
+    const added = pool.add('b', { sizeBytes: UNIT })
+    const waiting = pool.add('c', { sizeBytes: UNIT })
+    const refused = expect(waiting).rejects.toMatchObject({ code: 'RING_CLOSED' })
+    await new Promise(setImmediate)
+    let isClosed = false
+    const closing = [pool.close(), pool.close()]
+    const closed = Promise.all(closing).then(() => {
+      isClosed = true
+    })
+    await new Promise(setImmediate)
+    expect(isClosed).toBe(false)
+    release()
+    expect(await added).toMatchObject({ name: 'b' })
+    await Promise.all([refused, closed])
+    const calls: readonly (() => Promise<unknown>)[] = [
+      () => pool.status(),
+      () => pool.open('a'),
+      () => pool.add('e', { sizeBytes: UNIT }),
+      () => pool.remove('a'),
+      () => pool.grow(),
+      () => pool.readLease(),
+      () => pool.breakLease(),
+    ]
+    for (const call of calls) await expect(call()).rejects.toMatchObject({ code: 'RING_CLOSED' })
+    // Neither the device nor the ring that was opened is the pool's to close.
+    await put(ring, 'an item')
+    await using again = await Pool.open(pool.device)
+    expect(await namesIn(again)).toEqual(['a', 'b'])
   })
 })
 
