@@ -15,8 +15,8 @@ export {
   type CodecErrorCode,
   type CodecErrorDetails,
   type CodedError,
-  formatError,
-  formatWriteError,
+  formatBlockError,
+  formatBlockWriteError,
   isBlockError,
   isCodecError,
   isRingError,
@@ -40,7 +40,7 @@ export type {
   WriterEvent,
 } from './ring/queue/events.ts'
 export type { LazyAckOptions } from './ring/queue/lazy-ack-options.ts'
-export type { WaitOptions, WakeCause } from './ring/queue/poll.ts'
+export type { PollOptions, WakeCause } from './ring/queue/poll.ts'
 export type { HandlerVerdict } from './ring/queue/process/handler-verdict.ts'
 export type {
   AttemptStore,
@@ -48,6 +48,7 @@ export type {
   DeadLetterFunction,
   DeadLetterSink,
   EncodedSink,
+  FailedAttempt,
   Handler,
   Job,
   ProcessOptions,
@@ -67,6 +68,7 @@ export type {
   FlushOptions,
   ReaderOptions,
   ReceiveManyOptions,
+  ReceiveOptions,
   SeekOptions,
 } from './ring/queue/reader-options.ts'
 export type { HeldEvent, Unacked } from './ring/queue/unacked-limit.ts'
@@ -83,6 +85,7 @@ export type { TraceEvent, TraceKey } from './ring/trace.ts'
 export type {
   AttachOptions,
   AttachProducerResult,
+  Closed,
   ConsumerOptions,
   Created,
   CreateOptions,

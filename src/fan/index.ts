@@ -6,6 +6,12 @@
 export { FanIn, type FanInOptions, type Received } from './fan-in.ts'
 export { Group, type GroupOptions } from './group.ts'
 export {
+  isPartialPushError,
+  PartialPushError,
+  type PartialPushErrorCode,
+  type PartialPushErrorDetails,
+} from './partial-push-error.ts'
+export {
   type PartitionedPosition,
   PartitionedWriter,
   type PartitionKey,

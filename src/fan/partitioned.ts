@@ -1,7 +1,9 @@
 import { crc32c } from '../checksum/crc32c.ts'
 import type { Position } from '../position.ts'
 import { RingWriter } from '../ring/queue/writer.ts'
+import type { Closed } from '../ring/types.ts'
 import { signalOf, type WaitingOptions } from '../util/waiting.ts'
+import { JointPushes, type PushPart } from './joint-pushes.ts'
 
 /** A key of items; a number and its digits as a string are the same key. */
 export type PartitionKey = string | number | bigint
@@ -35,12 +37,13 @@ export function partitionOf(key: PartitionKey, partitions: number): number {
 /**
  * Pushes each item into the ring that its key belongs to: items of one key stay in their order, and other keys do not wait for its
  * consumer. The order and number of the writers decide where a key belongs: change them only with {@link repartition}, or when the
- * rings are empty. The writers belong to the caller, and are never closed here.
+ * rings are empty. The writers belong to the caller: `close` leaves them open.
  */
-export class PartitionedWriter<In> {
+export class PartitionedWriter<In> implements AsyncDisposable {
   /** The partitions, by their number. */
   readonly writers: readonly RingWriter<In>[]
   readonly #keyOf: (item: In) => PartitionKey
+  readonly #pushes = new JointPushes<In>('partitioned writer')
 
   /**
    * @param keyOf the key of an item; called once for each push
@@ -69,19 +72,30 @@ export class PartitionedWriter<In> {
    * Pushes an item as it is at the call, into its partition.
    * @throws as `RingWriter.push`; what `keyOf` throws
    * @throws {TypeError} `keyOf` returned no string, number or bigint
+   * @throws {RingError} `RING_CLOSED`: this was closed
    */
   async push(item: In, options: WaitingOptions = {}): Promise<PartitionedPosition> {
+    const signal = signalOf('PartitionedWriter.push', options)
     const partition = this.#partitionOf(item)
-    return { partition, position: await this.#at(partition).push(item, options) }
+    const writer = this.#at(partition)
+    const push: PushPart<In>['push'] = (waiting) => writer.push(item, waiting)
+    const positions = await this.#pushes.push([{ writer, push }], signal)
+    return { partition, position: positionIn(positions, writer) }
   }
 
   /**
    * Pushes many items, those of a partition in as few commits as possible. It is not one transaction: if it rejects, each partition may have
    * some of its items, from the front.
-   * @throws as `push`; if `keyOf` fails for one, nothing is pushed
+   * @returns the position after the last item of each partition that got any, by the number of the partition
+   * @throws {PartialPushError} some partitions have all of their items and others do not: as soon as one fails, the push is withdrawn from
+   *   those where it waits
+   * @throws as `push`, if no partition has all of its items; if `keyOf` fails for one, nothing is pushed
    */
-  async pushMany(items: readonly In[], options: WaitingOptions = {}): Promise<void> {
-    signalOf('PartitionedWriter.pushMany', options)
+  async pushMany(
+    items: readonly In[],
+    options: WaitingOptions = {},
+  ): Promise<readonly PartitionedPosition[]> {
+    const signal = signalOf('PartitionedWriter.pushMany', options)
     const shares = new Map<number, In[]>()
     for (const item of items) {
       const partition = this.#partitionOf(item)
@@ -89,10 +103,29 @@ export class PartitionedWriter<In> {
       if (share === undefined) shares.set(partition, [item])
       else share.push(item)
     }
-    const pushes = [...shares].map(([partition, share]) =>
-      this.#at(partition).pushMany(share, options),
-    )
-    await Promise.all(pushes)
+    const partitions = [...shares.keys()].sort((one, other) => one - other)
+    const parts = partitions.map((partition): PushPart<In> => {
+      const writer = this.#at(partition)
+      return { writer, push: (waiting) => writer.pushMany(shares.get(partition) ?? [], waiting) }
+    })
+    const positions = await this.#pushes.push(parts, signal)
+    return partitions.map((partition) => ({
+      partition,
+      position: positionIn(positions, this.#at(partition)),
+    }))
+  }
+
+  /**
+   * Closes it, and leaves the writers open. Waiting pushes are withdrawn and reject with `RING_CLOSED`; a commit under way ends first. Never
+   * fails; can be called again.
+   */
+  close(): Promise<Closed> {
+    return this.#pushes.close()
+  }
+
+  /** As `close`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
   }
 
   #partitionOf(item: In): number {
@@ -104,4 +137,13 @@ export class PartitionedWriter<In> {
     if (writer === undefined) throw new RangeError(`there is no partition ${partition}`)
     return writer
   }
+}
+
+function positionIn<In>(
+  positions: ReadonlyMap<RingWriter<In>, Position>,
+  writer: RingWriter<In>,
+): Position {
+  const position = positions.get(writer)
+  if (position === undefined) throw new Error('a push without an error has a position')
+  return position
 }

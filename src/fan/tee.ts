@@ -2,10 +2,12 @@ import { type Clock, MAX_TIMER_MS, systemClock } from '../clock.ts'
 import { isCodecError, isRingError, RingError } from '../errors.ts'
 import type { Position } from '../position.ts'
 import { RingWriter } from '../ring/queue/writer.ts'
+import type { Closed } from '../ring/types.ts'
 import { onAbort, untilAborted } from '../util/abort.ts'
 import { checkRange } from '../util/numbers.ts'
 import { checkOptions, type OptionKinds } from '../util/options.ts'
 import { signalOf, type WaitingOptions } from '../util/waiting.ts'
+import { JointPushes } from './joint-pushes.ts'
 
 const DROP_AFTER_MS = 10_000
 
@@ -70,13 +72,14 @@ type Push<In> = (writer: RingWriter<In>, options: WaitingOptions) => Promise<Pos
 /**
  * Pushes each item into several rings. A push resolves when the item is durable in all of them; each branch has its items in the order of
  * the calls. If a push rejects, or the program ends before it resolves, some branches may have the item: push it again, and these have it
- * twice. The writers belong to the caller, and are never closed here.
+ * twice. The writers belong to the caller: `close` leaves them open.
  */
-export class Tee<In> {
+export class Tee<In> implements AsyncDisposable {
   readonly #ways = new Map<RingWriter<In>, Way<In>>()
   readonly #dropAfterMs: number
   readonly #onDropped: TeeOptions<In>['onDropped']
   readonly #clock: Clock
+  readonly #pushes = new JointPushes<In>('tee')
 
   /**
    * @throws {TypeError} an option is unknown or has the wrong type; there is no branch; something is no `RingWriter`, or the same one
@@ -101,9 +104,10 @@ export class Tee<In> {
 
   /**
    * Adds a branch, such as one that was dropped: it gets the items that are pushed from now on.
-   * @throws as the constructor
+   * @throws as the constructor; {RingError} `RING_CLOSED`
    */
   add(branch: RingWriter<In> | Branch<In>): void {
+    this.#pushes.checkOpen()
     const { writer, onSlow = 'wait' } = branch instanceof RingWriter ? { writer: branch } : branch
     if (!(branch instanceof RingWriter)) checkOptions('Tee, branch', branch, BRANCH_KINDS)
     if (!(writer instanceof RingWriter)) throw new TypeError('a Tee takes RingWriters')
@@ -122,50 +126,77 @@ export class Tee<In> {
     this.#ways.set(writer, { writer, mayDrop, durableTo: undefined, dropped })
   }
 
-  /** Stops pushing into a branch; removing one that is not there is no error. Pushes in progress are not withdrawn. */
+  /** Stops pushing into a branch; removing one that is not there is no error. Pushes under way are not withdrawn. */
   remove(writer: RingWriter<In>): void {
     this.#ways.delete(writer)
   }
 
   /**
    * Pushes an item as it is at the call; resolves when it is durable in all branches. No branch is dropped for an item that cannot be pushed.
-   * @throws as `RingWriter.push`, as soon as one branch does that may not be dropped
-   * @throws {CodecError} `CODEC_ENCODE`
-   * @throws {RingError} `RING_ITEM_TOO_LARGE`: for the branch on the device in its `details`; others may have the item, if their rings take
-   *   larger ones
-   * @throws {RingError} `RING_CLOSED`: no branch is left
+   * @returns the position after the item in each branch that has it, by its writer; a branch that was dropped has none
+   * @throws {PartialPushError} some branches have it and others do not: as soon as one fails that may not be dropped, the push is withdrawn
+   *   from those where it waits
+   * @throws as `RingWriter.push`, if no branch has it: {CodecError} `CODEC_ENCODE`, {RingError} `RING_ITEM_TOO_LARGE` and others
+   * @throws {RingError} `RING_CLOSED`: this was closed, or no branch is left
    */
-  push(item: In, options: WaitingOptions = {}): Promise<void> {
+  push(item: In, options: WaitingOptions = {}): Promise<ReadonlyMap<RingWriter<In>, Position>> {
     return this.#each('Tee.push', (writer, waiting) => writer.push(item, waiting), options)
   }
 
   /**
    * Pushes many items in as few commits as possible; resolves when all are durable in all branches.
-   * @throws as `push` and `RingWriter.pushMany`
+   * @returns the position after the last item in each branch, as `push`
+   * @throws as `push` and `RingWriter.pushMany`: a branch that failed may have some from the front
    */
-  pushMany(items: readonly In[], options: WaitingOptions = {}): Promise<void> {
+  pushMany(
+    items: readonly In[],
+    options: WaitingOptions = {},
+  ): Promise<ReadonlyMap<RingWriter<In>, Position>> {
     return this.#each('Tee.pushMany', (writer, waiting) => writer.pushMany(items, waiting), options)
   }
 
-  async #each(call: string, push: Push<In>, options: WaitingOptions): Promise<void> {
+  /**
+   * Closes it, and leaves the writers open. Waiting pushes are withdrawn and reject with `RING_CLOSED`; a commit under way ends first, but in
+   * a branch that may be dropped. Never fails; can be called again.
+   */
+  close(): Promise<Closed> {
+    return this.#pushes.close()
+  }
+
+  /** As `close`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #each(
+    call: string,
+    push: Push<In>,
+    options: WaitingOptions,
+  ): Promise<ReadonlyMap<RingWriter<In>, Position>> {
     const signal = signalOf(call, options)
-    signal?.throwIfAborted()
     const ways = [...this.#ways.values()]
-    await Promise.all(
-      ways.map((way) =>
-        way.mayDrop ? this.#orDrop(way, push, signal) : this.#into(way, push, signal),
-      ),
-    )
+    const parts = ways.map((way) => ({
+      writer: way.writer,
+      push: (waiting: WaitingOptions) =>
+        way.mayDrop ? this.#orDrop(way, push, waiting) : this.#into(way, push, waiting),
+    }))
+    const positions = await this.#pushes.push(parts, signal)
     // Without this, an item that every branch was dropped for would count as durable.
-    if (ways.every(({ dropped }) => dropped.signal.aborted)) throw noBranch()
+    if (positions.size === 0) throw noBranch()
+    return positions
   }
 
-  async #into(way: Way<In>, push: Push<In>, signal: AbortSignal | undefined): Promise<void> {
-    const position = await push(way.writer, signal === undefined ? {} : { signal })
+  async #into(way: Way<In>, push: Push<In>, options: WaitingOptions): Promise<Position> {
+    const position = await push(way.writer, options)
     if (way.durableTo === undefined || position > way.durableTo) way.durableTo = position
+    return position
   }
 
-  async #orDrop(way: Way<In>, push: Push<In>, signal: AbortSignal | undefined): Promise<void> {
+  async #orDrop(
+    way: Way<In>,
+    push: Push<In>,
+    { signal }: WaitingOptions,
+  ): Promise<Position | undefined> {
     const { signal: dropped } = way.dropped
     const over = new AbortController()
     const endings = [
@@ -178,11 +209,12 @@ export class Tee<In> {
     )
     try {
       // A commit in progress cannot be withdrawn, and its device may never answer.
-      await untilAborted(this.#into(way, push, over.signal), over.signal)
+      return await untilAborted(this.#into(way, push, { signal: over.signal }), over.signal)
     } catch (error) {
-      if (dropped.aborted) return
+      if (dropped.aborted) return undefined
       if (signal?.aborted === true || isCallersFault(error)) throw error
       this.#drop(way, error)
+      return undefined
     } finally {
       for (const end of endings) end()
       over.abort()

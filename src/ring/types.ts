@@ -99,6 +99,12 @@ export interface Created {
   readonly created: boolean
 }
 
+/** The result of `close` of a handle that pushes. */
+export interface Closed {
+  /** The number of pushes rejected with `RING_CLOSED`: calls with items that are not in the ring. */
+  readonly rejected: number
+}
+
 /** The result of `push`. */
 export type PushResult =
   /** The item is on stable storage, not visible yet. */

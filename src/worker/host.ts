@@ -120,7 +120,9 @@ export class Host {
     )
     this.#writer = new Opened(
       async () => RingWriter.open(await this.#device.get(), { ...writer, signal }),
-      (opened) => opened.close(),
+      async (opened) => {
+        await opened.close()
+      },
     )
     this.#supply = new Opened(
       async () =>

@@ -1,7 +1,12 @@
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { json } from '../../src/codec/index.ts'
-import { PartitionedWriter, partitionOf, repartition } from '../../src/fan/index.ts'
+import {
+  isPartialPushError,
+  PartitionedWriter,
+  partitionOf,
+  repartition,
+} from '../../src/fan/index.ts'
 import { Producer } from '../../src/ring/access/attach.ts'
 import { inspectRing } from '../../src/ring/access/inspect.ts'
 import { RingReader } from '../../src/ring/queue/reader.ts'
@@ -165,4 +170,63 @@ test('rings of format 1, which have no identity of their own, are told apart by 
     code: 'BLOCK_CLAIMED',
   })
   expect(await repartition([old], [one, other], by, options)).toBe(1)
+})
+
+test('a push of many answers where each partition ends', async () => {
+  const rings = await devices(3)
+  const writers: RingWriter<Item>[] = []
+  for (const device of rings) writers.push(await RingWriter.open(device, { codec }))
+  const users = new PartitionedWriter(writers, keyOf)
+  const all = items(8, 2)
+  const positions = await users.pushMany(all)
+  const partitions = [...new Set(all.map(({ key }) => partitionOf(key, 3)))].sort()
+  expect(positions).toEqual(
+    partitions.map((partition) => ({
+      partition,
+      position: writers[partition]?.producer.position,
+    })),
+  )
+  expect(await users.pushMany([])).toEqual([])
+  const [first = { key: '', number: 0 }] = all
+  const one = await users.push(first)
+  expect(one.position).toBe(writers[one.partition]?.producer.position)
+})
+
+test('a push of many that fails in one partition tells which ones have their items', async () => {
+  const rings = await devices(2)
+  const writers: RingWriter<Item>[] = []
+  for (const device of rings) writers.push(await RingWriter.open(device, { codec }))
+  const [sound, broken] = writers as [RingWriter<Item>, RingWriter<Item>]
+  const users = new PartitionedWriter(writers, keyOf)
+  const all = items(8, 2)
+  await broken.close()
+  const error: unknown = await users.pushMany(all).catch((thrown) => thrown)
+  if (!isPartialPushError(error)) throw error
+  expect([...error.durable.keys()]).toEqual([sound])
+  expect([...error.failed]).toEqual([[broken, expect.objectContaining({ code: 'RING_CLOSED' })]])
+  expect(error.message).toContain(rings[1]?.name)
+  const missing = all.filter((item) => error.failed.has(users.writerOf(item)))
+  expect(missing.length + (await itemsOf(rings[0] as MemoryBlockDevice)).length).toBe(all.length)
+  // Only to the closed one: no ring has a part of it.
+  await expect(users.pushMany(missing)).rejects.toMatchObject({ code: 'RING_CLOSED' })
+})
+
+test('closing withdraws what waits, and leaves the writers open', async () => {
+  const device = new MemoryBlockDevice({ sizeSectors: 144 })
+  await Producer.create(device, { blockSize: 512 })
+  await using writer = await RingWriter.open(device)
+  while ((await writer.tryPush(new Uint8Array(400))).status === 'ok');
+  const waiting: Promise<unknown>[] = []
+  {
+    await using one = new PartitionedWriter([writer], () => 'key')
+    waiting.push(one.push(new Uint8Array(1)), one.pushMany([new Uint8Array(2)]))
+    for (const each of waiting) each.catch(() => undefined)
+    const [closed, again] = [one.close(), one.close()]
+    expect(await closed).toEqual({ rejected: 2 })
+    expect(await again).toEqual({ rejected: 2 })
+    await expect(one.push(new Uint8Array(3))).rejects.toMatchObject({ code: 'RING_CLOSED' })
+    await expect(one.pushMany([])).rejects.toMatchObject({ code: 'RING_CLOSED' })
+  }
+  for (const each of waiting) await expect(each).rejects.toThrow('its writers were not')
+  expect((await writer.tryPush(new Uint8Array(400))).status).toBe('full')
 })

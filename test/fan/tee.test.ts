@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { json, text } from '../../src/codec/index.ts'
 import { BlockError } from '../../src/errors.ts'
-import { type DroppedBranch, Tee } from '../../src/fan/index.ts'
+import { type DroppedBranch, isPartialPushError, Tee } from '../../src/fan/index.ts'
 import { Producer } from '../../src/ring/access/attach.ts'
 import { RingReader } from '../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
@@ -30,7 +30,11 @@ async function fill({ writer }: Out): Promise<void> {
 test('an item is durable in all branches, in the order of the calls', async () => {
   const [one, other] = [await out(), await out()]
   const both = new Tee([one.writer, { writer: other.writer }])
-  await Promise.all([both.push('a'), both.pushMany(['b', 'c']), both.push('d')])
+  const [, , last] = await Promise.all([both.push('a'), both.pushMany(['b', 'c']), both.push('d')])
+  expect([...last]).toEqual([
+    [one.writer, one.writer.producer.position],
+    [other.writer, other.writer.producer.position],
+  ])
   expect(await left(one)).toEqual(['a', 'b', 'c', 'd'])
   expect(await left(other)).toEqual(['a', 'b', 'c', 'd'])
 })
@@ -110,9 +114,15 @@ test('a branch that fails is dropped if it may be; otherwise the push fails', as
   })
   await lossy.push('a')
   expect(told).toMatchObject([{ code: 'BLOCK_IO' }])
-  await expect(new Tee([sound.writer, writer]).push('b')).rejects.toMatchObject({
-    code: 'RING_POISONED',
+  const error: unknown = await new Tee([writer, sound.writer]).push('b').catch((thrown) => thrown)
+  if (!isPartialPushError(error)) throw error
+  expect(error).toMatchObject({
+    code: 'PUSH_PARTIAL',
+    details: { durable: [sound.device.name], failed: [device.name] },
+    cause: { code: 'RING_POISONED' },
   })
+  expect([...error.durable]).toEqual([[sound.writer, sound.writer.producer.position]])
+  expect([...error.failed]).toEqual([[writer, error.cause]])
   expect(await left(sound)).toEqual(['a', 'b'])
 })
 
@@ -175,13 +185,84 @@ test('an item that is too large for one branch is thrown, and the others have it
   })
   const big = 'x'.repeat(100_000)
   await expect(lossy.push(big)).rejects.toMatchObject({
-    code: 'RING_ITEM_TOO_LARGE',
-    details: { device: small.device.name },
+    code: 'PUSH_PARTIAL',
+    details: { durable: [large.device.name], failed: [small.device.name] },
+    cause: { code: 'RING_ITEM_TOO_LARGE' },
   })
   await lossy.push('next')
   expect(told).toEqual([])
   expect(await left(large)).toEqual([big, 'next'])
   expect(await left(small)).toEqual(['next'])
+})
+
+test('where one branch fails, what waits in the others is withdrawn, and the error of the branch is thrown', async () => {
+  const [full, closed] = [await out(), await out()]
+  await fill(full)
+  const before = await left(full)
+  const both = new Tee([full.writer, closed.writer])
+  const waiting = both.pushMany(['a', 'b'])
+  await closed.writer.close()
+  for (const pushed of [waiting, both.push('c')]) {
+    await expect(pushed).rejects.toMatchObject({
+      code: 'RING_CLOSED',
+      details: { device: closed.device.name },
+    })
+  }
+  await using reader = await RingReader.open(full.device)
+  await reader.ackAll(await reader.receiveMany())
+  await full.writer.push('later')
+  expect(await left(full)).toEqual(['later'])
+  expect(before.length).toBeGreaterThan(10)
+})
+
+test('closing withdraws what waits, and leaves the writers open', async () => {
+  const [one, full] = [await out(), await out()]
+  await fill(full)
+  const taken = (await left(full)).length
+  const both = new Tee([one.writer, full.writer])
+  const waiting = [both.push('a'), both.pushMany(['b', 'c'])]
+  const settled = Promise.allSettled(waiting)
+  while ((await left(one)).length < 3);
+  const closing = both.close()
+  const ends = await settled
+  for (const end of ends) {
+    expect(end).toMatchObject({
+      reason: { code: 'PUSH_PARTIAL', cause: { code: 'RING_CLOSED' } },
+    })
+  }
+  expect(await closing).toEqual({ rejected: 2 })
+  expect(await both.close()).toEqual({ rejected: 2 })
+  await expect(both.push('d')).rejects.toMatchObject({ code: 'RING_CLOSED' })
+  expect(() => both.add(full.writer)).toThrow('The tee was closed')
+  await one.writer.push('e')
+  expect(await left(one)).toEqual(['a', 'b', 'c', 'e'])
+  expect((await left(full)).length).toBe(taken)
+})
+
+test('`await using` closes it, after the commit that is under way', async () => {
+  const device = new HookedDevice(new MemoryBlockDevice({ sizeSectors: 144 }))
+  await Producer.create(device, { blockSize: 512 })
+  const writer = await RingWriter.open(device, { codec: text })
+  let release = (): void => undefined
+  const released = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  device.before = ({ operation }) => (operation === 'write' ? released : undefined)
+  let pushed: Promise<unknown> | undefined
+  let isClosed = false
+  const closing = (async () => {
+    await using only = new Tee([writer])
+    pushed = only.push('a')
+    await new Promise(setImmediate)
+  })().then(() => {
+    isClosed = true
+  })
+  await new Promise(setImmediate)
+  await new Promise(setImmediate)
+  expect(isClosed).toBe(false)
+  release()
+  await closing
+  expect((await pushed) as Map<unknown, unknown>).toHaveProperty('size', 1)
 })
 
 test('a push fails once every branch was dropped', async () => {
@@ -199,9 +280,9 @@ test('its arguments are checked', async () => {
   expect(() => new Tee([])).toThrow('at least one')
   expect(() => new Tee([writer, writer])).toThrow('already')
   expect(() => new Tee([{ writer, onSlow: 'drop' }])).toThrow('onDropped')
-  expect(
-    () => new Tee([{ writer, whenSlow: 'fly' } as object as { writer: typeof writer }]),
-  ).toThrow('whenSlow')
+  expect(() => new Tee([{ writer, onSlow: 'fly' } as object as { writer: typeof writer }])).toThrow(
+    'onSlow',
+  )
   expect(() => new Tee([{} as RingWriter<string>])).toThrow('RingWriter')
   expect(() => new Tee([writer], { dropAfterMs: -1 })).toThrow(RangeError)
   expect(() => new Tee([writer], { drop: 1 } as object)).toThrow('no option drop')

@@ -62,7 +62,7 @@ test('a writer publishes its commits, and what its pushes waited for', async () 
       items: 1,
       pushes: [{ count: 1, waitedMs: expect.any(Number) }],
     }),
-    { ...names, event: 'closed' },
+    { ...names, event: 'closed', rejected: 0 },
   ])
   const [, commit] = events as [WriterEvent, Extract<WriterEvent, { readonly event: 'committed' }>]
   for (const { waitedMs } of commit.pushes)

@@ -3,7 +3,7 @@ import { BlockError } from '../../src/errors.ts'
 import { Consumer } from '../../src/ring/access/attach.ts'
 import { inspectRing } from '../../src/ring/access/inspect.ts'
 import { RingReader } from '../../src/ring/queue/reader.ts'
-import { resumeRing, suspendRing } from '../../src/ring/queue/suspend.ts'
+import { resumeRing, suspendOrResume, suspendRing } from '../../src/ring/queue/suspend.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
 import { FakeClock } from '../helpers/fake-clock.ts'
 import { HookedDevice } from '../helpers/hooked.ts'
@@ -137,14 +137,14 @@ describe('suspending', () => {
 
   test('without waiting makes the request first', async () => {
     const device = await smallRing()
-    await expect(suspendRing(device, { waitSignal: OVER })).rejects.toThrow('no more patience')
+    await expect(suspendOrResume(device, 'suspend', {}, OVER)).rejects.toThrow('no more patience')
     expect((await inspectRing(device)).consumer.suspend).toBe(true)
   })
 
   test('from outside ends in the middle of a pause when its signal aborts', async () => {
     const clock = new FakeClock()
     const patience = new AbortController()
-    const suspending = suspendRing(await smallRing(), { clock, waitSignal: patience.signal })
+    const suspending = suspendOrResume(await smallRing(), 'suspend', { clock }, patience.signal)
     await clock.advance(20)
     expect(clock.sleepers).toBe(1)
     patience.abort(OVER.reason)

@@ -268,9 +268,11 @@ describe('a writer', () => {
     await writer.pushMany([item(1), item(2)])
     const waiting = writer.push(item(3))
     const rejected = expect(waiting).rejects.toMatchObject({ code: 'RING_CLOSED' })
-    await writer.close()
-    await writer.close()
-    await rejected
+    // The items of one call count once.
+    const many = expect(writer.pushMany([item(5), item(6)])).rejects.toThrow('closed')
+    expect(await writer.close()).toEqual({ rejected: 2 })
+    expect(await writer.close()).toEqual({ rejected: 2 })
+    await Promise.all([rejected, many])
     await expect(writer.push(item(4))).rejects.toMatchObject({ code: 'RING_CLOSED' })
     await (await RingWriter.open(device)).close()
   })
@@ -394,7 +396,7 @@ describe('a writer', () => {
     await expect(aborted).rejects.toThrow('changed my mind')
     expect(await behind).toBe(writer.producer.position)
     const outcomes = Promise.allSettled([writer.push('stuck'), writer.push('fine')])
-    await writer.close()
+    expect(await writer.close()).toEqual({ rejected: 2 })
     expect(await outcomes).toMatchObject(Array(2).fill({ reason: { code: 'RING_CLOSED' } }))
   })
 

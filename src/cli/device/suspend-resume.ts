@@ -2,7 +2,7 @@ import type { TypedFlagParameter } from '@stricli/core'
 import type { BlockDevice } from '../../block/device.ts'
 import { isBlockError } from '../../errors.ts'
 import { inspectRing } from '../../ring/access/inspect.ts'
-import { resumeRing, suspendRing } from '../../ring/queue/suspend.ts'
+import { suspendOrResume as request } from '../../ring/queue/suspend.ts'
 import { safeJson } from '../../text/render.ts'
 import { shellWord } from '../../util/shell-word.ts'
 import { CommandError, EXIT } from '../errors.ts'
@@ -38,11 +38,9 @@ export async function suspendOrResume(
   await using ring = await openDevice(path, 'read-write', flags)
   const { timeout } = flags
   const timedOut = timeout === undefined ? undefined : AbortSignal.timeout(timeout)
-  const waiting = timedOut === undefined ? {} : { waitSignal: timedOut }
   try {
     using _notice = tellLater(() => tellUnacknowledged(path, action, flags))
-    const request = action === 'suspend' ? suspendRing : resumeRing
-    await request(ring, { ...namesOf(flags), signal: stop.signal, ...waiting })
+    await request(ring, action, { ...namesOf(flags), signal: stop.signal }, timedOut)
   } catch (error) {
     stop.signal.throwIfAborted()
     if (timedOut?.aborted !== true || isBlockError(error)) throw error

@@ -11,6 +11,7 @@ export class EncodingPushes {
   readonly #closing: AbortSignal
   readonly #enqueue: (items: OwnItems, signal: AbortSignal | undefined) => Promise<Position>
   #count = 0
+  #rejected = 0
 
   /**
    * @param closing aborted when the writer is closed
@@ -35,6 +36,11 @@ export class EncodingPushes {
     return pushed
   }
 
+  /** Resolves with the number of pushes that closing rejected, once all of them are. */
+  rejected(): Promise<number> {
+    return this.#inOrder.run(async () => this.#rejected)
+  }
+
   /** Resolves when the next call may queue its items, before these are pushed. */
   async #queued(
     encoded: Promise<OwnItems>,
@@ -45,10 +51,14 @@ export class EncodingPushes {
     awaited.catch(() => undefined) // It is awaited below, but perhaps only later.
     this.#count++
     try {
-      return await this.#inOrder.run(
-        async () => ({ pushed: this.#enqueue(await awaited, signal) }),
-        signal,
-      )
+      return await this.#inOrder.run(async () => {
+        try {
+          return { pushed: this.#enqueue(await awaited, signal) }
+        } catch (error) {
+          if (this.#closing.aborted && error === this.#closing.reason) this.#rejected++
+          throw error
+        }
+      }, signal)
     } finally {
       this.#count--
     }

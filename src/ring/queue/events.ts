@@ -65,7 +65,11 @@ export type WriterEvent = HandleNames &
         /** The cause. */
         readonly by: WakeCause
       }
-    | { readonly event: 'closed' }
+    | {
+        readonly event: 'closed'
+        /** As in `Closed`. */
+        readonly rejected: number
+      }
   )
 
 /** The part of a `RingEntry` that events include. */

@@ -19,8 +19,8 @@ const QUIET_SHARE = 1 / 20
 /** The cause of the end of a pause: a hint from the device or the other side, `wake()`, or its time. */
 export type WakeCause = 'hint' | 'call' | 'poll'
 
-/** Options of waiting. */
-export interface WaitOptions {
+/** Options of polling. */
+export interface PollOptions {
   /**
    * The longest pause between two polls, in milliseconds. Default: 1,000 if the device reports changes, and 250 once
    * one came unreported, as those of another host do; otherwise 50, and up to 250 after seconds of quiet, so that
@@ -34,7 +34,7 @@ export interface WaitOptions {
  * Validates the options of a role, except its lease, and of waiting for the other side.
  * @throws {TypeError | RangeError} an option is out of range
  */
-export function checkWaitOptions(options: WaitOptions & AttachOptions): void {
+export function checkPollOptions(options: PollOptions & AttachOptions): void {
   const { maxPollMs = 1 } = options
   checkRange({ maxPollMs }, 1)
   checkAttachOptions(options)
@@ -66,13 +66,13 @@ export class Waiter {
   #wake: ((by: WakeCause) => void) | undefined
 
   /**
-   * @param options checked already: see `checkWaitOptions`
+   * @param options checked already: see `checkPollOptions`
    * @param onWake called with the cause that ended each pause
    */
   constructor(
     device: BlockDevice,
     clock: Clock,
-    options: WaitOptions = {},
+    options: PollOptions = {},
     onWake?: (by: WakeCause) => void,
   ) {
     const { watch } = device.capabilities

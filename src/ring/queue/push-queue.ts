@@ -235,9 +235,14 @@ export class PushQueue {
     return { bytes, pushes }
   }
 
-  /** Rejects all calls. */
-  rejectAll(reason: unknown): void {
-    while (this.#first !== undefined) this.#reject(this.#first, reason)
+  /**
+   * Rejects all calls.
+   * @returns how many
+   */
+  rejectAll(reason: unknown): number {
+    let calls = 0
+    for (; this.#first !== undefined; calls++) this.#reject(this.#first, reason)
+    return calls
   }
 
   /** Returns calls with unwritten items to the queue for the next commit, except those whose signal was aborted. */

@@ -9,24 +9,20 @@ import { inspectRing } from '../access/inspect.ts'
 import { ATTACH_KINDS } from '../shared/attach-options.ts'
 import { keyOf } from '../shared/key.ts'
 import type { AttachOptions } from '../types.ts'
-import { checkWaitOptions, Waiter, type WaitOptions } from './poll.ts'
+import { checkPollOptions, type PollOptions, Waiter } from './poll.ts'
 
 /** The limit for finding the role taken by a holder that does not answer. */
 const MAX_REFUSALS = 10
 
 /**
- * Options of suspending or resuming a ring from outside. `signal` ends the whole call; a request already on the device
+ * Options of suspending or resuming a ring from outside. `signal` ends the wait; a request already on the device
  * remains.
  */
-export interface SuspendOptions extends AttachOptions, WaitOptions {
-  /** Ends only the wait. Even if it is already aborted, the request is made first. */
-  readonly waitSignal?: AbortSignal
-}
+export interface SuspendOptions extends AttachOptions, PollOptions {}
 
 const KINDS: OptionKinds<SuspendOptions> = {
   ...ATTACH_KINDS,
   maxPollMs: 'number',
-  waitSignal: 'object',
 }
 
 /**
@@ -49,18 +45,23 @@ export function resumeRing(device: BlockDevice, options: SuspendOptions = {}): P
   return suspendOrResume(device, 'resume', options)
 }
 
-async function suspendOrResume(
+/**
+ * As `suspendRing` and `resumeRing`.
+ * @param patience ends only the waiting: even if it is aborted already, the request is made first
+ */
+export async function suspendOrResume(
   device: BlockDevice,
   action: 'suspend' | 'resume',
   options: SuspendOptions,
+  patience?: AbortSignal,
 ): Promise<void> {
-  const { clock = systemClock, signal, waitSignal } = options
+  const { clock = systemClock, signal } = options
   checkCall(`${action}Ring`, device, options, KINDS)
-  checkWaitOptions(options)
+  checkPollOptions(options)
   if (options.lease !== undefined) await checkLease(options.lease)
   signal?.throwIfAborted()
   const waiter = new Waiter(device, clock, options)
-  const stopListening = onAbort(waitSignal, () => waiter.wake())
+  const stopListening = onAbort(patience, () => waiter.wake())
   const wanted = action === 'suspend'
   let refusals = 0
   try {
@@ -75,7 +76,7 @@ async function suspendOrResume(
         // Another program that suspends holds the role for a moment, and a running consumer may be slow to answer.
         if (refused !== undefined && ++refusals > MAX_REFUSALS) throw refused
       }
-      waitSignal?.throwIfAborted()
+      patience?.throwIfAborted()
       await waiter.pause(signal)
     }
   } finally {

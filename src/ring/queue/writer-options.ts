@@ -4,11 +4,11 @@ import { checkRange } from '../../util/numbers.ts'
 import { checkOptions, type OptionKinds } from '../../util/options.ts'
 import { ATTACH_KINDS } from '../shared/attach-options.ts'
 import type { AttachOptions, NewRingOptions } from '../types.ts'
-import { checkWaitOptions, type WaitOptions } from './poll.ts'
+import { checkPollOptions, type PollOptions } from './poll.ts'
 import { checkQueueLimits, QUEUE_KINDS } from './queue-limits.ts'
 
 /** Options of a `RingWriter`. */
-export interface WriterOptions<In> extends AttachOptions, WaitOptions {
+export interface WriterOptions<In> extends AttachOptions, PollOptions {
   /** Encodes items. Default: items are bytes. */
   readonly codec?: Codec<unknown, In>
   /** Create the ring if the device is blank, with these options. Default false. */
@@ -73,5 +73,5 @@ export function checkWriterOptions<In>(call: string, options: WriterOptions<In>)
   const { idleRefreshIntervalMs = 1 } = options
   checkRange({ idleRefreshIntervalMs }, 1)
   checkQueueLimits(options)
-  checkWaitOptions(options)
+  checkPollOptions(options)
 }

@@ -11,7 +11,7 @@ import type { QueueProducer } from '../format.ts'
 import { UNNAMED } from '../names.ts'
 import { totalBytes } from '../shared/item-limits.ts'
 import { allOwn, ItemMemory, type OwnItems, ownItems } from '../shared/own-items.ts'
-import type { PushManyResult } from '../types.ts'
+import type { Closed, PushManyResult } from '../types.ts'
 import { createMissing } from './create-missing.ts'
 import { EncodingPushes } from './encoding-pushes.ts'
 import { publishWriterEvent, type WriterEvent, writerEvents } from './events.ts'
@@ -68,6 +68,9 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
   #blocked = false
   #pushedLately = false
   #closed: RingError | undefined
+  #closingDone: Promise<Closed> | undefined
+  /** Queued pushes that closing rejected. */
+  #rejected = 0
 
   private constructor(producer: QueueProducer, waiter: Waiter, options: WriterOptions<In>) {
     const { maxQueuedItems = MAX_QUEUED_ITEMS, maxQueuedBytes = MAX_QUEUED_BYTES } = options
@@ -247,26 +250,33 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
   }
 
   /**
-   * Closes the writer. A commit in progress ends first; queued pushes reject with `RING_CLOSED`. Never fails; can be
-   * called again.
+   * Closes the writer. A commit in progress ends first; queued pushes reject with `RING_CLOSED`. The device stays open.
+   * Never fails; can be called again.
    */
-  async close(): Promise<void> {
-    const isFirst = this.#closed === undefined
-    this.#closed ??= new RingError('RING_CLOSED', 'The writer was closed', {
-      device: this.producer.device.name,
-    })
-    this.#closing.abort(this.#closed)
-    this.#queue.abandon(this.#closed)
-    this.#waiter.wake()
-    await this.#pumping
-    this.#waiter.close()
-    await this.producer.close()
-    if (isFirst) publishWriterEvent(this.producer, { event: 'closed' })
+  close(): Promise<Closed> {
+    this.#closingDone ??= this.#close()
+    return this.#closingDone
   }
 
   /** As `close`. */
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close()
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #close(): Promise<Closed> {
+    const closed = new RingError('RING_CLOSED', 'The writer was closed', {
+      device: this.producer.device.name,
+    })
+    this.#closed = closed
+    this.#closing.abort(closed)
+    this.#queue.abandon(closed)
+    this.#waiter.wake()
+    await this.#pumping
+    const rejected = this.#rejected + (await this.#encoding.rejected())
+    this.#waiter.close()
+    await this.producer.close()
+    publishWriterEvent(this.producer, { event: 'closed', rejected })
+    return { rejected }
   }
 
   /** Queues one item: immediately, unless it or an earlier one is still being encoded. */
@@ -391,7 +401,8 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
         else if (result.status !== 'abandoned' && !this.#queue.empty) await this.#pause()
       }
     } catch (error) {
-      this.#queue.rejectAll(error)
+      const rejected = this.#queue.rejectAll(error)
+      if (error === this.#closed) this.#rejected = rejected
       if (this.#closed === undefined) publishWriterEvent(this.producer, { event: 'failed', error })
     } finally {
       this.#pumping = undefined
