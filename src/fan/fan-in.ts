@@ -1,7 +1,9 @@
 import { isRingError, RingError } from '../errors.ts'
 import type { RingEntry } from '../ring/queue/entry.ts'
 import type { Handler, ProcessOptions, ProcessSummary } from '../ring/queue/process/types.ts'
-import { RingReader } from '../ring/queue/reader.ts'
+import { type Reserved, RingReader, reserve } from '../ring/queue/reader.ts'
+import type { ReceiveOptions } from '../ring/queue/reader-options.ts'
+import { BOUND_KINDS, popBounds } from '../ring/shared/single-item.ts'
 import { Fifo } from '../tasks/fifo.ts'
 import { onAbort, untilAborted } from '../util/abort.ts'
 import { checkOptions, type OptionKinds } from '../util/options.ts'
@@ -27,17 +29,20 @@ export interface Received<Out> {
 }
 
 const KINDS: OptionKinds<FanInOptions<never>> = { onFailed: 'function' }
+const ONE: ReceiveOptions = { maxItems: 1 }
 
 /**
  * One loop over many rings: the rings take turns, entry by entry, and each ring's order is kept. Rings are added and removed while it
- * runs. The readers belong to the caller, and are never closed here. Do not receive from them, or rewind them, in the meantime.
+ * runs. The readers belong to the caller: `close` leaves them open. While they are here, their own calls that receive or move their
+ * position are refused with a `TypeError`; entries are acknowledged as usual.
  *
  * - A ring with something to take is in `#ready` once; after its turn it goes to the end of that queue, so none waits for another's backlog.
  * - Entries that a ring had read ahead and not handed out go back to its reader when the ring is removed, or when `process` takes over.
  */
 export class FanIn<Out> implements AsyncDisposable {
   readonly #options: FanInOptions<Out>
-  readonly #members = new Set<RingReader<Out>>()
+  /** The readers, reserved. */
+  readonly #members = new Map<RingReader<Out>, Reserved<Out>>()
   /** Removed readers, still being released. */
   readonly #leaving = new Map<RingReader<Out>, Promise<void>>()
   /** The entries that each ring has read ahead, from the first `receive` on. */
@@ -54,17 +59,23 @@ export class FanIn<Out> implements AsyncDisposable {
   constructor(readers: Iterable<RingReader<Out>>, options: FanInOptions<Out> = {}) {
     checkOptions('FanIn', options, KINDS)
     this.#options = options
-    for (const reader of readers) this.add(reader)
+    try {
+      for (const reader of readers) this.add(reader)
+    } catch (error) {
+      for (const reserved of this.#members.values()) reserved.release()
+      throw error
+    }
   }
 
   /** The readers that it receives from. */
   get readers(): readonly RingReader<Out>[] {
-    return [...this.#members]
+    return [...this.#members.keys()]
   }
 
   /**
    * Receives from one more ring.
-   * @throws {TypeError} it is not a `RingReader`, or is in already, or its `remove` has not resolved
+   * @throws {TypeError} it is not a `RingReader`, or is in already, or its `remove` has not resolved; another `FanIn` has it, it is processing,
+   *   or a call of its own receives
    * @throws {RingError} `RING_CLOSED`
    */
   add(reader: RingReader<Out>): void {
@@ -76,9 +87,10 @@ export class FanIn<Out> implements AsyncDisposable {
     if (this.#leaving.has(reader)) {
       throw new TypeError(`the ring on ${reader.consumer.device.name} is still being removed`)
     }
-    this.#members.add(reader)
-    if (this.#processor !== undefined) this.#processor.add(reader, this.#members.size)
-    else if (this.#receives) this.#supply(reader)
+    const reserved = reserve(reader, 'a FanIn')
+    this.#members.set(reader, reserved)
+    if (this.#processor !== undefined) this.#processor.add(reader, reserved, this.#members.size)
+    else if (this.#receives) this.#supply(reader, reserved)
   }
 
   /**
@@ -87,8 +99,13 @@ export class FanIn<Out> implements AsyncDisposable {
    * or its `graceMs` is over, and the finished items are acknowledged.
    */
   async remove(reader: RingReader<Out>): Promise<void> {
-    if (this.#members.delete(reader)) {
-      const left = this.#leave(reader).finally(() => this.#leaving.delete(reader))
+    const reserved = this.#members.get(reader)
+    if (reserved !== undefined) {
+      this.#members.delete(reader)
+      const left = this.#leave(reader).finally(() => {
+        reserved.release()
+        this.#leaving.delete(reader)
+      })
       this.#leaving.set(reader, left)
     }
     await this.#leaving.get(reader)
@@ -111,6 +128,55 @@ export class FanIn<Out> implements AsyncDisposable {
       if (received !== undefined) return received
       await this.#arrival(signal)
     }
+  }
+
+  /**
+   * The next entries of all rings, at least one: what is read ahead by then. The rings take turns, entry by entry. Up to 1,000 entries or
+   * 1 MiB by default.
+   * @throws as `receive`; entries before an error are answered first
+   */
+  async receiveMany(options: ReceiveOptions = {}): Promise<readonly Received<Out>[]> {
+    const bounds = popBounds(options, 'FanIn.receiveMany', BOUND_KINDS)
+    const { signal } = options
+    for (;;) {
+      signal?.throwIfAborted()
+      this.#checkOpen()
+      this.#startReceiving()
+      const received = this.#takeMany(bounds)
+      if (received.length > 0) return received
+      await this.#arrival(signal)
+    }
+  }
+
+  /**
+   * The next entry, if any ring has one now.
+   * @throws as `receive`
+   */
+  async tryReceive(): Promise<Received<Out> | undefined> {
+    const [received] = await this.tryReceiveMany(ONE)
+    return received
+  }
+
+  /**
+   * The next entries, if there are some now; else none. If nothing is read ahead, it looks at each ring once.
+   * @throws as `receiveMany`
+   */
+  async tryReceiveMany(options: ReceiveOptions = {}): Promise<readonly Received<Out>[]> {
+    const bounds = popBounds(options, 'FanIn.tryReceiveMany', BOUND_KINDS)
+    const { signal } = options
+    signal?.throwIfAborted()
+    this.#checkOpen()
+    this.#startReceiving()
+    const received = this.#takeMany(bounds)
+    if (received.length > 0) return received
+    // A ring with something ends it: the others may be slow.
+    await this.#arrival(
+      signal,
+      Promise.all([...this.#supplies.values()].map((each) => each.look())),
+    )
+    this.#checkOpen()
+    this.#startReceiving()
+    return this.#takeMany(bounds)
   }
 
   /** As `entries`, without a signal. */
@@ -164,8 +230,9 @@ export class FanIn<Out> implements AsyncDisposable {
       await Promise.all(before.map((reader) => this.#giveBack(reader)))
       // Some were removed meanwhile. Those that were added have already begun, even if they were removed before.
       for (const reader of before) {
-        if (this.#members.has(reader) && !processor.has(reader))
-          processor.add(reader, this.#members.size)
+        const reserved = this.#members.get(reader)
+        if (reserved !== undefined && !processor.has(reader))
+          processor.add(reader, reserved, this.#members.size)
       }
       return await processor.run()
     } finally {
@@ -177,7 +244,7 @@ export class FanIn<Out> implements AsyncDisposable {
   /** Ends it and leaves the readers open: they deliver the entries that were not received here. Never fails; can be called again. */
   async close(): Promise<void> {
     this.#closing.abort(new RingError('RING_CLOSED', 'The fan-in was closed', { device: 'fan-in' }))
-    const all = [...this.#members, ...this.#leaving.keys()]
+    const all = [...this.#members.keys(), ...this.#leaving.keys()]
     await Promise.all(all.map((reader) => this.remove(reader)))
   }
 
@@ -194,11 +261,11 @@ export class FanIn<Out> implements AsyncDisposable {
     if (this.#processor !== undefined) throw new TypeError('this fan-in is processing')
     if (this.#receives) return
     this.#receives = true
-    for (const reader of this.#members) this.#supply(reader)
+    for (const [reader, reserved] of this.#members) this.#supply(reader, reserved)
   }
 
-  #supply(reader: RingReader<Out>): void {
-    const supply = new ReadyEntries(reader, () => this.#arrived(supply))
+  #supply(reader: RingReader<Out>, reserved: Reserved<Out>): void {
+    const supply = new ReadyEntries(reader, reserved, () => this.#arrived(supply))
     this.#supplies.set(reader, supply)
   }
 
@@ -213,10 +280,16 @@ export class FanIn<Out> implements AsyncDisposable {
   }
 
   #processorFailed(error: unknown, reader: RingReader<Out>): void {
-    this.#members.delete(reader)
+    this.#drop(reader)
     if (isClosed(error)) return
     if (this.#options.onFailed === undefined) this.#processor?.fail(error)
     else this.#options.onFailed(error, reader)
+  }
+
+  /** Releases a failed reader to the program. */
+  #drop(reader: RingReader<Out>): void {
+    this.#members.get(reader)?.release()
+    this.#members.delete(reader)
   }
 
   #arrived(supply: ReadyEntries<Out>): void {
@@ -228,11 +301,13 @@ export class FanIn<Out> implements AsyncDisposable {
     for (const wake of this.#waiting) wake()
   }
 
-  async #arrival(signal: AbortSignal | undefined): Promise<void> {
+  /** Resolves once any ring has something, or with `looked`. */
+  async #arrival(signal: AbortSignal | undefined, looked?: Promise<unknown>): Promise<void> {
     let wake = (): void => undefined
     const arrived = new Promise<void>((resolve) => {
       wake = resolve
     })
+    looked?.then(wake, wake)
     this.#waiting.add(wake)
     try {
       await untilAborted(arrived, signal, this.#closing.signal)
@@ -243,24 +318,57 @@ export class FanIn<Out> implements AsyncDisposable {
 
   /** The next entry of the ring whose turn it is. */
   #take(): Received<Out> | undefined {
-    for (let supply = this.#ready.shift(); supply !== undefined; supply = this.#ready.shift()) {
-      if (!supply.isReady) continue
-      const { reader } = supply
-      try {
-        return { entry: supply.take(), reader }
-      } catch (error) {
-        if (supply.hasEnded) {
-          this.#supplies.delete(reader)
-          this.#members.delete(reader)
-        }
-        if (isClosed(error)) continue
-        if (this.#options.onFailed === undefined) throw error
-        this.#options.onFailed(error, reader)
-      } finally {
-        if (supply.isReady) this.#ready.push(supply)
-      }
+    for (let supply = this.#nextReady(); supply !== undefined; supply = this.#nextReady()) {
+      const received = this.#takeFrom(supply)
+      if (received !== undefined) return received
     }
     return undefined
+  }
+
+  /** The next entries, turn by turn. */
+  #takeMany({ maxItems, maxBytes }: Required<Omit<ReceiveOptions, 'signal'>>): Received<Out>[] {
+    const taken: Received<Out>[] = []
+    let bytes = 0
+    while (taken.length < maxItems && bytes < maxBytes) {
+      const supply = this.#nextReady()
+      if (supply === undefined) break
+      if (taken.length > 0 && supply.failsNext) {
+        // The next call has the error.
+        this.#ready.unshift([supply])
+        break
+      }
+      const received = this.#takeFrom(supply)
+      if (received === undefined) continue
+      taken.push(received)
+      bytes += received.entry.storedBytes
+    }
+    return taken
+  }
+
+  /** The ring whose turn it is. */
+  #nextReady(): ReadyEntries<Out> | undefined {
+    let supply = this.#ready.shift()
+    while (supply !== undefined && !supply.isReady) supply = this.#ready.shift()
+    return supply
+  }
+
+  /** The next entry of a ring; undefined if it failed, and that was reported. */
+  #takeFrom(supply: ReadyEntries<Out>): Received<Out> | undefined {
+    const { reader } = supply
+    try {
+      return { entry: supply.take(), reader }
+    } catch (error) {
+      if (supply.hasEnded) {
+        this.#supplies.delete(reader)
+        this.#drop(reader)
+      }
+      if (isClosed(error)) return undefined
+      if (this.#options.onFailed === undefined) throw error
+      this.#options.onFailed(error, reader)
+      return undefined
+    } finally {
+      if (supply.isReady) this.#ready.push(supply)
+    }
   }
 }
 

@@ -3,7 +3,7 @@ import { UNNAMED } from '../ring/names.ts'
 import { NOTHING_DONE, process } from '../ring/queue/process/process.ts'
 import { processSettings } from '../ring/queue/process/process-settings.ts'
 import type { Handler, ProcessOptions, ProcessSummary } from '../ring/queue/process/types.ts'
-import { internalsOf, type RingReader } from '../ring/queue/reader.ts'
+import { internalsOf, type Reserved, type RingReader } from '../ring/queue/reader.ts'
 import { Turns } from '../tasks/turns.ts'
 import { onAbort } from '../util/abort.ts'
 
@@ -57,14 +57,14 @@ export class FanProcessor<Out> {
   }
 
   /** Starts processing a ring; `rings` is the number of all rings, which share the memory. */
-  add(reader: RingReader<Out>, rings: number): void {
+  add(reader: RingReader<Out>, reserved: Reserved<Out>, rings: number): void {
     const stop = new AbortController()
     if (this.#stop.signal.aborted) stop.abort()
     const { signal } = stop
     const maxHeldBytes = Math.max(1, Math.floor(this.#maxHeldBytes / rings))
     const options = { ...this.#options, maxHeldBytes, signal }
     this.#running++
-    const ended = process(reader, this.#handler, options, internalsOf(reader), this.#turns).then(
+    const ended = process(reserved, this.#handler, options, internalsOf(reader), this.#turns).then(
       (summary) => this.#count(summary),
       (error: unknown) => this.#fail(error, reader),
     )

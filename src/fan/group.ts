@@ -7,7 +7,7 @@ import { isBlockError, isRingError, RingError } from '../errors.ts'
 import type { AwaitedRing } from '../ring/queue/await-ring.ts'
 import type { Handler, ProcessOptions, ProcessSummary } from '../ring/queue/process/types.ts'
 import { internalsOf, RingReader } from '../ring/queue/reader.ts'
-import type { ReaderOptions } from '../ring/queue/reader-options.ts'
+import type { ReaderOptions, ReceiveOptions } from '../ring/queue/reader-options.ts'
 import { firstAborted, untilAborted } from '../util/abort.ts'
 import { Lazy } from '../util/lazy.ts'
 import { checkRange } from '../util/numbers.ts'
@@ -151,11 +151,31 @@ export class Group<Out> implements AsyncDisposable {
    * @throws the signal's reason
    */
   async receive(options: WaitingOptions = {}): Promise<Received<Out>> {
-    try {
-      return await this.#fan.receive(options)
-    } catch (error) {
-      throw this.#failure === undefined ? error : this.#failure.error
-    }
+    return await this.#untilFailed(this.#fan.receive(options))
+  }
+
+  /**
+   * The next entries of all rings that this member has, at least one, as `FanIn.receiveMany`.
+   * @throws as `receive`; entries before an error are answered first
+   */
+  async receiveMany(options: ReceiveOptions = {}): Promise<readonly Received<Out>[]> {
+    return await this.#untilFailed(this.#fan.receiveMany(options))
+  }
+
+  /**
+   * The next entry, if any ring that this member has has one now.
+   * @throws as `receive`
+   */
+  async tryReceive(): Promise<Received<Out> | undefined> {
+    return await this.#untilFailed(this.#fan.tryReceive())
+  }
+
+  /**
+   * The next entries of the rings that this member has, if there are some now; else none.
+   * @throws as `receiveMany`
+   */
+  async tryReceiveMany(options: ReceiveOptions = {}): Promise<readonly Received<Out>[]> {
+    return await this.#untilFailed(this.#fan.tryReceiveMany(options))
   }
 
   /** As `entries`, without a signal. */
@@ -179,11 +199,7 @@ export class Group<Out> implements AsyncDisposable {
    * @throws what ended the group, as `receive`
    */
   async process(handler: Handler<Out>, options: ProcessOptions<Out> = {}): Promise<ProcessSummary> {
-    try {
-      return await this.#fan.process(handler, options)
-    } catch (error) {
-      throw this.#failure === undefined ? error : this.#failure.error
-    }
+    return await this.#untilFailed(this.#fan.process(handler, options))
   }
 
   /** Leaves the group and releases the rings; unacknowledged items are delivered to others. Never fails; can be called again. */
@@ -195,6 +211,15 @@ export class Group<Out> implements AsyncDisposable {
   /** As `close`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  /** @throws what ended the group, in place of what that did to a call */
+  async #untilFailed<T>(call: Promise<T>): Promise<T> {
+    try {
+      return await call
+    } catch (error) {
+      throw this.#failure === undefined ? error : this.#failure.error
+    }
   }
 
   async #close(): Promise<void> {

@@ -150,6 +150,122 @@ test('a signal ends a loop without an error, and a call with its reason', async 
   await expect(fan.receive({ signal: stop.signal })).rejects.toThrow('enough')
 })
 
+test('many entries at once: rings take turns, each keeps its order, and the bounds hold', async () => {
+  const rings = [await ring(named('a', 3)), await ring(named('b', 100)), await ring(['c0'])]
+  await using fan = new FanIn(rings.map(({ reader }) => reader))
+  // All three have read ahead by then.
+  const first = await fan.receive()
+  expect(first.entry.item).toBe('a0')
+  await turn()
+  const seven = await fan.receiveMany({ maxItems: 7 })
+  expect(seven.map(({ entry }) => entry.item)).toEqual(['b0', 'c0', 'a1', 'b1', 'a2', 'b2', 'b3'])
+  expect(seven[0]?.reader).toBe(rings[1]?.reader)
+  const bounded = await fan.receiveMany({ maxBytes: 3 })
+  expect(bounded.map(({ entry }) => entry.item)).toEqual(['b4', 'b5'])
+  const got: string[] = []
+  while (got.length < 94) {
+    for (const { entry } of await fan.receiveMany()) got.push(entry.item)
+  }
+  expect(got).toEqual(named('b', 100).slice(6))
+  for (const bad of [{ maxItems: 0 }, { maxBytes: 0 }]) {
+    await expect(fan.receiveMany(bad)).rejects.toThrow(RangeError)
+    await expect(fan.tryReceiveMany(bad)).rejects.toThrow(RangeError)
+  }
+})
+
+test('many entries wait for the first one, and for no more', async () => {
+  const [one, other] = [await ring(), await ring()]
+  await using fan = new FanIn([one.reader, other.reader])
+  const received = fan.receiveMany()
+  await turn()
+  await one.writer.push('a0')
+  expect((await received).map(({ entry }) => entry.item)).toEqual(['a0'])
+  const stop = new AbortController()
+  const stopped = fan.receiveMany({ signal: stop.signal })
+  stop.abort(new Error('enough'))
+  await expect(stopped).rejects.toThrow('enough')
+  const ended = fan.receiveMany()
+  const rejected = expect(ended).rejects.toMatchObject({ code: 'RING_CLOSED' })
+  await fan.close()
+  await rejected
+})
+
+test('entries before an error are answered first', async () => {
+  const device = new MemoryBlockDevice({ sizeSectors: 1024 })
+  await using writer = await RingWriter.open(device, { createIfMissing: true, codec: text })
+  await writer.pushMany(['1', 'no json', '3'])
+  await using reader = await RingReader.open(device, { codec: json<number>() })
+  await using fan = new FanIn([reader])
+  const got: unknown[] = []
+  for (let calls = 0; calls < 3; calls++) {
+    const received = await fan.receiveMany().catch((error: unknown) => error)
+    got.push(Array.isArray(received) ? received.map(({ entry }) => entry.item) : received)
+  }
+  expect(got).toEqual([[1], expect.objectContaining({ code: 'CODEC_DECODE' }), [3]])
+})
+
+test('without waiting: what there is now, in any ring', async () => {
+  const [one, other] = [await ring(), await ring()]
+  await using fan = new FanIn([one.reader, other.reader])
+  expect(await fan.tryReceive()).toBeUndefined()
+  expect(await fan.tryReceiveMany()).toEqual([])
+  // The readers wait by now, and may not have noticed: it looks.
+  await other.writer.pushMany(['b0', 'b1'])
+  expect((await fan.tryReceive())?.entry.item).toBe('b0')
+  await one.writer.push('a0')
+  const rest = [...(await fan.tryReceiveMany()), ...(await fan.tryReceiveMany())]
+  expect(rest.map(({ entry }) => entry.item).sort()).toEqual(['a0', 'b1'])
+  expect(await fan.tryReceiveMany({ maxItems: 5 })).toEqual([])
+  const waiting = fan.receive()
+  expect(await fan.tryReceive()).toBeUndefined()
+  await one.writer.push('a1')
+  expect((await waiting).entry.item).toBe('a1')
+})
+
+test('without waiting: a ring whose device hangs holds up only an answer that nothing is there', async () => {
+  const { reader, release } = await hung(['a0'])
+  const sound = await ring(['b0'])
+  await using fan = new FanIn([reader, sound.reader])
+  expect((await fan.tryReceive())?.entry.item).toBe('b0')
+  const stop = new AbortController()
+  const nothing = fan.tryReceiveMany({ signal: stop.signal })
+  await turn()
+  stop.abort(new Error('enough'))
+  await expect(nothing).rejects.toThrow('enough')
+  const next = fan.tryReceive()
+  release()
+  expect((await next)?.entry.item).toBe('a0')
+})
+
+test('while a fan-in has a reader, nothing else receives from it', async () => {
+  const one = await ring(named('a', 3))
+  const waits = await ring()
+  const fan = new FanIn([one.reader])
+  const calls: readonly (() => Promise<unknown>)[] = [
+    () => one.reader.receive(),
+    () => one.reader.tryReceiveMany(),
+    () => one.reader.rewind(),
+    () => one.reader.process(() => undefined),
+  ]
+  for (const call of calls) await expect(call()).rejects.toThrow('a FanIn receives alone')
+  expect(() => new FanIn([one.reader])).toThrow(TypeError)
+  const received = waits.reader.receive()
+  expect(() => fan.add(waits.reader)).toThrow('is under way: end it first')
+  await waits.writer.push('b0')
+  await (await received).ack()
+  // One that cannot be made has no reader.
+  expect(() => new FanIn([waits.reader, one.reader])).toThrow(TypeError)
+  fan.add(waits.reader)
+  await (await fan.receive()).entry.ack()
+  await fan.close()
+  expect((await one.reader.receive()).item).toBe('a1')
+  const stop = new AbortController()
+  const processed = waits.reader.process(() => undefined, { signal: stop.signal })
+  expect(() => new FanIn([waits.reader])).toThrow('process receives alone')
+  stop.abort()
+  await processed
+})
+
 test('options are checked', () => {
   expect(() => new FanIn([], { onFail: () => undefined } as object)).toThrow('no option onFail')
 })

@@ -66,6 +66,22 @@ test('rings move when members come and go', async () => {
   for (const device of rings) await (await RingReader.open(device)).close()
 })
 
+test('a member receives many entries at once, of the rings that it has', async () => {
+  const rings = await devices(2)
+  const group = await Group.open(rings, QUICK)
+  await until([group], [2])
+  expect(await group.tryReceive()).toBeUndefined()
+  for (const device of rings) await push(device, 'first', 'second')
+  const got = [await group.tryReceive(), ...(await group.tryReceiveMany({ maxItems: 1 }))]
+  while (got.length < 4) got.push(...(await group.receiveMany({ maxItems: 2 })))
+  expect(got.map((each) => each?.entry.item).sort()).toEqual(['first', 'first', 'second', 'second'])
+  for (const each of got) await each?.entry.ack()
+  await group.close()
+  for (const call of [group.tryReceive(), group.tryReceiveMany(), group.receiveMany()]) {
+    await expect(call).rejects.toMatchObject({ code: 'RING_CLOSED' })
+  }
+})
+
 test('a ring moves once its delivered items are acknowledged, and the next member continues there', async () => {
   const rings = await devices(2)
   for (const device of rings) await push(device, 'first', 'second')

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { FanProcessor } from '../../src/fan/fan-processor.ts'
 import { FanIn } from '../../src/fan/index.ts'
+import { reserve } from '../../src/ring/queue/reader.ts'
 import { Turns } from '../../src/tasks/turns.ts'
 import { collect } from '../helpers/collect.ts'
 import { hung, left, named, ring, turn } from './rings.ts'
@@ -182,7 +183,7 @@ test('a ring whose work has ended is kept no longer', async () => {
   )
   await closed.reader.close()
   const readers = [failing, empty, closed].map(({ reader }) => reader)
-  for (const reader of readers) work.add(reader, readers.length)
+  for (const reader of readers) work.add(reader, reserve(reader, 'a FanIn'), readers.length)
   expect(readers.map((reader) => work.has(reader))).toEqual([true, true, true])
   expect(await work.run()).toMatchObject({ handled: 0 })
   expect(readers.map((reader) => work.has(reader))).toEqual([false, false, false])

@@ -7,7 +7,7 @@ import { Producer } from '../../src/ring/access/attach.ts'
 import type { RingEntry } from '../../src/ring/queue/entry.ts'
 import { RingReader } from '../../src/ring/queue/reader.ts'
 import type { ReaderOptions } from '../../src/ring/queue/reader-options.ts'
-import type { HeldEvent } from '../../src/ring/queue/unacked-limit.ts'
+import type { HeldEvent, Unacked } from '../../src/ring/queue/unacked-limit.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
 import { formatPosition, parsePosition } from '../../src/ring/shared/position-text.ts'
 import { FakeClock, settle } from '../helpers/fake-clock.ts'
@@ -291,10 +291,26 @@ describe('going back', () => {
 })
 
 describe('maxUnacked', () => {
+  test('has an exception of onHeld thrown by the call that receives', async () => {
+    await using reader = await open(await filled(), {
+      maxUnacked: 1,
+      onHeld: ({ oldest }) => {
+        throw new Error(`the item before ${oldest?.position} is not acknowledged`)
+      },
+    })
+    const entry = await reader.receive()
+    const missing = `the item before ${entry.position} is not acknowledged`
+    await expect(reader.receive()).rejects.toThrow(missing)
+    await entry.ack()
+    expect((await reader.receive()).item).toBe('b')
+  })
+
   test('bounds what is delivered, and tells which entry holds it', async () => {
     const device = await filled()
     const clock = new FakeClock()
-    await using reader = await open(device, { maxUnacked: 3, maxPollMs: 60_000, clock })
+    const told: Unacked[] = []
+    const onHeld = (unacked: Unacked): void => void told.push(unacked)
+    await using reader = await open(device, { maxUnacked: 3, maxPollMs: 60_000, clock, onHeld })
     const messages: HeldEvent[] = []
     const hear = (message: unknown): void => void messages.push(message as HeldEvent)
     diagnostics.subscribe('shared-block-ring:held', hear)
@@ -307,6 +323,8 @@ describe('maxUnacked', () => {
     expect(await isSettled(waiting)).toBe(false)
     diagnostics.unsubscribe('shared-block-ring:held', hear)
     const [a] = entries
+    const oldest = { position: a?.position, number: a?.number }
+    expect(told).toEqual([{ entries: 3, acknowledged: 0, oldest }])
     expect(messages).toEqual([
       {
         device: device.name,

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { Journal } from '../../src/journal/journal.ts'
 import { Producer } from '../../src/ring/access/attach.ts'
-import type { WaitOptions } from '../../src/ring/queue/poll.ts'
+import type { PollOptions } from '../../src/ring/queue/poll.ts'
 import { RingReader } from '../../src/ring/queue/reader.ts'
 import type { ReaderOptions } from '../../src/ring/queue/reader-options.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
@@ -109,7 +109,7 @@ const LEASES = [
 ]
 
 /** Values that each option of both ends refuses. */
-const ATTACH: Readonly<Record<keyof AttachOptions | keyof WaitOptions, readonly unknown[]>> = {
+const ATTACH: Readonly<Record<keyof AttachOptions | keyof PollOptions, readonly unknown[]>> = {
   queue: NAMES,
   client: NAMES,
   clock: [5],
@@ -138,6 +138,7 @@ const OF_A_READER: Readonly<Record<keyof ReaderOptions<never>, readonly unknown[
   waitForRing: [1, true],
   lazyAck: [1, { call: 5 }, { maxCalls: 0 }, { maxDelayMs: 0 }, { maxDelayMs: Number.NaN }],
   maxUnacked: LEAST_1,
+  onHeld: ['call'],
   onDamage: ['Skip'],
   answerRequests: [1],
 }

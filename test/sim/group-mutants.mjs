@@ -92,7 +92,7 @@ export const GROUPS = [
   ]),
   mutant('a ring that comes while items are handled is not worked on', 'none', 30, [
     FAN_IN,
-    'if (this.#processor !== undefined) this.#processor.add(reader, this.#members.size)\n    else if',
+    'if (this.#processor !== undefined) this.#processor.add(reader, reserved, this.#members.size)\n    else if',
     'if',
   ]),
   mutant('a ring whose reader its program closed is kept', 'eio', 100, [

@@ -4,7 +4,7 @@ import { isRingError } from '../../errors.ts'
 import { inspectRing } from '../access/inspect.ts'
 import { BLANK, UNFINISHED } from '../report/signatures.ts'
 import type { Consumer, RingState } from '../types.ts'
-import { Waiter, type WaitOptions } from './poll.ts'
+import { type PollOptions, Waiter } from './poll.ts'
 
 /** The content of a device before another program has created a ring on it. */
 const NOTHING_YET: readonly unknown[] = [BLANK, UNFINISHED[1], UNFINISHED[2]]
@@ -48,7 +48,7 @@ export class AwaitedRing {
  */
 export async function awaitRing(
   device: BlockDevice,
-  options: WaitOptions & { readonly clock?: Clock; readonly signal?: AbortSignal },
+  options: PollOptions & { readonly clock?: Clock; readonly signal?: AbortSignal },
 ): Promise<void> {
   const { clock = systemClock, signal } = options
   const waiter = new Waiter(device, clock, options)

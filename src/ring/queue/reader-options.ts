@@ -4,12 +4,13 @@ import { checkOptions, type OptionKinds } from '../../util/options.ts'
 import type { WaitingOptions } from '../../util/waiting.ts'
 import { CONSUMER_KINDS } from '../shared/attach-options.ts'
 import { BOUND_KINDS } from '../shared/single-item.ts'
-import type { ConsumerOptions, NewRingOptions, PopManyOptions } from '../types.ts'
+import type { ConsumerOptions, NewRingOptions } from '../types.ts'
 import { checkLazyAckOptions, type LazyAckOptions } from './lazy-ack-options.ts'
-import { checkWaitOptions, type WaitOptions } from './poll.ts'
+import { checkPollOptions, type PollOptions } from './poll.ts'
+import type { Unacked } from './unacked-limit.ts'
 
 /** Options of a `RingReader`. */
-export interface ReaderOptions<Out> extends ConsumerOptions, WaitOptions {
+export interface ReaderOptions<Out> extends ConsumerOptions, PollOptions {
   /** Decodes items. Default: items are bytes. */
   readonly codec?: Codec<Out, never>
   /** Create the ring if the device is blank, with these options: either end may start first. Default false. */
@@ -28,10 +29,15 @@ export interface ReaderOptions<Out> extends ConsumerOptions, WaitOptions {
   readonly lazyAck?: boolean | LazyAckOptions
   /**
    * The most entries delivered and still in the ring, including acknowledged ones after an unacknowledged one. At the
-   * limit, `receive` waits until the oldest one is acknowledged, `tryReceive` returns nothing, and
-   * `shared-block-ring:held` and `RingReader.unacked` identify that entry. Default 65,536.
+   * limit, `receive` waits until the oldest one is acknowledged, `tryReceive` returns nothing, and `onHeld` and
+   * `RingReader.unacked` identify that entry. Default 65,536.
    */
   readonly maxUnacked?: number
+  /**
+   * Called when `maxUnacked` keeps entries back, once for each entry that is the cause: its acknowledgement is missing, perhaps forgotten.
+   * If it throws, so does the call that receives. Default: nothing is called; `shared-block-ring:held` publishes the same.
+   */
+  readonly onHeld?: (unacked: Unacked) => void
 }
 
 const KINDS: OptionKinds<ReaderOptions<never>> = {
@@ -42,6 +48,7 @@ const KINDS: OptionKinds<ReaderOptions<never>> = {
   waitForRing: 'boolean',
   lazyAck: ['boolean', 'object'],
   maxUnacked: 'number',
+  onHeld: 'function',
 }
 
 /**
@@ -53,16 +60,22 @@ export function checkReaderOptions<Out>(call: string, options: ReaderOptions<Out
   const { lazyAck, maxUnacked = 1 } = options
   if (typeof lazyAck === 'object') checkLazyAckOptions(lazyAck)
   checkRange({ maxUnacked }, 1)
-  checkWaitOptions(options)
+  checkPollOptions(options)
   if (options.waitForRing && options.createIfMissing) {
     throw new TypeError('createIfMissing or waitForRing, not both')
   }
 }
 
+/** Limits of a call that receives several entries. */
+export interface ReceiveOptions extends WaitingOptions {
+  /** The most entries. Default 1,000; of a `RingConnection` 256. */
+  readonly maxItems?: number
+  /** Stop after the entry that reaches this many bytes. Default 1 MiB. */
+  readonly maxBytes?: number
+}
+
 /** Options of `receiveMany`. */
-export interface ReceiveManyOptions
-  extends WaitingOptions,
-    Pick<PopManyOptions, 'maxItems' | 'maxBytes'> {
+export interface ReceiveManyOptions extends ReceiveOptions {
   /**
    * Pass items to the codec, and as `bytes`, as views of the memory that was read instead of copies. A view is valid
    * until its entry is acknowledged: then the memory is reused, and the view detached (its length is 0). While views

@@ -20,7 +20,8 @@ import { DeliveredEntry, type RingEntry } from './entry.ts'
 import { EntrySource } from './entry-source.ts'
 import { publishReaderEvent } from './events.ts'
 import type { LazyAckOptions } from './lazy-ack-options.ts'
-import { Waiter, type WaitOptions, type WakeCause } from './poll.ts'
+import { type PollOptions, Waiter, type WakeCause } from './poll.ts'
+import type { ProcessSource } from './process/processor.ts'
 import type { Handler, ProcessOptions, ProcessSummary } from './process/types.ts'
 import type { ReaderInternals } from './reader-internals.ts'
 import {
@@ -60,12 +61,32 @@ let readerOn: <Out>(consumer: QueueConsumer, options: ReaderOptions<Out>) => Rin
 /** The internals of a reader, for other parts of the package. */
 let internalsOf: <Out>(reader: RingReader<Out>) => ReaderInternals
 
-export { internalsOf, readerOn }
+/** A reader for the code that reserved it. */
+export interface Reserved<Out> extends ProcessSource<Out> {
+  /** As the reader's, and so are the methods. */
+  readonly position: Position
+  receiveMany(options: ReceiveManyOptions): Promise<readonly RingEntry<Out>[]>
+  tryReceiveMany(options: ReceiveManyOptions): Promise<readonly RingEntry<Out>[]>
+  seek(position: Position): Promise<void>
+  /** Lets the program receive again. */
+  release(): void
+}
+
+/**
+ * Reserves a reader: until it is released, its own calls that receive or change its position are refused.
+ * @throws {TypeError} it is reserved already, or a call of the program is receiving
+ */
+let reserve: <Out>(reader: RingReader<Out>, by: Reserver) => Reserved<Out>
+
+/** The receiver in place of the program. */
+type Reserver = 'process' | 'a FanIn'
+
+export { internalsOf, readerOn, reserve }
 
 /**
  * The waiting end that pops. It moves on from item to item by itself. An item stays in the ring until it and all items
  * before it are acknowledged: the next reader delivers the others again. Several loops may receive from one reader:
- * each item goes to one of them.
+ * each item goes to one of them. `process`, and a `FanIn` with the reader, are its only receiver.
  *
  * - `Deliveries` tracks which entries were delivered and which are finished, `Acknowledger` writes that, and
  *   `UnackedLimit` bounds it.
@@ -99,7 +120,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   readonly #consumer: QueueConsumer
   readonly #clock: Clock
   readonly #waiter: Waiter
-  readonly #waitOptions: WaitOptions
+  readonly #waitOptions: PollOptions
   readonly #reading = new Serial()
   /** Serialises the calls that wait; `try…` calls bypass it. */
   readonly #receiving = new Serial()
@@ -111,7 +132,10 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   /** The interval at which the slots are polled, in milliseconds. */
   readonly #slotsMs: number
   #closed: RingError | undefined
-  #isProcessing = false
+  /** What alone receives, if it is not the program. */
+  #reservedBy: Reserver | undefined
+  /** Calls of the program that receive. */
+  #receivers = 0
 
   static {
     readerOn = (consumer, options) => new RingReader(consumer, options)
@@ -125,6 +149,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
       jumps: () => reader.#consumer.jumps,
       watch: (onChange) => reader.#acknowledger.watch(onChange),
     })
+    reserve = (reader, by) => reader.#reserve(by)
   }
 
   private constructor(consumer: QueueConsumer, options: ReaderOptions<Out>) {
@@ -136,7 +161,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     this.#waitOptions = options
     this.#slotsMs = Math.min(SLOTS_MS, options.maxPollMs ?? SLOTS_MS)
     this.#deliveries = deliveries
-    this.#limit = new UnackedLimit(consumer, deliveries, maxUnacked)
+    this.#limit = new UnackedLimit(consumer, deliveries, maxUnacked, options.onHeld)
     const { signal: closing } = this.#closing
     const onChange = (): void => {
       if (this.#limit.wasFull) this.#waiter.wake()
@@ -219,8 +244,18 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
    * @throws as `receive`; items before one that does not decode are returned first
    */
   async receiveMany(options: ReceiveManyOptions = {}): Promise<readonly RingEntry<Out>[]> {
-    const { signal } = options
     popBounds(options, 'RingReader.receiveMany', RECEIVE_KINDS)
+    this.#checkUnreserved()
+    this.#receivers++
+    try {
+      return await this.#receiveMany(options)
+    } finally {
+      this.#receivers--
+    }
+  }
+
+  #receiveMany(options: ReceiveManyOptions): Promise<readonly RingEntry<Out>[]> {
+    const { signal } = options
     return this.#receiving.run(async () => {
       for (;;) {
         if (this.#closed !== undefined) throw this.#closed
@@ -248,6 +283,16 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
    */
   async tryReceiveMany(options: ReceiveManyOptions = {}): Promise<readonly RingEntry<Out>[]> {
     popBounds(options, 'RingReader.tryReceiveMany', RECEIVE_KINDS)
+    this.#checkUnreserved()
+    this.#receivers++
+    try {
+      return await this.#tryReceiveMany(options)
+    } finally {
+      this.#receivers--
+    }
+  }
+
+  async #tryReceiveMany(options: ReceiveManyOptions): Promise<readonly RingEntry<Out>[]> {
     options.signal?.throwIfAborted()
     if (this.#closed !== undefined) throw this.#closed
     return this.#reading.run(() => this.#source.take(options))
@@ -282,21 +327,21 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
    * Calls the handler for each item, concurrently, and settles each item independently: it is acknowledged when the
    * handler returns, retried after a pause when it throws, and given up after `attempts`. Resolves once it was stopped
    * and the running handlers have ended, or `graceMs` is over. By then every acknowledgement without an unacknowledged
-   * item before it is durable. Items that were not handled are delivered again. One call at a time; do not call
-   * `receive` beside it.
-   * @throws {TypeError | RangeError} an option is out of range, or another call is running
+   * item before it is durable. Items that were not handled are delivered again. Meanwhile the reader's own `receive`,
+   * `rewind` and similar calls are refused with a `TypeError`.
+   * @throws {TypeError | RangeError} an option is out of range, another call is processing or receiving, or a `FanIn`
+   *   has the reader
    * @throws {WorkError} `WORK_GIVEN_UP`, `WORK_UNDECODABLE`: the item stays in the ring, and a new call meets it again
    * @throws as `receive` and `RingEntry.ack`, when the running handlers have ended
    */
   async process(handler: Handler<Out>, options: ProcessOptions<Out> = {}): Promise<ProcessSummary> {
     if (typeof handler !== 'function') throw new TypeError('process takes a function')
-    if (this.#isProcessing) throw new TypeError('this reader is processing already')
-    this.#isProcessing = true
+    const reserved = this.#reserve('process')
     try {
       const { process } = processing.value ?? (await processing.load())
-      return await process(this, handler, options, internalsOf(this))
+      return await process(reserved, handler, options, internalsOf(this))
     } finally {
-      this.#isProcessing = false
+      reserved.release()
     }
   }
 
@@ -361,6 +406,49 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     return this.#source.cursor === at
   }
 
+  #reserve(by: Reserver): Reserved<Out> {
+    this.#checkUnreserved(by)
+    if (this.#receivers > 0) {
+      throw new TypeError(
+        `a call that receives from ${this.consumer.device.name} is under way: end it first, because ${by} receives alone`,
+      )
+    }
+    this.#reservedBy = by
+    const position = (): Position => this.position
+    return {
+      consumer: this.consumer,
+      get position() {
+        return position()
+      },
+      receiveMany: (options) => this.#receiveMany(options),
+      tryReceiveMany: (options) => this.#tryReceiveMany(options),
+      ackAll: (entries) => this.ackAll(entries),
+      bytesOf: (entry) => this.bytesOf(entry),
+      flush: (options) => this.flush(options),
+      rewind: () => this.#seek(this.#firstUnacked, {}),
+      seek: async (to) => {
+        this.#source.checkDelivered(to)
+        await this.#seek(to, {})
+      },
+      release: () => {
+        this.#reservedBy = undefined
+      },
+    }
+  }
+
+  /** @throws {TypeError} something else alone receives */
+  #checkUnreserved(by?: Reserver): void {
+    const reserver = this.#reservedBy
+    if (reserver === undefined) return
+    if (reserver === 'process' && by === 'process') {
+      throw new TypeError('this reader is processing already')
+    }
+    const end = reserver === 'process' ? 'stop it' : 'remove the reader from it'
+    throw new TypeError(
+      `${reserver} receives alone from ${this.consumer.device.name}: ${end} first, or leave it to it`,
+    )
+  }
+
   #deliveryOf(entry: RingEntry<Out>): Delivery {
     const delivery =
       entry instanceof DeliveredEntry ? entry.deliveryOf(this.#acknowledger) : undefined
@@ -378,9 +466,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
    * options ask for it.
    */
   async rewind(options: SeekOptions = {}): Promise<void> {
-    const { finishedTo } = this.#deliveries
-    const { position: own } = this.consumer
-    await this.seek(finishedTo > own ? finishedTo : own, options)
+    await this.seek(this.#firstUnacked, options)
   }
 
   /**
@@ -393,6 +479,18 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   async seek(position: Position, options: SeekOptions = {}): Promise<void> {
     checkOptions('RingReader.seek', options, SEEK_KINDS)
     this.#source.checkDelivered(position)
+    this.#checkUnreserved()
+    await this.#seek(position, options)
+  }
+
+  /** Everything before it is acknowledged. */
+  get #firstUnacked(): Position {
+    const { finishedTo } = this.#deliveries
+    const { position: own } = this.consumer
+    return finishedTo > own ? finishedTo : own
+  }
+
+  async #seek(position: Position, options: SeekOptions): Promise<void> {
     await this.#reading.run(async () => {
       this.#source.goTo(position, options.acknowledgedToo === true)
       this.#acknowledger.change()

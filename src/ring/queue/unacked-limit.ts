@@ -43,19 +43,27 @@ export interface HeldEvent {
 
 const helds = channel('shared-block-ring:held')
 
-/** Limits a reader to `maxUnacked` entries in the ring, and publishes the entry that it waits for. */
+/** Limits a reader to `maxUnacked` entries in the ring, and reports the entry that it waits for. */
 export class UnackedLimit {
   readonly #consumer: Consumer
   readonly #deliveries: Deliveries
   readonly #maxUnacked: number
+  readonly #onHeld: ((unacked: Unacked) => void) | undefined
   #wasFull = false
   /** The entry published last. */
   #published: Delivery | undefined
 
-  constructor(consumer: Consumer, deliveries: Deliveries, maxUnacked: number) {
+  /** @param onHeld told of each entry that holds back all others */
+  constructor(
+    consumer: Consumer,
+    deliveries: Deliveries,
+    maxUnacked: number,
+    onHeld?: (unacked: Unacked) => void,
+  ) {
     this.#consumer = consumer
     this.#deliveries = deliveries
     this.#maxUnacked = maxUnacked
+    this.#onHeld = onHeld
   }
 
   /** True if the limit was reached at the last check, so that the reader waits for a change. */
@@ -74,7 +82,7 @@ export class UnackedLimit {
     return { entries, acknowledged, oldest: oldest && this.#named(oldest) }
   }
 
-  /** True if the limit is reached. Publishes the cause, once for each entry that is one. */
+  /** True if the limit is reached. Reports the cause, once for each entry that is one. */
   check(): boolean {
     const { size, oldest } = this.#deliveries
     this.#wasFull = this.isFull
@@ -82,6 +90,7 @@ export class UnackedLimit {
     else if (oldest !== undefined && oldest !== this.#published) {
       this.#published = oldest
       this.#publish(oldest, size)
+      this.#onHeld?.(this.unacked)
     }
     return this.#wasFull
   }

@@ -247,3 +247,71 @@ describe('attempts across crashes', () => {
     expect(events.map(({ event }) => event)).toEqual(['retried', 'retried', 'handled'])
   })
 })
+
+describe('onFailed', () => {
+  test('is told of each attempt that fails, with its error', async () => {
+    const device = await filled(['a', 'b'])
+    const told: unknown[] = []
+    const done = await drain(
+      device,
+      (item, job) => {
+        if (item === 'a' && job.attempt < 3) throw new Error(`attempt ${job.attempt}`)
+        return item === 'b' && job.attempt === 1 ? job.retry({ reason: 'not yet' }) : undefined
+      },
+      {
+        onFailed: (error, { what, attempt, device: name }) =>
+          told.push([what, attempt, error instanceof Error ? error.message : error, name]),
+      },
+    )
+    expect(done).toMatchObject({ handled: 2, failedAttempts: 3 })
+    expect(told).toEqual([
+      ['handler', 1, 'attempt 1', device.name],
+      ['handler', 1, 'not yet', device.name],
+      ['handler', 2, 'attempt 2', device.name],
+    ])
+  })
+
+  test('is told of a dead letter that cannot be handed over, and of an attempt store that fails', async () => {
+    const told: unknown[] = []
+    let tries = 0
+    let reads = 0
+    await drain(await filled(['a']), (_, job) => job.giveUp('bad'), {
+      deadLetter: async () => {
+        if (++tries < 3) throw new Error('full')
+      },
+      attemptStore: {
+        get: () => {
+          if (++reads === 1) throw new Error('no store')
+          return undefined
+        },
+        set: () => undefined,
+        delete: () => undefined,
+      },
+      onFailed: (error, { what, attempt }) =>
+        told.push([what, attempt, error instanceof Error ? error.message : error]),
+    })
+    expect(told).toEqual([
+      ['attemptStore', 1, 'no store'],
+      ['handler', 1, 'bad'],
+      ['deadLetter', 1, 'full'],
+      ['deadLetter', 2, 'full'],
+    ])
+  })
+
+  test('ends process with what it throws; the item stays in the ring', async () => {
+    const device = await filled(['a', 'b'])
+    const handled = drain(
+      device,
+      () => {
+        throw new Error('no')
+      },
+      {
+        onFailed: (error) => {
+          throw new Error('enough', { cause: error })
+        },
+      },
+    )
+    await expect(handled).rejects.toThrow('enough')
+    expect(await itemsOf(device)).toEqual(['a', 'b'])
+  })
+})

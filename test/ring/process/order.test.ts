@@ -3,7 +3,8 @@ import { text } from '../../../src/codec/index.ts'
 import { isRingError } from '../../../src/errors.ts'
 import type { Position } from '../../../src/position.ts'
 import { inspectRing } from '../../../src/ring/access/inspect.ts'
-import { RingReader } from '../../../src/ring/queue/reader.ts'
+import { process as processFrom } from '../../../src/ring/queue/process/process.ts'
+import { internalsOf, RingReader, reserve } from '../../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../../src/ring/queue/writer.ts'
 import { parsePosition } from '../../../src/ring/shared/position-text.ts'
 import { deviceBytes } from '../../helpers/golden.ts'
@@ -205,13 +206,17 @@ describe('an item that keeps failing while it holds all others', () => {
     await using reader = await open(await filled(names), { maxUnacked: 1 })
     const { ack } = await reader.receive()
     // As if it were acknowledged between the answer and what it is waited with.
-    const ask = reader.tryReceiveMany.bind(reader)
-    reader.tryReceiveMany = async (options) => {
-      const entries = await ask(options)
-      await ack()
-      return entries
+    const reserved = reserve(reader, 'process')
+    const source: typeof reserved = {
+      ...reserved,
+      tryReceiveMany: async (options) => {
+        const entries = await reserved.tryReceiveMany(options)
+        await ack()
+        return entries
+      },
     }
-    const summary = await reader.process(() => undefined, { untilEmpty: true })
+    const options = { untilEmpty: true }
+    const summary = await processFrom(source, () => undefined, options, internalsOf(reader))
     expect(summary).toMatchObject({ handled: 2 })
   })
 

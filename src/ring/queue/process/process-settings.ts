@@ -15,6 +15,7 @@ export interface ProcessSettings<Out> {
   readonly keyOf: ProcessOptions<Out>['keyOf']
   readonly requeueTo: ProcessOptions<Out>['requeueTo']
   readonly attemptStore: ProcessOptions<Out>['attemptStore']
+  readonly onFailed: ProcessOptions<Out>['onFailed']
   readonly maxHeldBytes: number
   readonly graceMs: number
   readonly views: boolean
@@ -40,6 +41,7 @@ const KINDS: OptionKinds<ProcessOptions<never>> = {
   keyOf: 'function',
   requeueTo: 'object',
   attemptStore: 'object',
+  onFailed: 'function',
   maxHeldBytes: 'number',
   graceMs: 'number',
   views: 'boolean',
@@ -57,7 +59,7 @@ export function processSettings<Out>(
   { clock, client }: { readonly clock: Clock; readonly client: string },
 ): ProcessSettings<Out> {
   checkOptions(CALL, options, KINDS)
-  const { concurrency = 1, keyOf, requeueTo, attemptStore, signal } = options
+  const { concurrency = 1, keyOf, requeueTo, attemptStore, onFailed, signal } = options
   const { untilEmpty = false, views = false } = options
   const backoff = backoffOf(CALL, options, { firstMs: FIRST_MS, maxMs: MAX_MS })
   const { maxHeldBytes = MAX_HELD_BYTES, graceMs = GRACE_MS } = options
@@ -78,7 +80,7 @@ export function processSettings<Out>(
   }
   const policy = { concurrency, attempts, backoff, deadLetter }
   const limits = { maxHeldBytes, graceMs, untilEmpty, views, signal, clock }
-  return { ...policy, onUndecodable, keyOf, requeueTo, attemptStore, ...limits }
+  return { ...policy, onUndecodable, keyOf, requeueTo, attemptStore, onFailed, ...limits }
 }
 
 function isStore({ get, set, delete: forget }: Partial<AttemptStore>): boolean {

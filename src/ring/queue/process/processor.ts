@@ -6,7 +6,7 @@ import { type ScheduledWork, Scheduler, type Verdict } from '../../../tasks/sche
 import type { Turns } from '../../../tasks/turns.ts'
 import { onAbort } from '../../../util/abort.ts'
 import { atMost } from '../../../util/at-most.ts'
-import { formatPosition, parsePosition } from '../../shared/position-text.ts'
+import { formatPosition, itemNumber, parsePosition } from '../../shared/position-text.ts'
 import type { RingEntry } from '../entry.ts'
 import type { ReaderInternals } from '../reader-internals.ts'
 import { CurrentJob, type JobFacts } from './current-job.ts'
@@ -17,7 +17,7 @@ import type { ProcessSettings } from './process-settings.ts'
 import { Requeuer } from './requeuer.ts'
 import { type Outcome, type SettlementSource, Settlements, workEvents } from './settlements.ts'
 import { Concluded, type Delivered, type ItemTask, newItemTask, type Undecodable } from './task.ts'
-import type { AttemptStore, DeadLetter, Handler, ProcessSummary } from './types.ts'
+import type { AttemptStore, DeadLetter, FailedAttempt, Handler, ProcessSummary } from './types.ts'
 import { givenUp, type WorkError } from './work-error.ts'
 
 /** The part of a reader that a {@link Processor} uses. */
@@ -318,6 +318,7 @@ export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Ou
       const failure = { attempt, durationMs, error: decision.reason }
       this.#settlements.publish(task.entry.position, { event: 'failed', ...failure })
     }
+    this.#tellFailed(task.entry.position, 'handler', attempt, decision.reason)
     // The handler may have failed because it was stopped. The item is delivered again.
     if (this.#scheduler.stopping.aborted) return undefined
     task.error = decision.reason
@@ -400,6 +401,7 @@ export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Ou
     try {
       await this.#settings.attemptStore?.set(this.#storeKey(position), attempt)
     } catch (error) {
+      this.#tellFailed(position, 'attemptStore', attempt, error)
       const what = { what: 'attemptStore', attempt, error, delayMs: 0 } as const
       this.#settlements.publish(position, { event: 'retried', ...what })
     }
@@ -413,14 +415,29 @@ export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Ou
   /** Schedules another attempt after a pause. */
   #again(
     { entry }: ItemTask<Out>,
-    what: 'handler' | 'deadLetter' | 'requeue' | 'attemptStore',
+    what: FailedAttempt['what'],
     attempt: number,
     error: unknown,
     afterMs?: number,
   ): Verdict<ItemTask<Out>> {
+    // Of a handler it was told before.
+    if (what !== 'handler') this.#tellFailed(entry.position, what, attempt, error)
     const delayMs = afterMs ?? backoffAfter(attempt, this.#backoff)
     this.#settlements.publish(entry.position, { event: 'retried', what, attempt, error, delayMs })
     return { againAfterMs: delayMs }
+  }
+
+  #tellFailed(
+    position: Position,
+    what: FailedAttempt['what'],
+    attempt: number,
+    error: unknown,
+  ): void {
+    const { onFailed } = this.#settings
+    if (onFailed === undefined) return
+    const { device, format } = this.#source.consumer
+    const number = itemNumber(position, format)
+    onFailed(error, { what, attempt, device: device.name, position, number })
   }
 
   #givenUp(position: Position, attempts: number, error: unknown): WorkError {

@@ -105,6 +105,22 @@ export interface AttemptStore {
   delete(key: string): unknown
 }
 
+/** A failed attempt, as `onFailed` gets it. */
+export interface FailedAttempt {
+  /**
+   * The failed step: the handler, the hand-over to the dead letters or to `requeueTo`, or the attempt store.
+   */
+  readonly what: 'handler' | 'deadLetter' | 'requeue' | 'attemptStore'
+  /** The number of the attempt, from 1. */
+  readonly attempt: number
+  /** The device's `name`. */
+  readonly device: string
+  /** The position after the item. */
+  readonly position: Position
+  /** As in `RingEntry`. */
+  readonly number: number | undefined
+}
+
 /** Options of processing. */
 export interface ProcessOptions<Out> {
   /** The number of items handled at the same time. Default 1. */
@@ -142,6 +158,11 @@ export interface ProcessOptions<Out> {
     /** Of the same ring. */
     readonly producer: RingRole
   }
+  /**
+   * Called for each attempt that fails, with what it threw or the reason that it gave; what comes next is decided as always. If it throws,
+   * `process` ends with that. Default: nothing is called, and an item that keeps failing shows only in `shared-block-ring:work`.
+   */
+  readonly onFailed?: (error: unknown, failed: FailedAttempt) => void
   /** Counts attempts across crashes. Default: they are counted in memory. */
   readonly attemptStore?: AttemptStore
   /** The most bytes of items held in memory, as encoded in the ring. Default 64 MiB; one more item is always taken. */
@@ -223,10 +244,8 @@ export type WorkEvent = HandleNames &
         | {
             /** An attempt failed, and is repeated after a pause. */
             readonly event: 'retried'
-            /**
-             * The failed step: the handler, the hand-over to the dead letters or to `requeueTo`, or the attempt store.
-             */
-            readonly what: 'handler' | 'deadLetter' | 'requeue' | 'attemptStore'
+            /** As in `FailedAttempt`. */
+            readonly what: FailedAttempt['what']
             /** The number of the failed attempt, from 1. */
             readonly attempt: number
             /** The error. */
