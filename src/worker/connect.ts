@@ -4,6 +4,7 @@ import { isCodecError, RingError } from '../errors.ts'
 import type { Position } from '../position.ts'
 import type { RingEntry } from '../ring/queue/entry.ts'
 import { checkQueueLimits, QUEUE_KINDS } from '../ring/queue/queue-limits.ts'
+import type { ReceiveOptions } from '../ring/queue/reader-options.ts'
 import { totalBytes } from '../ring/shared/item-limits.ts'
 import type { OwnItems } from '../ring/shared/own-items.ts'
 import { itemNumber } from '../ring/shared/position-text.ts'
@@ -59,14 +60,6 @@ export interface RingConnectionOptions<Out = Uint8Array, In = Out> extends Waiti
   readonly maxQueuedBytes?: number
   /** Lets either side detect the end of the other. Default: `navigator.locks`. */
   readonly locks?: WorkerLocks
-}
-
-/** Limits of `receiveMany`. */
-export interface ConnectionReceiveOptions extends WaitingOptions {
-  /** The most entries. Default 256. */
-  readonly maxItems?: number
-  /** The most bytes, beyond the first entry. Default 1 MiB. */
-  readonly maxBytes?: number
 }
 
 const KINDS: OptionKinds<RingConnectionOptions> = {
@@ -247,7 +240,7 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
    * The next entries, at least one. Waits while the page has as many unacknowledged entries as the worker allows.
    * @throws as `receive`; entries before one that does not decode are returned first
    */
-  async receiveMany(options: ConnectionReceiveOptions = {}): Promise<readonly RingEntry<Out>[]> {
+  async receiveMany(options: ReceiveOptions = {}): Promise<readonly RingEntry<Out>[]> {
     popBounds(options, 'RingConnection.receiveMany', BOUND_KINDS)
     const { signal, maxItems = MAX_ITEMS, maxBytes = MAX_BYTES } = options
     return await this.#receiving.run(async () => {
@@ -259,9 +252,28 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
     }, signal)
   }
 
-  /** Receives one entry after the other, without end. Acknowledges nothing. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<RingEntry<Out>, void, undefined> {
-    for (;;) yield await this.receive()
+  /** As `entries`, without a signal. */
+  [Symbol.asyncIterator](): AsyncGenerator<RingEntry<Out>, void, undefined> {
+    return this.entries()
+  }
+
+  /**
+   * Receives one entry after the other, waiting for more. Acknowledges nothing. Ends, without an error, when the signal
+   * is aborted or the connection is closed. After any other error, another loop continues where this one ended.
+   * @throws as `receive`
+   */
+  async *entries(options: WaitingOptions = {}): AsyncGenerator<RingEntry<Out>, void, undefined> {
+    const stopped = (): boolean => options.signal?.aborted === true || this.#closing !== undefined
+    while (!stopped()) {
+      let entry: RingEntry<Out>
+      try {
+        entry = await this.receive(options)
+      } catch (error) {
+        if (stopped()) return
+        throw error
+      }
+      yield entry
+    }
   }
 
   /**

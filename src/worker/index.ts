@@ -4,7 +4,6 @@
  * @module shared-block-ring/worker
  */
 export {
-  type ConnectionReceiveOptions,
   type ConnectTarget,
   RingConnection,
   type RingConnectionOptions,

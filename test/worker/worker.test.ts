@@ -98,6 +98,31 @@ test('a loop receives what is pushed while it waits', async () => {
   expect(received).toEqual(['one', 'two'])
 })
 
+test('a loop ends without an error when its signal is aborted, or the connection is closed', async () => {
+  await using worker = new TestWorker()
+  const page = await worker.page()
+  await page.pushMany([item('one'), item('two')])
+  const stop = new AbortController()
+  const received: string[] = []
+  for await (const entry of page.entries({ signal: stop.signal })) {
+    received.push(...texts([entry]))
+    if (received.length === 2) setImmediate(() => stop.abort(new Error('enough')))
+  }
+  expect(received).toEqual(['one', 'two'])
+  const waiting = page.entries()[Symbol.asyncIterator]().next()
+  await page.close()
+  expect(await waiting).toEqual({ done: true, value: undefined })
+  const other = await worker.page()
+  const lost = other.entries()
+  const over = expect(
+    (async () => {
+      for await (const entry of lost) received.push(...texts([entry]))
+    })(),
+  ).rejects.toMatchObject({ code: 'RING_CLOSED' })
+  await worker.server.close()
+  await over
+})
+
 test('a push resolves when it is durable, and not before', async () => {
   await using worker = new TestWorker()
   const page = await worker.page()
