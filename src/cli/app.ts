@@ -1,4 +1,5 @@
 import {
+  AliasNotFoundError,
   type Application,
   type ApplicationText,
   buildApplication,
@@ -68,6 +69,7 @@ export async function buildApp(
       `there is no command ${input}${didYouMean(commandsLike(input, word, corrections))}`,
     exceptionWhileParsingArguments(error, color) {
       if (error instanceof FlagNotFoundError) return unknownFlag(error)
+      if (error instanceof AliasNotFoundError) return `${UNKNOWN_FLAG}-${error.input}`
       const [, flag] =
         error instanceof UnexpectedPositionalError ? (EMPTY.exec(error.input) ?? []) : []
       if (flag !== undefined) return `expected a value for ${flag}, found none`
@@ -114,8 +116,11 @@ function didYouMean(corrections: readonly string[]): string {
   return corrections.length === 0 ? '' : `; did you mean ${corrections.join(' or ')}?`
 }
 
+/** Begins what is said of a flag that no command has. */
+export const UNKNOWN_FLAG = 'there is no flag '
+
 /** Flags that might be meant, as the help writes them. */
 function unknownFlag({ input, corrections }: FlagNotFoundError): string {
   const meant = corrections.map((flag) => `--${flag.replace(/[A-Z]/g, '-$&').toLowerCase()}`)
-  return `there is no flag --${input}${didYouMean(meant)}`
+  return `${UNKNOWN_FLAG}--${input}${didYouMean(meant)}`
 }

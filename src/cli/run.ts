@@ -1,8 +1,9 @@
 import { inspect } from 'node:util'
 import { ExitCode, run } from '@stricli/core'
 import { safeLines } from '../text/render.ts'
-import { buildApp } from './app.ts'
+import { buildApp, UNKNOWN_FLAG } from './app.ts'
 import { asCommandError, type CommandError, EXIT, usageError } from './errors.ts'
+import { dashesAdvice } from './flags/dashes.ts'
 import { tellClaims } from './output/claim-notices.ts'
 import { renderError } from './output/render-error.ts'
 import { commandOf, isGroup } from './routes.ts'
@@ -33,7 +34,10 @@ export async function runCommandLine(given: readonly string[]): Promise<number> 
   if (host.exitCode === ExitCode.InvalidArgument || host.exitCode === ExitCode.UnknownCommand) {
     const command = await commandOf(inputs)
     const help = command === undefined ? 'sbr --help' : `sbr help ${command}`
-    return report(usageError(`${complaints.join('').trim()} (see ${help})`), inputs)
+    const complaint = complaints.join('').trim()
+    const advice = complaint.startsWith(UNKNOWN_FLAG) ? dashesAdvice(command, inputs) : undefined
+    const message = advice === undefined ? complaint : `${complaint}; ${advice}`
+    return report(usageError(`${message} (see ${help})`), inputs)
   }
   if (host.exitCode !== ExitCode.Success) {
     return report(asCommandError(new Error(complaints.join('').trim())), inputs)

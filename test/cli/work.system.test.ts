@@ -62,4 +62,20 @@ describe('work', () => {
     expect(new Set(seen.filter((line) => line !== ''))).toEqual(new Set(items))
     expect(await pending(path)).toEqual([])
   })
+
+  test.each([
+    [['cat'], "so type: sbr work 'a ring' -- cat (CLI_USAGE)"],
+    [
+      ['cat', '-n'],
+      "there is no flag -n; the command to run and its flags stand after --, so type: sbr work 'a ring' -- cat -n (see sbr help work)",
+    ],
+    [
+      ['touch', '--reference', 'b'],
+      "there is no flag --reference; the command to run and its flags stand after --, so type: sbr work 'a ring' -- touch --reference b (see",
+    ],
+  ])('of %j without -- says what to type', async (command, message) => {
+    const { code, stderr } = await sbr(['work', 'a ring', ...command])
+    expect(code).toBe(2)
+    expect(stderr.toString()).toContain(message)
+  })
 })

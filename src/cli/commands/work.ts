@@ -15,8 +15,6 @@ interface Flags extends WorkFlags, ItemFlags, LeaseFlags {
   readonly concurrency?: number
 }
 
-const USAGE = 'sbr work DEVICE -- COMMAND ARGS'
-
 const fullDescription = `Runs COMMAND for each item of the ring, for --concurrency items at the same time, with the item's bytes on its
 standard input, or as its last argument. Each item is acknowledged by itself when COMMAND has succeeded, in any
 order; what was not is handled again after a crash.
@@ -54,7 +52,7 @@ export const work: Command<CommandContext> = buildCommand({
 
 async function run(flags: Flags, ...args: readonly string[]): Promise<void> {
   await runWork({
-    ...{ usage: USAGE, flags, args, concurrency: flags.concurrency ?? 1 },
+    ...{ name: 'work', flags, args, concurrency: flags.concurrency ?? 1 },
     open: (path) => openDevice(path, 'read-write', flags),
     attach: { ...namesOf(flags), ...leaseOf(flags) },
   })

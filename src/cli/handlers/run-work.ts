@@ -10,6 +10,7 @@ import type { ReaderOptions } from '../../ring/queue/reader-options.ts'
 import { counted } from '../../text/render.ts'
 import { checkLeasable } from '../device/leases.ts'
 import { emptyNow, usageError } from '../errors.ts'
+import { dashesMissing } from '../flags/dashes.ts'
 import { deviceAndRest, type ItemFlags, limitOf, parsePath } from '../flags/flags.ts'
 import { parseCount, parseDuration } from '../flags/size.ts'
 import { tellFailures, tellNotStarted } from '../output/notices.ts'
@@ -117,8 +118,8 @@ before it was done; 1 anything else. An item in the dead letter ring, which has 
 
 /** The differences between the commands that run a COMMAND. */
 export interface WorkOptions {
-  /** The command line, for error messages. */
-  readonly usage: string
+  /** Which command it is. */
+  readonly name: 'work' | 'journal run'
   readonly flags: WorkFlags & ItemFlags
   readonly args: readonly string[]
   open(path: string, signal: AbortSignal): Promise<BlockDevice & AsyncDisposable>
@@ -136,7 +137,12 @@ export async function runWork(options: WorkOptions): Promise<void> {
   const { flags, concurrency } = options
   const [path = '', command = '', ...rest] = deviceAndRest(options.args)
   const device = parsePath(path)
-  if (command === '') throw usageError(`expected a command: ${options.usage}`)
+  if (command === '') {
+    throw usageError(`expected a command: sbr ${options.name} DEVICE -- COMMAND ARGS`)
+  }
+  // Without it, a flag of COMMAND that sbr has too would be taken silently.
+  if (!process.argv.includes('--'))
+    throw usageError(dashesMissing(options.name, [path, command, ...rest]))
   const { attempts, drain = false, grace = GRACE_MS, retryInterval = FIRST_PAUSE_MS } = flags
   using stop = stopSignals()
   const { signal } = stop

@@ -12,8 +12,6 @@ import { journalFlags, journalNames, openJournal } from '../../journal/journal.t
 
 type Flags = WorkFlags & ItemFlags
 
-const USAGE = 'sbr journal run DEVICE -- COMMAND ARGS'
-
 const fullDescription = `Runs COMMAND once for each operation, one after another in the order of pushing, with the operation's bytes
 on its standard input, or as its last argument. While one waits to be tried again, later ones wait too. If the
 device is blank, a journal is made first; \`sbr journal push\` can add operations meanwhile. \`sbr work\` does the
@@ -41,7 +39,7 @@ export const run: Command<CommandContext> = buildCommand({
 
 async function runJournal(flags: Flags, ...args: readonly string[]): Promise<void> {
   await runWork({
-    ...{ usage: USAGE, flags, args, concurrency: 1, inOrder: true },
+    ...{ name: 'journal run', flags, args, concurrency: 1, inOrder: true },
     open: (path, signal) => openJournal(path, flags, signal),
     attach: journalNames(flags),
     check: ({ consumer }) => checkKeeps(consumer),
