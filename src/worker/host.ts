@@ -39,7 +39,7 @@ const ENDED: readonly string[] = [
   'RING_REMOVED',
 ]
 
-function isOver(error: unknown): boolean {
+function endsHandle(error: unknown): boolean {
   return isRingError(error) && ENDED.includes(error.code)
 }
 
@@ -142,7 +142,7 @@ export class Host {
     try {
       return await writer.pushMany(items, { signal })
     } catch (error) {
-      if (error !== signal.reason && isOver(error)) await this.#writer.end(writer)
+      if (error !== signal.reason && endsHandle(error)) await this.#writer.end(writer)
       throw error
     }
   }
@@ -163,7 +163,7 @@ export class Host {
 
   /** Closes the supply of entries after an error that ends it. Unacknowledged entries are delivered again. */
   async failed(supply: Supply, error: unknown): Promise<void> {
-    if (isOver(error) || supply.hasEnded) await this.#supply.end(supply)
+    if (endsHandle(error) || supply.hasEnded) await this.#supply.end(supply)
   }
 
   /** @throws as `inspectRing` */

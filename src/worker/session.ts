@@ -28,7 +28,7 @@ export class Session {
   readonly #maxUnacked: number
   readonly #onEnd: () => void
   /** Stops each call in progress. */
-  readonly #stops = new Map<number, AbortController>()
+  readonly #stopControllers = new Map<number, AbortController>()
   readonly #answering = new Set<Promise<void>>()
   /** The entries that the page has and has not acknowledged, all from `#supply`. */
   readonly #delivered = new Map<number, Delivery>()
@@ -94,9 +94,11 @@ export class Session {
   #hear(data: unknown): void {
     const request = requestOf(data)
     if (request === undefined) this.refuse('a message that is no call')
-    else if (request.call === 'stop') this.#stops.get(request.id)?.abort(STOPPED)
-    else if (this.#stops.has(request.id)) this.refuse(`two calls of the number ${request.id}`)
-    else if (this.#stops.size >= MAX_CALLS) this.refuse(`more than ${MAX_CALLS} calls at once`)
+    else if (request.call === 'stop') this.#stopControllers.get(request.id)?.abort(STOPPED)
+    else if (this.#stopControllers.has(request.id))
+      this.refuse(`two calls of the number ${request.id}`)
+    else if (this.#stopControllers.size >= MAX_CALLS)
+      this.refuse(`more than ${MAX_CALLS} calls at once`)
     else {
       const answering = this.#answer(request)
       this.#answering.add(answering)
@@ -108,7 +110,7 @@ export class Session {
   async #answer(request: Request): Promise<void> {
     const { id, call } = request
     const stop = new AbortController()
-    this.#stops.set(id, stop)
+    this.#stopControllers.set(id, stop)
     const transfer: ArrayBufferLike[] = []
     let answer: WorkerMessage
     try {
@@ -116,7 +118,7 @@ export class Session {
     } catch (error) {
       answer = error === STOPPED ? { id, stopped: true } : { id, error: errorMessage(error) }
     }
-    this.#stops.delete(id)
+    this.#stopControllers.delete(id)
     if (this.ending.aborted) return
     this.#port.postMessage(answer, transfer)
     if (call === 'close') this.end()
@@ -217,6 +219,7 @@ export class Session {
   }
 
   #stopCalls(reason: unknown, except?: AbortSignal): void {
-    for (const stop of this.#stops.values()) if (stop.signal !== except) stop.abort(reason)
+    for (const stop of this.#stopControllers.values())
+      if (stop.signal !== except) stop.abort(reason)
   }
 }

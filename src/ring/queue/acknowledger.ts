@@ -47,7 +47,7 @@ export class Acknowledger {
   #ended: { readonly reason: unknown } | undefined
   readonly #onChange: Set<() => void>
   /** Entries that have left the ring, or are about to, since the last write was published. */
-  #left = 0
+  #leftEntries = 0
 
   constructor(consumer: QueueConsumer, deliveries: Deliveries, options: AcknowledgerOptions) {
     const { clock, lazily, closing, onChange } = options
@@ -258,8 +258,8 @@ export class Acknowledger {
 
   /** Publishes a write. */
   #publishAcknowledged(position: Position, startedAt: number | undefined): void {
-    const count = this.#left
-    this.#left = 0
+    const count = this.#leftEntries
+    this.#leftEntries = 0
     if (startedAt === undefined) return
     const durationMs = this.#clock.now() - startedAt
     const { size: unackedEntries } = this.#deliveries
@@ -280,7 +280,7 @@ export class Acknowledger {
   #forgetThrough(position: Position): void {
     const before = this.#deliveries.size
     this.#deliveries.forgetThrough(position)
-    this.#left += before - this.#deliveries.size
+    this.#leftEntries += before - this.#deliveries.size
     this.change()
   }
 

@@ -52,16 +52,16 @@ export class Waiter {
   readonly #maxPollMs: number | undefined
   readonly #watch: BlockWatch | undefined
   #hints: BlockHints | undefined
-  readonly #hear = (): void => this.#end('hint')
+  readonly #endByHint = (): void => this.#end('hint')
   #pauseMs = FIRST_MS
   #quietSince: number
   /** The cause that ends the next pause. */
   #woken: WakeCause | undefined
   readonly #onWake: ((by: WakeCause) => void) | undefined
   /** True if the last pause ended by its time. */
-  #wasLong = false
+  #timedOut = false
   /** True if a change came without a report. */
-  #isDeaf = false
+  #missesReports = false
   /** Ends the current pause. */
   #wake: ((by: WakeCause) => void) | undefined
 
@@ -82,7 +82,7 @@ export class Waiter {
     this.#quietSince = clock.now()
     // If the other side sends hints, the device's reports are mostly about something else.
     const onChange = (): void => {
-      if (!this.#hints?.connected) this.#hear()
+      if (!this.#hints?.connected) this.#endByHint()
     }
     this.#watch = watch ? device.watch(onChange) : undefined
     this.#onWake = onWake
@@ -91,13 +91,13 @@ export class Waiter {
   /** Subscribes to hints from the other side. */
   listen(hints: RoleHints): void {
     this.#hints = hints.given
-    hints.onHint = this.#hear
+    hints.onHint = this.#endByHint
   }
 
   /** Resets the pauses, because the awaited change has come. */
   reset(): void {
-    this.#isDeaf ||= this.#wasLong
-    this.#wasLong = false
+    this.#missesReports ||= this.#timedOut
+    this.#timedOut = false
     this.#pauseMs = FIRST_MS
     this.#quietSince = this.#clock.now()
   }
@@ -114,7 +114,7 @@ export class Waiter {
    */
   async pause(signal?: AbortSignal, nothingYet: NothingYet = () => false): Promise<WakeCause> {
     signal?.throwIfAborted()
-    this.#wasLong = false
+    this.#timedOut = false
     this.#hints?.expect()
     if (this.#woken === 'hint' && nothingYet()) this.#woken = undefined
     const by = this.#woken ?? (await this.#sleep(signal, nothingYet))
@@ -135,7 +135,7 @@ export class Waiter {
 
   #longest(): number {
     if (this.#maxPollMs !== undefined) return this.#maxPollMs
-    if (this.#watch?.works === true) return this.#isDeaf ? QUIET_POLL_MS : REPORTED_POLL_MS
+    if (this.#watch?.works === true) return this.#missesReports ? QUIET_POLL_MS : REPORTED_POLL_MS
     const quietMs = this.#clock.now() - this.#quietSince
     return Math.min(QUIET_POLL_MS, Math.max(BUSY_POLL_MS, quietMs * QUIET_SHARE))
   }
@@ -155,7 +155,7 @@ export class Waiter {
         })
       const end = (by: WakeCause, isLong = false): void => {
         if (by === 'call' || !nothingYet()) {
-          this.#wasLong = isLong
+          this.#timedOut = isLong
           stop()
           resolve(by)
           return

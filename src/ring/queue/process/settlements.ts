@@ -87,7 +87,7 @@ export class Settlements<Out> {
   /** Items handled since the first subscriber. */
   #successes: Successes | undefined
   /** The number of items handled before that. */
-  #untold = 0
+  #unpublished = 0
   /** Resolves when the last of these are acknowledged, or could not be. */
   #written: Promise<void> = Promise.resolve()
   #onEnded: () => void = () => undefined
@@ -136,7 +136,7 @@ export class Settlements<Out> {
 
   #tell(attempt: number, durationMs: number | undefined): void {
     this.#successes = new Successes()
-    this.#untold = this.#waiting.length - 1
+    this.#unpublished = this.#waiting.length - 1
     this.#successes.add(attempt, durationMs)
   }
 
@@ -200,7 +200,7 @@ export class Settlements<Out> {
 
   /** Acknowledges, in one write, all items handled during the write before. */
   async #writeWaiting(): Promise<void> {
-    const [entries, successes, untold] = [this.#waiting, this.#successes, this.#untold]
+    const [entries, successes, unpublished] = [this.#waiting, this.#successes, this.#unpublished]
     this.#waiting = []
     this.#successes = undefined
     try {
@@ -209,7 +209,8 @@ export class Settlements<Out> {
       return this.#failed(error, entries.length)
     }
     this.#counts.handled += entries.length
-    if (successes !== undefined) this.#publishHandled(entries.slice(untold), successes.attempts)
+    if (successes !== undefined)
+      this.#publishHandled(entries.slice(unpublished), successes.attempts)
     this.#settled(entries.length)
   }
 
