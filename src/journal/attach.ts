@@ -76,7 +76,7 @@ async function resume(
   options: AttachOptions,
 ): Promise<void> {
   while ((await consumer.resume()).status === 'retry') {
-    // The last request was not acknowledged. Attaching a producer does that.
+    // The last request was not granted. Attaching a producer does that.
     const attached = await attachProducer(device, options)
     if (attached.status === 'attached') await attached.producer.close()
   }

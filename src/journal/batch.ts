@@ -14,13 +14,13 @@ export interface Operation<Op> {
 /** The next operations in the ring. */
 export type Next<Op> =
   /** Operations, at least one. */
-  | { readonly batch: readonly Operation<Op>[] }
+  | { readonly operations: readonly Operation<Op>[] }
   /** The first one does not decode. */
   | { readonly undecodable: CodecError; readonly position: Position }
   /** Nothing, although there should be an operation. */
   | undefined
 
-/** The bounds of a batch. */
+/** The bounds of a group. */
 export interface BatchBounds {
   readonly maxPerformItems: number
   readonly maxPerformBytes: number
@@ -34,17 +34,20 @@ export async function readNext<Op>(
   upTo: Position,
 ): Promise<Next<Op>> {
   const { maxPerformItems: maxItems, maxPerformBytes: maxBytes } = bounds
-  const batch: Operation<Op>[] = []
+  const operations: Operation<Op>[] = []
   for (const { item, position } of await consumer.popMany({ maxItems, maxBytes })) {
     if (position > upTo) break
     try {
-      batch.push({ operation: await decodeItem(codec, item, position, consumer.format), position })
+      operations.push({
+        operation: await decodeItem(codec, item, position, consumer.format),
+        position,
+      })
     } catch (error) {
       if (!isCodecError(error)) throw error
       // Operations before it are performed first: it must not be skipped earlier.
-      if (batch.length === 0) return { undecodable: error, position }
+      if (operations.length === 0) return { undecodable: error, position }
       break
     }
   }
-  return batch.length === 0 ? undefined : { batch }
+  return operations.length === 0 ? undefined : { operations }
 }

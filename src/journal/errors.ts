@@ -27,7 +27,7 @@ export interface JournalNames {
 export interface JournalErrorDetails extends JournalNames {
   /** Position after the operation, as `formatPosition` shows it, if it is about one. */
   readonly position?: string
-  /** The number of attempts at the operation alone, or in its last batch. 0: it does not decode. */
+  /** The number of attempts at the operation alone, or in its last group. 0: it does not decode. */
   readonly attempts?: number
 }
 

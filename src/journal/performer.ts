@@ -60,7 +60,7 @@ const IN_ORDER = 0
  *
  * - An operation is acknowledged only after `perform` resolved for it, or after it is durable among the dead letters.
  * - No operation is performed before all earlier ones are acknowledged: all tasks have one key.
- * - A batch that keeps failing is split, so that only the operation that fails is given up.
+ * - A group that keeps failing is split, so that only the operation that fails is given up.
  */
 export class Performer<Op> {
   readonly #parts: PerformerParts<Op>
@@ -85,8 +85,8 @@ export class Performer<Op> {
     const limits = { concurrency: 1, maxHeld: 1, maxHeldBytes: Number.POSITIVE_INFINITY }
     const work: ScheduledWork<OperationGroup<Op>> = {
       next: async (_most, stop) => [await this.#next(stop)],
-      taskOf: (batch) => batch,
-      attempt: (batch) => this.#attempt(batch),
+      taskOf: (group) => group,
+      attempt: (group) => this.#attempt(group),
       conclude: (_, verdict) => verdict as Verdict<OperationGroup<Op>>,
       failed: (_, error) => {
         throw error
@@ -126,21 +126,21 @@ export class Performer<Op> {
       }
       const upTo = this.#dueUpTo
       const next = await readNext(this.#consumer, this.#settings.codec, this.#settings, upTo)
-      if (next !== undefined) return this.#batchOf(next, upTo <= this.#parts.foundUpTo)
+      if (next !== undefined) return this.#groupOf(next, upTo <= this.#parts.foundUpTo)
       // With reading, the consumer also learned that the producer attached right here.
       if (this.#consumer.position < upTo) throw this.#missing(upTo)
     }
   }
 
-  #batchOf(next: NonNullable<Next<Op>>, mayHaveRun: boolean): OperationGroup<Op> {
+  #groupOf(next: NonNullable<Next<Op>>, mayHaveRun: boolean): OperationGroup<Op> {
     const of = (
-      batch: Pick<OperationGroup<Op>, 'operations' | 'position' | 'givenUp'>,
+      group: Pick<OperationGroup<Op>, 'operations' | 'position' | 'givenUp'>,
     ): OperationGroup<Op> => ({
-      ...batch,
+      ...group,
       ...{ key: IN_ORDER, storedBytes: 0, mayHaveRun, attempts: 0, handOvers: 0 },
     })
-    if ('batch' in next) {
-      const operations = next.batch
+    if ('operations' in next) {
+      const { operations } = next
       return of({ operations, position: endOf(operations, this.#consumer), givenUp: undefined })
     }
     const { position, undecodable: error } = next
@@ -148,14 +148,14 @@ export class Performer<Op> {
   }
 
   /** Calls `perform` once, and acknowledges the operations if it succeeds; or stores one that was given up as a dead letter. */
-  async #attempt(batch: OperationGroup<Op>): Promise<Verdict<OperationGroup<Op>>> {
-    if (batch.givenUp !== undefined) return this.#giveUp(batch, batch.givenUp.error)
+  async #attempt(group: OperationGroup<Op>): Promise<Verdict<OperationGroup<Op>>> {
+    if (group.givenUp !== undefined) return this.#giveUp(group, group.givenUp.error)
     const { attempts: most, isolateAfter, clock } = this.#settings
-    const { operations, position } = batch
-    if (operations.length > 1 && batch.attempts >= isolateAfter) return oneByOne(batch)
-    batch.attempts++
-    const attempt = batch.attempts
-    const mayHaveRun = batch.mayHaveRun || attempt > 1
+    const { operations, position } = group
+    if (operations.length > 1 && group.attempts >= isolateAfter) return oneByOne(group)
+    group.attempts++
+    const attempt = group.attempts
+    const mayHaveRun = group.mayHaveRun || attempt > 1
     this.#progress = { ...this.#progress, attempt, nextRetryAt: undefined }
     this.#performingUpTo = position
     const startedAt = clock.now()
@@ -164,8 +164,8 @@ export class Performer<Op> {
     if (failure !== undefined) {
       this.#stop.throwIfAborted()
       const { error } = failure
-      if (operations.length === 1 && attempt >= most) return this.#giveUp(batch, error)
-      return this.#again('perform', batch, attempt, error)
+      if (operations.length === 1 && attempt >= most) return this.#giveUp(group, error)
+      return this.#again('perform', group, attempt, error)
     }
     await this.#advance(position)
     this.#receipts.performed(position)
@@ -182,11 +182,11 @@ export class Performer<Op> {
   }
 
   async #call(
-    batch: readonly Operation<Op>[],
+    group: readonly Operation<Op>[],
     context: PerformContext,
   ): Promise<PerformFailure | undefined> {
     try {
-      const operations = batch.map(({ operation }) => operation)
+      const operations = group.map(({ operation }) => operation)
       const answer = await this.#parts.perform(operations, context)
       return isFailure(answer) ? answer : undefined
     } catch (error) {
@@ -195,24 +195,24 @@ export class Performer<Op> {
   }
 
   /** Ends the journal, or hands the operation at the cursor to the dead letters and skips it. */
-  async #giveUp(batch: OperationGroup<Op>, error: unknown): Promise<Verdict<OperationGroup<Op>>> {
+  async #giveUp(group: OperationGroup<Op>, error: unknown): Promise<Verdict<OperationGroup<Op>>> {
     const { deadLetter } = this.#settings
-    const { position, attempts } = batch
+    const { position, attempts } = group
     const shown = { position: this.#show(position), attempts, error }
     if (deadLetter === undefined) throw stopped(this.#where, shown)
-    batch.givenUp = { error }
+    group.givenUp = { error }
     // Read again, because the codec and `perform` may have changed the bytes.
     const [popped] = await this.#consumer.popMany({ maxItems: 1 })
     if (popped === undefined) throw this.#missing(position)
     try {
-      await deadLetter(await this.#letter(batch, popped, error), { signal: this.#stop })
+      await deadLetter(await this.#letter(group, popped, error), { signal: this.#stop })
     } catch (cause) {
       this.#stop.throwIfAborted()
       if (isPermanent(cause)) throw cause
-      return this.#again('deadLetter', batch, ++batch.handOvers, cause)
+      return this.#again('deadLetter', group, ++group.handOvers, cause)
     }
     await this.#advance(position)
-    this.#receipts.steppedOver(position, deadLettered(this.#where, shown))
+    this.#receipts.deadLettered(position, deadLettered(this.#where, shown))
     this.#publish({ event: 'deadLettered', position, attempts, error })
     return undefined
   }
@@ -273,14 +273,17 @@ export class Performer<Op> {
   }
 }
 
-function endOf(batch: readonly { readonly position: Position }[], consumer: Consumer): Position {
-  return batch.at(-1)?.position ?? consumer.position
+function endOf(
+  operations: readonly { readonly position: Position }[],
+  consumer: Consumer,
+): Position {
+  return operations.at(-1)?.position ?? consumer.position
 }
 
-/** A batch that keeps failing: whichever operation fails, the others do not wait for it. */
-function oneByOne<Op>(batch: OperationGroup<Op>): Verdict<OperationGroup<Op>> {
-  const parts = batch.operations.map((operation) => ({
-    ...batch,
+/** A group that keeps failing: whichever operation fails, the others do not wait for it. */
+function oneByOne<Op>(group: OperationGroup<Op>): Verdict<OperationGroup<Op>> {
+  const parts = group.operations.map((operation) => ({
+    ...group,
     operations: [operation],
     position: operation.position,
     mayHaveRun: true,

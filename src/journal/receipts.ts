@@ -55,7 +55,7 @@ export class Receipts {
   }
 
   /** The operation that ends at `position` was skipped. */
-  steppedOver(position: Position, error: JournalError): void {
+  deadLettered(position: Position, error: JournalError): void {
     this.#performedUpTo = position
     for (const receipt of this.#take(position)) receipt.reject(error)
   }

@@ -12,7 +12,7 @@ import type { JournalOptions } from './types.ts'
 
 /** The default name of a journal. */
 export const UNNAMED_JOURNAL = 'unknown journal'
-/** With `attempts`, a batch that failed this often is performed one by one. */
+/** With `attempts`, a group that failed this often is performed one by one. */
 const ISOLATE_AFTER = 3
 const FIRST_MS = 5000
 const MAX_MS = 300_000
@@ -47,7 +47,7 @@ export interface Settings<Out> {
   readonly deadLetter: DeadLetterFunction<Out> | undefined
   /** Attempts at an operation alone before it is given up. */
   readonly attempts: number
-  /** Attempts at a batch before it is performed one by one. */
+  /** Attempts at a group before it is performed one by one. */
   readonly isolateAfter: number
   readonly maxPerformItems: number
   readonly maxPerformBytes: number

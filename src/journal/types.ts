@@ -61,7 +61,7 @@ export interface JournalOptions<Out, In = Out>
   readonly performIntervalMs?: number
   /**
    * Attempts at an operation alone before it is given up: it goes to the dead letters, or the journal ends with `JOURNAL_STOPPED`, and the
-   * operation stays on the device. Default: 10 with a `deadLetter`, otherwise no limit. A batch that keeps failing is performed one by
+   * operation stays on the device. Default: 10 with a `deadLetter`, otherwise no limit. A group that keeps failing is performed one by
    * one, so that only the failing operation is given up.
    */
   readonly attempts?: number
@@ -72,9 +72,9 @@ export interface JournalOptions<Out, In = Out>
    * durable there. Default: none; an operation that does not decode ends the journal with `JOURNAL_UNDECODABLE`.
    */
   readonly deadLetter?: DeadLetterSink<Out>
-  /** The most operations in a batch that is read and performed together. Default 1,000. */
+  /** The most operations in a group that is read and performed together. Default 1,000. */
   readonly maxPerformItems?: number
-  /** A batch ends with the operation that reaches this many bytes. Default 1 MiB. */
+  /** A group ends with the operation that reaches this many bytes. Default 1 MiB. */
   readonly maxPerformBytes?: number
   /** Time that `close` waits for a running `perform` after aborting its signal, in milliseconds. Default 1,000. */
   readonly graceMs?: number

@@ -178,7 +178,7 @@ const METRICS: readonly RingMetric[] = [
   {
     name: 'suspended',
     type: 'gauge',
-    help: 'Whether the producer has acknowledged that it pauses.',
+    help: 'Whether the producer has granted the request to pause.',
     samples: ({ state }) => [[state.producer.suspendAck]],
   },
   {

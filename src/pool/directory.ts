@@ -97,7 +97,7 @@ export class PoolDirectory {
    * Reads the directory for a change, which excludes other changes: completes an interrupted change, and repairs a damaged copy.
    * @param device the device to write through
    */
-  async settle(device: BlockDevice): Promise<Directory> {
+  async finishChange(device: BlockDevice): Promise<Directory> {
     // The second copy may be only in a cache, and the first one is written next.
     await device.flush()
     const info = await device.getInfo()

@@ -279,7 +279,7 @@ export class Pool implements AsyncDisposable {
       try {
         const { whileLeased } = leases.value ?? (await leases.load())
         return await whileLeased(this.#directory, this.#clock, request, async (device) =>
-          change(device, await this.#directory.settle(device)),
+          change(device, await this.#directory.finishChange(device)),
         )
       } finally {
         await claim?.release()

@@ -305,15 +305,15 @@ export class Scheduler<T extends Task, A extends Arrival = T> {
     try {
       answer = this.#work.attempt(task)
     } catch (error) {
-      this.#settle(task, undefined, { error })
+      this.#conclude(task, undefined, { error })
       return
     }
-    if (mayBePromise(answer)) this.#settleLater(task, answer)
-    else this.#settle(task, answer, undefined)
+    if (mayBePromise(answer)) this.#concludeLater(task, answer)
+    else this.#conclude(task, answer, undefined)
   }
 
   /** Waits for an asynchronous attempt. The callbacks are reused, because most attempts end soon. */
-  #settleLater(task: T, answer: unknown): void {
+  #concludeLater(task: T, answer: unknown): void {
     const pending = this.#pending.pop() ?? this.#newPending()
     pending.task = task
     Promise.resolve(answer).then(pending.answered, pending.failed)
@@ -329,18 +329,18 @@ export class Scheduler<T extends Task, A extends Arrival = T> {
     const pending: Pending<T> = {
       task: undefined,
       answered: (answer) => {
-        this.#settle(taken(), answer, undefined)
+        this.#conclude(taken(), answer, undefined)
         this.#begin()
       },
       failed: (error) => {
-        this.#settle(taken(), undefined, { error })
+        this.#conclude(taken(), undefined, { error })
         this.#begin()
       },
     }
     return pending
   }
 
-  #settle(task: T, answer: unknown, failure: { readonly error: unknown } | undefined): void {
+  #conclude(task: T, answer: unknown, failure: { readonly error: unknown } | undefined): void {
     this.#attempts--
     this.#limits.turns?.give()
     try {

@@ -60,7 +60,7 @@ export class Supply {
       return await new Promise((resolve, reject) => {
         waiter = { ...limits, resolve, reject }
         this.#waiting.add(waiter)
-        listening = onAbort(signal, () => this.#settle(waiter)?.reject(signal.reason))
+        listening = onAbort(signal, () => this.#dequeue(waiter)?.reject(signal.reason))
         this.serve()
       })
     } finally {
@@ -116,7 +116,7 @@ export class Supply {
         }
         const whole = await this.#loaded(chosen)
         // Its signal may have been aborted meanwhile.
-        const isLeft = whole.length === 0 || this.#settle(waiter) === undefined
+        const isLeft = whole.length === 0 || this.#dequeue(waiter) === undefined
         if (isLeft) this.takeBack(whole)
         else waiter.resolve(whole)
       }
@@ -133,8 +133,8 @@ export class Supply {
     )
   }
 
-  /** Removes a call from those that wait; undefined if it is already settled. */
-  #settle(waiter: Waiter | undefined): Waiter | undefined {
+  /** Removes a call from those that wait; undefined if it has already ended. */
+  #dequeue(waiter: Waiter | undefined): Waiter | undefined {
     return waiter !== undefined && this.#waiting.delete(waiter) ? waiter : undefined
   }
 

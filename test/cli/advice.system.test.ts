@@ -347,7 +347,7 @@ describe('what a message advises helps', () => {
     expect((await sbr(drain(path))).stderr).toContain('RING_LEASED')
   })
 
-  test('a suspend request that no producer has acknowledged', async () => {
+  test('a suspend request that no producer has granted', async () => {
     using folder = temporaryFolder()
     const path = folder.file('ring')
     await ring(path)

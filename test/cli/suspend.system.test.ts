@@ -74,7 +74,7 @@ test('a second producer is refused while a suspended ring is waited for', async 
   await ok(['produce', path], 'three\n')
 })
 
-test('nobody acknowledges in time', async () => {
+test('no producer grants it in time', async () => {
   using folder = temporaryFolder()
   const path = folder.file('ring')
   await makeRing(path)
@@ -88,7 +88,7 @@ test('nobody acknowledges in time', async () => {
     ),
   })
   expect((await ok(['diagnostics', path])).toString()).toContain(
-    'asked to suspend; the producer has not acknowledged it yet\n',
+    'asked to suspend; the producer has not granted it yet\n',
   )
   const resumed = await sbr(['resume', path, '--timeout', '200ms', '--json'])
   expect(resumed.code).toBe(3)
@@ -108,9 +108,7 @@ test('a wait without a timeout can be stopped', async () => {
   await using suspending = start(['suspend', path])
   while (!(await look(path)).consumer.suspend) await sleep(20)
   await suspending.complained((stderr) =>
-    stderr.includes(
-      `no producer of ${path} has acknowledged the request to suspend yet; it waits on`,
-    ),
+    stderr.includes(`no producer of ${path} has granted the request to suspend yet; it waits on`),
   )
   suspending.child.kill('SIGINT')
   expect((await suspending.ended).code).toBe(130)

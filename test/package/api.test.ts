@@ -18,7 +18,7 @@ test('the list of public names is up to date: npm run api writes it', () => {
 /** What exported types name, and nobody has to import: bases of classes, and what libraries declare. */
 const NAMED_ONLY = [
   ...['DevicePart', 'DevicePartOptions', 'ForwardingBlockDevice'],
-  ...['GuardedBlockDevice', 'GuardedOptions'],
+  ...['WrappingBlockDevice', 'WrappingOptions'],
   ...['StandardSchemaV1', 'StandardTypedV1'],
 ]
 

@@ -95,7 +95,7 @@ const OTHERS: Readonly<Record<string, Call>> = {
 /** What takes options and does not check them itself. */
 const UNCHECKED = new Map([
   ['DevicePart', 'made by PartitionBlockDevice.open and Pool.open'],
-  ['GuardedBlockDevice', 'for authors of back-ends'],
+  ['WrappingBlockDevice', 'for authors of back-ends'],
   ['pipeTo', 'only a signal, as each call that waits'],
 ])
 

@@ -20,8 +20,8 @@ export const LEASES = [
   // A holder stops after 0.9 T, and the slower of two clocks counts 4 while the other one counts 5: 0.9 * 5 / 4 = 1.125.
   mutant('a takeover before the owner gives up', 'drift', 500, [
     TIME,
-    'WATCHED_PART = 1.25',
-    'WATCHED_PART = 1.12',
+    'SILENT_PART = 1.25',
+    'SILENT_PART = 1.12',
   ]),
   mutant('a holder that works for as long as it is watched', 'drift', 500, [
     TIME,
@@ -36,8 +36,8 @@ export const LEASES = [
   ]),
   mutant('a record that is read back too early', 'race', 500, [
     TIME,
-    'SETTLE_MS = 2500',
-    'SETTLE_MS = 2450',
+    'READ_BACK_MS = 2500',
+    'READ_BACK_MS = 2450',
   ]),
   mutant('a takeover without the fence that was wanted', 'any', 500, [
     TAKE,
@@ -71,7 +71,11 @@ export const LEASES = [
     'const back = sound(store, await store.read())',
     'const back: LeaseState = record',
   ]),
-  mutant('no waiting before reading back', 'race', 500, [TAKE, 'await clock.sleep(SETTLE_MS)', '']),
+  mutant('no waiting before reading back', 'race', 500, [
+    TAKE,
+    'await clock.sleep(READ_BACK_MS)',
+    '',
+  ]),
   mutant(
     'nothing is checked after a write',
     'any',

@@ -487,7 +487,7 @@ export const MUTANTS = [
         },
         {
           file: PRODUCER,
-          find: 'if (!durable && done === items.length) await this.guard(this.device.flush())',
+          find: 'if (!durable && done === items.length) await this.poisonOnFailure(this.device.flush())',
           replace: '',
         },
       ],
@@ -496,7 +496,7 @@ export const MUTANTS = [
   format1(
     'no flush after a push in several writes',
     PRODUCER,
-    'if (!durable && done === items.length) await this.guard(this.device.flush())',
+    'if (!durable && done === items.length) await this.poisonOnFailure(this.device.flush())',
     '',
   ),
   format1(

@@ -23,7 +23,7 @@ export const READERS = [
   ]),
   mutant('what was handed out as a view is not read again', 'none', 500, [
     'ring/format2/log/consumer-log.ts',
-    'this.#forgetLent(position)\n    return',
+    'this.#forgetViewed(position)\n    return',
     'return',
   ]),
   mutant('the ring advances past a gap', 'kill', 300, [

@@ -1,8 +1,8 @@
 import type { BlockDevice, BlockInfo, RequestOptions, WriteOptions } from '../device.ts'
 import type { Permit } from '../permit.ts'
 import { checkSectors } from '../validate.ts'
-import { GuardedBlockDevice } from './guarded.ts'
 import { type MemoryAccess, MemoryInUse } from './memory-use.ts'
+import { WrappingBlockDevice } from './wrapping.ts'
 
 /**
  * Checks every precondition of {@link BlockDevice} before it calls the wrapped device: for back-ends that do not
@@ -23,7 +23,7 @@ import { type MemoryAccess, MemoryInUse } from './memory-use.ts'
  * await first
  * ```
  */
-export class CheckedBlockDevice extends GuardedBlockDevice {
+export class CheckedBlockDevice extends WrappingBlockDevice {
   readonly #inUse = new MemoryInUse()
 
   private constructor(device: BlockDevice, info: BlockInfo) {

@@ -6,8 +6,8 @@ import type {
   BlockInfo,
   ClaimOptions,
 } from '../device.ts'
-import { GuardedBlockDevice } from './guarded.ts'
 import { roleBelow } from './role-below.ts'
+import { WrappingBlockDevice } from './wrapping.ts'
 
 /** Which part of the device below it is. */
 export interface DevicePartOptions {
@@ -25,7 +25,7 @@ export interface DevicePartOptions {
  * - Its size is fixed; if the device below shrinks into it, `getInfo` returns the rest.
  * - A role is claimed on the device below under the name of `roleBelow`, so parts that begin at different sectors do not exclude each other.
  */
-export abstract class DevicePart extends GuardedBlockDevice {
+export abstract class DevicePart extends WrappingBlockDevice {
   readonly #sectors: number
 
   constructor(below: BlockDevice, info: BlockInfo, options: DevicePartOptions) {

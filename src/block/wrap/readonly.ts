@@ -1,5 +1,5 @@
 import type { BlockDevice, BlockInfo } from '../device.ts'
-import { GuardedBlockDevice } from './guarded.ts'
+import { WrappingBlockDevice } from './wrapping.ts'
 
 /**
  * A device that refuses every write with `BLOCK_READ_ONLY`.
@@ -12,7 +12,7 @@ import { GuardedBlockDevice } from './guarded.ts'
  * console.log((await device.getInfo()).readWrite) // false
  * ```
  */
-export class ReadOnlyBlockDevice extends GuardedBlockDevice {
+export class ReadOnlyBlockDevice extends WrappingBlockDevice {
   private constructor(device: BlockDevice, info: BlockInfo) {
     super(device, {
       name: device.name,

@@ -3,7 +3,7 @@ import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import { systemClock } from '../../clock.ts'
 import { Consumer } from '../../ring/access/attach.ts'
 import { Waiter } from '../../ring/queue/poll.ts'
-import { stepOver } from '../../ring/shared/damage.ts'
+import { skipDamageOf } from '../../ring/shared/damage.ts'
 import type { PoppedItem } from '../../ring/types.ts'
 import { counted } from '../../text/render.ts'
 import { openDevice } from '../device/device.ts'
@@ -205,7 +205,7 @@ async function popBatch(
       return batch
     } catch (error) {
       if (!skipDamage) throw error
-      const damage = stepOver(error)
+      const damage = skipDamageOf(error)
       losses.damaged(damage)
       await consumer.advance(damage.position)
     }

@@ -3,14 +3,19 @@ import { inspectRing } from '../../ring/access/inspect.ts'
 import { openDevice } from '../device/device.ts'
 import { emptyNow } from '../errors.ts'
 import { device, limitOf } from '../flags/flags.ts'
-import { type LookFlags, lookFlags, SHOWN_ITEMS, shownItems } from '../flags/look-flags.ts'
+import {
+  SHOWN_ITEMS,
+  type ShownItemFlags,
+  shownItemFlags,
+  shownItems,
+} from '../flags/item-flags.ts'
 import { envelopeFlag, openerOf } from '../output/envelope.ts'
 import { framesOrLines, ITEM_LINES, ItemPrinter } from '../output/items.ts'
 import { LossNotices } from '../output/loss-notices.ts'
 import { standardOutput } from '../output/output.ts'
 import { stopSignals } from '../signals.ts'
 
-interface Flags extends LookFlags {
+interface Flags extends ShownItemFlags {
   readonly envelope?: boolean
   readonly count?: number
 }
@@ -34,7 +39,7 @@ export const head: Command<CommandContext> = buildCommand({
   docs: { brief: 'Print the items that the consumer gets next, changing nothing', fullDescription },
   parameters: {
     positional: { kind: 'tuple', parameters: [device] },
-    flags: { count: shownItems, envelope: envelopeFlag, ...lookFlags },
+    flags: { count: shownItems, envelope: envelopeFlag, ...shownItemFlags },
     aliases: { n: 'count' },
   },
   func: run,

@@ -12,7 +12,7 @@ const fullDescription = `Pushes each line of standard input as an item, without 
 pushed is on stable storage and visible to the consumer; items that arrive quickly share commits.
 
 Waits while the ring is full or suspended, and after a moment says so on standard error. While it waits for input it
-still acknowledges a request to suspend. A second \`produce\` on the same ring is refused.
+still grants a request to suspend. A second \`produce\` on the same ring is refused.
 
 With --envelope each item gets an envelope with the time, and with --key, --id and each --header: what envelope() of
 shared-block-ring/codec decodes, with bytes or text within, and sbr consume --envelope prints.

@@ -2,7 +2,7 @@ import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import { type SuspendResumeFlags, suspendOrResume, timeoutFlag } from '../device/suspend-resume.ts'
 import { device, roleFlags } from '../flags/flags.ts'
 
-const fullDescription = `Asks the producer to continue, and waits until it acknowledges. Resuming a running ring does nothing.
+const fullDescription = `Asks the producer to continue, and waits until it grants that. Resuming a running ring does nothing.
 
 A consumer that runs on this machine makes the request on behalf of this command. If no producer runs, it waits for
 one, without a limit unless there is a --timeout, and says so on standard error.

@@ -4,7 +4,7 @@ import { systemClock } from '../../clock.ts'
 import { inspectRing } from '../../ring/access/inspect.ts'
 import type { Followed, RingFollower, RingInspection } from '../../ring/inspection.ts'
 import { Waiter } from '../../ring/queue/poll.ts'
-import { stepOver } from '../../ring/shared/damage.ts'
+import { skipDamageOf } from '../../ring/shared/damage.ts'
 import { itemNumber } from '../../ring/shared/position-text.ts'
 import type { PoppedItem } from '../../ring/types.ts'
 import { counted, safeJson } from '../../text/render.ts'
@@ -12,7 +12,12 @@ import { openDevice } from '../device/device.ts'
 import { lastItems } from '../device/last-items.ts'
 import { CommandError, EXIT, emptyNow, usageError } from '../errors.ts'
 import { device, limitOf } from '../flags/flags.ts'
-import { type LookFlags, lookFlags, SHOWN_ITEMS, shownItems } from '../flags/look-flags.ts'
+import {
+  SHOWN_ITEMS,
+  type ShownItemFlags,
+  shownItemFlags,
+  shownItems,
+} from '../flags/item-flags.ts'
 import { envelopeFlag, openerOf } from '../output/envelope.ts'
 import { framesOrLines, ITEM_LINES, ItemPrinter } from '../output/items.ts'
 import { LossNotices } from '../output/loss-notices.ts'
@@ -20,7 +25,7 @@ import { standardOutput } from '../output/output.ts'
 import { tell } from '../output/person.ts'
 import { Stopped, stopSignals } from '../signals.ts'
 
-interface Flags extends LookFlags {
+interface Flags extends ShownItemFlags {
   readonly envelope?: boolean
   readonly count?: number
   readonly consumed?: boolean
@@ -72,7 +77,7 @@ export const tail: Command<CommandContext> = buildCommand({
         withNegated: false,
       },
       envelope: envelopeFlag,
-      ...lookFlags,
+      ...shownItemFlags,
     },
     aliases: { n: 'count', f: 'follow' },
   },
@@ -162,7 +167,7 @@ async function readOn(
     try {
       return await follower.read({ signal })
     } catch (error) {
-      losses.damaged(stepOver(error))
+      losses.damaged(skipDamageOf(error))
     }
   }
 }

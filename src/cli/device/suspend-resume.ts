@@ -39,12 +39,12 @@ export async function suspendOrResume(
   const { timeout } = flags
   const timedOut = timeout === undefined ? undefined : AbortSignal.timeout(timeout)
   try {
-    using _notice = tellLater(() => tellUnacknowledged(path, action, flags))
+    using _notice = tellLater(() => tellUngranted(path, action, flags))
     await request(ring, action, { ...namesOf(flags), signal: stop.signal }, timedOut)
   } catch (error) {
     stop.signal.throwIfAborted()
     if (timedOut?.aborted !== true || isBlockError(error)) throw error
-    throw await unacknowledged(ring, action, stop.signal, error)
+    throw await ungranted(ring, action, stop.signal, error)
   }
   const state = action === 'suspend' ? 'suspended' : 'running'
   tellPerson(`${path}: ${state}`, flags.json)
@@ -52,19 +52,15 @@ export async function suspendOrResume(
   await standardOutput(stop.signal).write(`${safeJson({ device: path, state })}\n`)
 }
 
-/** Reports a long wait: a running producer acknowledges within a moment. */
-function tellUnacknowledged(
-  path: string,
-  action: string,
-  { json, timeout }: SuspendResumeFlags,
-): void {
+/** Reports a long wait: a running producer grants the request within a moment. */
+function tellUngranted(path: string, action: string, { json, timeout }: SuspendResumeFlags): void {
   if (json === true) return
   const end = timeout === undefined ? '; it waits on until one does (--timeout gives up)' : ''
-  tell(`no producer of ${path} has acknowledged the request to ${action} yet${end}`)
+  tell(`no producer of ${path} has granted the request to ${action} yet${end}`)
 }
 
-/** The error of a request that was not acknowledged in time: says whether it is on the device. */
-async function unacknowledged(
+/** The error of a request that was not granted in time: says whether it is on the device. */
+async function ungranted(
   ring: BlockDevice,
   action: 'suspend' | 'resume',
   signal: AbortSignal,
@@ -73,7 +69,7 @@ async function unacknowledged(
   const requested =
     (await inspectRing(ring, { signal })).consumer.suspend === (action === 'suspend')
   const outcome = outcomeOf(action, requested, ring.name)
-  const message = `no producer of ${ring.name} has acknowledged it in time: ${outcome}`
+  const message = `no producer of ${ring.name} has granted it in time: ${outcome}`
   const details = { device: ring.name, requested }
   return new CommandError(EXIT.nothingNow, 'CLI_TIMEOUT', message, details, cause)
 }
@@ -82,7 +78,7 @@ async function unacknowledged(
 function outcomeOf(action: 'suspend' | 'resume', requested: boolean, device: string): string {
   if (!requested) {
     const again = `start a producer, then: sbr ${action} ${shellWord(device)}`
-    return `the request to ${action} was not made, because the one before is not acknowledged either; ${again}`
+    return `the request to ${action} was not made, because the one before is not granted either; ${again}`
   }
   const onDevice = `the request to ${action} is on the device`
   return action === 'suspend'

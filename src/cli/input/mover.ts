@@ -1,6 +1,6 @@
 import type { Consumer } from '../../ring/access/attach.ts'
 import { popTimed, type TimedItems } from '../../ring/maintenance/item-times.ts'
-import { stepOver } from '../../ring/shared/damage.ts'
+import { skipDamageOf } from '../../ring/shared/damage.ts'
 import { safeJson } from '../../text/render.ts'
 import { itemFields } from '../output/items.ts'
 import { LossNotices } from '../output/loss-notices.ts'
@@ -56,7 +56,7 @@ export class Mover {
         return await popTimed(this.#consumer, { maxItems, signal: this.#signal })
       } catch (error) {
         if (skipDamage !== true) throw error
-        const damage = stepOver(error)
+        const damage = skipDamageOf(error)
         this.#losses.damaged(damage)
         await this.#consumer.advance(damage.position)
       }

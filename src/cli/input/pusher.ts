@@ -88,7 +88,7 @@ export class Pusher implements AsyncDisposable {
     }
   }
 
-  /** Waits for a promise, and acknowledges requests to suspend meanwhile. */
+  /** Waits for a promise, and grants requests to suspend meanwhile. */
   async whileWaitingFor<T>(something: Promise<T>): Promise<T> {
     const settled = new AbortController()
     const done = something.finally(() => settled.abort())

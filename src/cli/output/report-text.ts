@@ -137,11 +137,11 @@ function written(at: number | undefined, style: Style): string {
   return at === undefined ? '' : `, last written ${style.when(at)} by its clock`
 }
 
-function stateRow(acknowledged: boolean, wanted: boolean): Row {
-  if (wanted === acknowledged)
+function stateRow(granted: boolean, wanted: boolean): Row {
+  if (wanted === granted)
     return wanted ? ['state', 'suspended', 'bad'] : ['state', 'running', 'good']
   const asked = `asked to ${wanted ? 'suspend' : 'resume'}`
-  return ['state', `${asked}; the producer has not acknowledged it yet`, 'bad']
+  return ['state', `${asked}; the producer has not granted it yet`, 'bad']
 }
 
 function working(holder: BlockHolder | undefined): string {

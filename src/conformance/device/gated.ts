@@ -2,7 +2,7 @@ import type { BlockDevice, BlockInfo } from '../../block/device.ts'
 import { MemoryBlockDevice } from '../../block/memory.ts'
 import { ALWAYS, type Permit } from '../../block/permit.ts'
 import { runs } from '../../block/runs.ts'
-import { GuardedBlockDevice } from '../../block/wrap/guarded.ts'
+import { WrappingBlockDevice } from '../../block/wrap/wrapping.ts'
 
 /** A request that a device sent to the storage beneath it: a system call, a message to a server. */
 export interface SentRequest {
@@ -33,7 +33,7 @@ export async function gatedDevice(
   return new GatedBlockDevice(memory, gate, await memory.getInfo())
 }
 
-class GatedBlockDevice extends GuardedBlockDevice {
+class GatedBlockDevice extends WrappingBlockDevice {
   readonly #gate: Gate
 
   constructor(memory: MemoryBlockDevice, gate: Gate, info: BlockInfo) {

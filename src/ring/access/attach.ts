@@ -71,7 +71,7 @@ export const Producer: {
    */
   create(device: BlockDevice, options?: types.CreateOptions): Promise<types.Created>
   /**
-   * Takes the producer's role. If the consumer requests a pause, this acknowledges it, and there is no handle.
+   * Takes the producer's role. If the consumer requests a pause, this grants it, and there is no handle.
    * @throws {BlockError} `BLOCK_CLAIMED`, which names the holder on this machine; `BLOCK_READ_ONLY`
    * @throws {RangeError} an option is out of range, or a lease is wanted on a ring of format 1
    * @throws {RingError} `RING_NOT_INITIALISED`, `RING_IS_POOL`, `RING_CORRUPT`, `RING_UNSTABLE`; `RING_DEVICE_TOO_SMALL`, also if the

@@ -16,7 +16,7 @@ const EXTENT_BYTES = 1 << 20
 const RETAINED_BYTES = 2 * EXTENT_BYTES
 
 /**
- * Attaches the producer: acknowledges the consumer's suspend request, and returns a handle if the ring runs.
+ * Attaches the producer: grants the consumer's suspend request, and returns a handle if the ring runs.
  * @throws {BlockError} `BLOCK_READ_ONLY`
  * @throws as `attach` in role.ts
  */
@@ -198,9 +198,9 @@ class Format1Producer extends Format1Role implements QueueProducer {
       const runs = await this.#encode(batch)
       const durable = runs.length === 1 && batch.length === items.length
       for (const run of runs) {
-        await this.guard(this.device.write(run.sector, [run.bytes], { durable }))
+        await this.poisonOnFailure(this.device.write(run.sector, [run.bytes], { durable }))
       }
-      if (!durable && done === items.length) await this.guard(this.device.flush())
+      if (!durable && done === items.length) await this.poisonOnFailure(this.device.flush())
     }
   }
 

@@ -104,7 +104,7 @@ export abstract class Format1Role extends BaseRole {
    * does not cover it, which is handled like a failed flush.
    */
   protected async flushSeen(): Promise<void> {
-    await this.guard(this.device.flush())
+    await this.poisonOnFailure(this.device.flush())
     if (this.isForgotten) throw this.forgotten()
     this.durable = this.other.offset
   }
@@ -126,7 +126,7 @@ export abstract class Format1Role extends BaseRole {
   }
 
   protected async writeOwn(pointer: Pointer): Promise<void> {
-    await this.guard(this.control.write(this.#kind, pointer))
+    await this.poisonOnFailure(this.control.write(this.#kind, pointer))
     this.own = pointer
   }
 

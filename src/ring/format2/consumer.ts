@@ -277,7 +277,7 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
       let cursor = await this.#log.cursorOf(position)
       if (cursor !== undefined && cursor.logPosition.lsn < this.#producer.truncatedTo.lsn) {
         // The slot that shows it overwritten may be only in a volatile cache, and a cursor must not outlive that slot.
-        await this.guard(this.device.flush())
+        await this.poisonOnFailure(this.device.flush())
         await this.refresh()
         cursor = await this.#log.cursorOf(position)
       }
@@ -444,7 +444,7 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
       text: roleText(this),
     }
     traceConsumer('set', slot, this.#producer.epochs, this.disk.names, this.device.name)
-    await this.guard(this.disk.writeConsumerSlot(which, slot))
+    await this.poisonOnFailure(this.disk.writeConsumerSlot(which, slot))
     this.#slots.set(which, slot)
     this.#saved = saved
   }

@@ -336,7 +336,7 @@ export class Format2Producer extends Format2Role implements QueueProducer {
       const position = toPosition(header.epoch, committedTo)
       trace('set', 'producer', position, this.disk.names, this.device.name)
     }
-    const written = this.guard(this.disk.writeBlocks(this.#tail.lsn, bytes))
+    const written = this.poisonOnFailure(this.disk.writeBlocks(this.#tail.lsn, bytes))
     const tail = batchEnd(header, blockSize)
     const result = meanwhile?.(tail, Math.max(committedTo, this.#committedTo))
     await written
@@ -413,7 +413,7 @@ export class Format2Producer extends Format2Role implements QueueProducer {
       text: roleText(this),
     }
     try {
-      await this.guard(this.disk.writeProducerSlot(which, slot))
+      await this.poisonOnFailure(this.disk.writeProducerSlot(which, slot))
     } catch (error) {
       // Reverts the truncation; otherwise a later slot would give up items for no batch.
       this.#space.takeBack(this.#slots.newest.truncatedTo)
@@ -457,7 +457,7 @@ export class Format2Producer extends Format2Role implements QueueProducer {
     for (const which of lost) await this.#checkpoint(which)
     if (slots.consumer.some(isBad)) {
       // Only one slot is valid, and it may be only in a volatile cache.
-      await this.guard(this.device.flush())
+      await this.poisonOnFailure(this.device.flush())
       slots = await this.disk.readSlots()
     }
     newestConsumer(slots.consumer, this.device.name)

@@ -29,8 +29,8 @@ export async function recover(disk: Disk, signal: AbortSignal | undefined): Prom
     before = { slots, tail }
     await disk.device.flush()
   }
-  const { unsettled } = diskErrors.value ?? (await diskErrors.load())
-  throw unsettled(name)
+  const { keepsChanging } = diskErrors.value ?? (await diskErrors.load())
+  throw keepsChanging(name)
 }
 
 function isSame(one: RecoveredLog, other: RecoveredLog): boolean {

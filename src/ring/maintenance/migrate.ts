@@ -10,7 +10,7 @@ import { inspectRing } from '../access/inspect.ts'
 import { recordBytes } from '../format1/layout.ts'
 import type { RingInspection } from '../inspection.ts'
 import { RingWriter } from '../queue/writer.ts'
-import { stepOver } from '../shared/damage.ts'
+import { skipDamageOf } from '../shared/damage.ts'
 import { totalBytes } from '../shared/item-limits.ts'
 import type { PopManyOptions } from '../types.ts'
 import { keepTime, popTimed, type TimedItems } from './item-times.ts'
@@ -180,7 +180,7 @@ async function popBatch(
     } catch (error) {
       if (onDamage === 'stop') throw error
       // A consumer that skips does not report how much.
-      const damage = stepOver(error)
+      const damage = skipDamageOf(error)
       moved.damagedItems += damage.items
       moved.missedItems += damage.missed
       position = damage.position

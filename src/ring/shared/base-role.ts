@@ -185,7 +185,7 @@ export abstract class BaseRole implements RingRole {
    * Waits for a write or flush, and then sends a hint to the other role's holder. If it fails, the content of the
    * device is unknown, and the handle ends; only a refusal is known to have written nothing.
    */
-  protected async guard(written: Promise<void>): Promise<void> {
+  protected async poisonOnFailure(written: Promise<void>): Promise<void> {
     try {
       await written
       this.hints.given?.give()

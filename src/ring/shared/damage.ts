@@ -39,7 +39,7 @@ const damages = channel('shared-block-ring:damage')
  * published, as a consumer that skips does. The caller acknowledges it by advancing to its position, or to a later one.
  * @throws the error itself, if it is of another kind
  */
-export function stepOver(error: unknown): Damage {
+export function skipDamageOf(error: unknown): Damage {
   if (!isRingError(error)) throw error
   if (error.code !== 'RING_DAMAGED') throw error
   const damage = damageOf(error)

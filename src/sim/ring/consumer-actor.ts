@@ -74,7 +74,7 @@ export class ConsumerActor extends HandleActor<ConsumerStep, ConsumerHandle> {
     const acknowledged = oracle.lastAcknowledged
     const before = handle.consumer.position
     const last = handle.popped.at(-1)?.position
-    const { popped, damaged, behind } = await this.#stepOver(last, (from) =>
+    const { popped, damaged, behind } = await this.#skipDamage(last, (from) =>
       handle.consumer.popMany({ ...(from !== undefined && { from }), maxItems }),
     )
     const { reportedSince } = handle
@@ -108,7 +108,7 @@ export class ConsumerActor extends HandleActor<ConsumerStep, ConsumerHandle> {
   }
 
   /** Pops, skipping damage. Also returns how many damaged items precede the first, and the position after them. */
-  async #stepOver(
+  async #skipDamage(
     start: Position | undefined,
     pop: (from: Position | undefined) => Promise<readonly PoppedItem[]>,
   ): Promise<{
@@ -216,7 +216,7 @@ export class ConsumerActor extends HandleActor<ConsumerStep, ConsumerHandle> {
       }
       case 'head': {
         const before = handle.consumer.position
-        const { popped, damaged } = await this.#stepOver(undefined, async (from) => {
+        const { popped, damaged } = await this.#skipDamage(undefined, async (from) => {
           const head = await handle.consumer.pop(from)
           return head.status === 'item' ? [head] : []
         })

@@ -153,7 +153,7 @@ export class ReaderActor extends RoleActor<ReaderStep> {
     const { oracle, trace } = this.context
     const acknowledged = oracle.lastAcknowledged
     const before = handle.reader.consumer.position
-    const { entries, damaged } = await this.#stepOver(handle, receive)
+    const { entries, damaged } = await this.#skipDamage(handle, receive)
     if (entries.length > 0) {
       handle.model.damaged += damaged
       for (const entry of entries) handle.model.deliver(entry)
@@ -173,7 +173,7 @@ export class ReaderActor extends RoleActor<ReaderStep> {
   }
 
   /** Receives, skipping damage. Also returns how many items were reported as damaged and skipped by the consumer itself. */
-  async #stepOver(
+  async #skipDamage(
     handle: ReaderHandle,
     receive: () => Promise<readonly RingEntry[]>,
   ): Promise<{ readonly entries: readonly RingEntry[]; readonly damaged: number }> {

@@ -3,7 +3,7 @@ import { MemoryBlockDevice } from '../../../src/block/memory.ts'
 import { crc32c } from '../../../src/checksum/crc32c.ts'
 import { Consumer, Producer } from '../../../src/ring/access/attach.ts'
 import { inspectRing } from '../../../src/ring/access/inspect.ts'
-import { LookBack } from '../../../src/ring/format2/check/backward-reader.ts'
+import { BackwardReader } from '../../../src/ring/format2/check/backward-reader.ts'
 import { readRoles } from '../../../src/ring/format2/check/state.ts'
 import { encodeBatch } from '../../../src/ring/format2/disk/batch.ts'
 import { Disk } from '../../../src/ring/format2/disk/disk.ts'
@@ -117,7 +117,7 @@ describe('consumed items', () => {
     const { consumer } = await readRoles(disk)
     const { logPosition } = consumer.cursor
     expect(logPosition.lsn).toBe(4)
-    const back = new LookBack(disk, (await readRoles(disk)).producer.epochs, logPosition)
+    const back = new BackwardReader(disk, (await readRoles(disk)).producer.epochs, logPosition)
     const last = await back.before()
     const start = last?.header.start
     if (start === undefined || last === undefined) throw new Error('the last batch is not found')

@@ -19,7 +19,7 @@ export interface PastBatch {
 }
 
 /** Options of `LookBack`. */
-export interface LookBackOptions {
+export interface BackwardReaderOptions {
   /** Limits the search to batches that an item of this length can need, or that have several items. Default 16 MiB. */
   readonly maxItemBytes?: number | undefined
   /** Ends the search between two reads, with the signal's reason. */
@@ -38,7 +38,7 @@ export interface LookBackOptions {
  * The length of the previous batch is unknown, so its header is searched block by block: at most the length of the
  * largest batch, and at most one lap.
  */
-export class LookBack {
+export class BackwardReader {
   readonly #disk: Disk
   readonly #epochs: Epochs
   readonly #signal: AbortSignal | undefined
@@ -56,7 +56,7 @@ export class LookBack {
     bytes: new Uint8Array(0),
   }
 
-  constructor(disk: Disk, epochs: Epochs, from: LogPosition, options: LookBackOptions = {}) {
+  constructor(disk: Disk, epochs: Epochs, from: LogPosition, options: BackwardReaderOptions = {}) {
     const { maxItemBytes = DEFAULT_MAX_ITEM_BYTES, signal } = options
     const { layout } = disk
     const single = batchBlocks(1, maxItemBytes, layout.blockSize)

@@ -7,7 +7,7 @@ import { type Cursor, cursorAt, itemsBefore } from '../disk/cursor.ts'
 import type { Disk } from '../disk/disk.ts'
 import { addBytes, type LogPosition } from '../disk/log-position.ts'
 import { ConsumerLog } from '../log/consumer-log.ts'
-import { LookBack, type LookBackOptions, type PastBatch } from './backward-reader.ts'
+import { BackwardReader, type BackwardReaderOptions, type PastBatch } from './backward-reader.ts'
 import { firstCursor, type Roles, readRoles } from './state.ts'
 
 /** A follower's position in the log. */
@@ -27,11 +27,11 @@ interface Reading {
 export class Follower implements RingFollower {
   readonly #disk: Disk
   readonly #committed: LogPosition
-  readonly #options: LookBackOptions
+  readonly #options: BackwardReaderOptions
   #roles: Roles
   #at: Reading | undefined
 
-  constructor(disk: Disk, roles: Roles, committed: LogPosition, options: LookBackOptions) {
+  constructor(disk: Disk, roles: Roles, committed: LogPosition, options: BackwardReaderOptions) {
     this.#disk = disk
     this.#roles = roles
     this.#committed = committed
@@ -140,9 +140,14 @@ export class Follower implements RingFollower {
    */
   async #startCursor(): Promise<Cursor> {
     const committed = this.#committed
-    const back = new LookBack(this.#disk, this.#roles.producer.epochs, committed, this.#options)
+    const back = new BackwardReader(
+      this.#disk,
+      this.#roles.producer.epochs,
+      committed,
+      this.#options,
+    )
     let batch = await back.before()
-    if (batch === undefined || !this.#isHeldBack(batch)) return cursorAt(committed)
+    if (batch === undefined || !this.#hasUncommitted(batch)) return cursorAt(committed)
     while (batch !== undefined && batch.header.start.seq > committed.seq)
       batch = await back.before()
     if (batch === undefined) return cursorAt(committed)
@@ -152,7 +157,7 @@ export class Follower implements RingFollower {
     return { logPosition: header.start, index, bytes }
   }
 
-  #isHeldBack({ header }: PastBatch): boolean {
+  #hasUncommitted({ header }: PastBatch): boolean {
     return batchEnd(header, this.#disk.layout.blockSize).seq > this.#committed.seq
   }
 }

@@ -7,7 +7,7 @@ import type { LogPosition } from '../disk/log-position.ts'
 import type { BatchItems } from '../log/batch-items.ts'
 import { LogReader, type LogReaderOptions } from '../log/log-reader.ts'
 import { toPosition, toText } from '../position.ts'
-import { LookBack, type LookBackOptions, type PastBatch } from './backward-reader.ts'
+import { BackwardReader, type BackwardReaderOptions, type PastBatch } from './backward-reader.ts'
 import { firstCursor, type Roles, readRoles } from './state.ts'
 
 /**
@@ -19,10 +19,10 @@ export async function* newestItems(
   disk: Disk,
   roles: Roles,
   committed: LogPosition,
-  options: LookBackOptions,
+  options: BackwardReaderOptions,
 ): AsyncGenerator<PoppedItem> {
   const first = firstCursor(roles)
-  const back = new LookBack(disk, roles.producer.epochs, committed, options)
+  const back = new BackwardReader(disk, roles.producer.epochs, committed, options)
   while (back.at.lsn > first.logPosition.lsn) {
     const batch = await back.before()
     if (batch === undefined) {
@@ -42,7 +42,7 @@ export async function* newestItems(
  */
 export async function* consumedItems(
   disk: Disk,
-  options: LookBackOptions,
+  options: BackwardReaderOptions,
 ): AsyncGenerator<PoppedItem> {
   const { producer, consumer } = await readRoles(disk)
   const { epochs } = producer
@@ -64,13 +64,13 @@ export async function* consumedItems(
       throw brokenAt(disk, logPosition)
     }
   }
-  const back = new LookBack(disk, epochs, logPosition, options)
+  const back = new BackwardReader(disk, epochs, logPosition, options)
   for (let batch = await back.before(); batch !== undefined; batch = await back.before()) {
     yield* itemsOf(disk, batch, 0, options.maxItemBytes)
   }
 }
 
-function readerOptions({ maxItemBytes, signal }: LookBackOptions): LogReaderOptions {
+function readerOptions({ maxItemBytes, signal }: BackwardReaderOptions): LogReaderOptions {
   return { signal, ...(maxItemBytes !== undefined && { maxItemBytes }) }
 }
 

@@ -75,7 +75,7 @@ export function noRoom(device: string, position: Position): RingError {
 }
 
 /** Repeated readings, each with a flush in between, never agreed. */
-export function unsettled(device: string): RingError {
+export function keepsChanging(device: string): RingError {
   return new RingError(
     'RING_ROLE_CONFLICT',
     `Another producer keeps writing to ${device}; make sure that there is only one, then attach again`,

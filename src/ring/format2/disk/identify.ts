@@ -104,7 +104,7 @@ export async function readSuperblocks(
 ): Promise<readonly SuperblockCopy[]> {
   const { sectorSize, sizeSectors } = info
   const deviceBytes = sectorSize * sizeSectors
-  const look = (
+  const copiesIn = (
     from: number,
     length: number,
     offsets: readonly ((size: number) => number)[],
@@ -123,7 +123,7 @@ export async function readSuperblocks(
       ),
     )
   }
-  const front = await look(0, FRONT_BYTES, [firstSuperblock, secondSuperblock])
+  const front = await copiesIn(0, FRONT_BYTES, [firstSuperblock, secondSuperblock])
   const last = (size: number): number => lastSuperblock(size, deviceBytes)
-  return [...front, ...(await look(Math.max(0, deviceBytes - END_BYTES), END_BYTES, [last]))]
+  return [...front, ...(await copiesIn(Math.max(0, deviceBytes - END_BYTES), END_BYTES, [last]))]
 }

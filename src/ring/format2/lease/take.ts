@@ -6,13 +6,13 @@ import { Lease } from './lease.ts'
 import type { LeaseStore } from './store.ts'
 import {
   elapsed,
-  LOOKED_MS,
-  LOOKED_PART,
   leapOf,
   moment,
-  SETTLE_MS,
+  READ_BACK_MS,
+  REREAD_MS,
+  REREAD_PART,
+  SILENT_PART,
   TAKE_MS,
-  WATCHED_PART,
 } from './time.ts'
 
 /** The options for taking a lease. */
@@ -67,7 +67,7 @@ export async function takeLease(
   await store.write(record, checkTime)
   checkTime()
   // Not abortable: the record would remain, with no host to renew it.
-  await clock.sleep(SETTLE_MS)
+  await clock.sleep(READ_BACK_MS)
   const back = sound(store, await store.read())
   if (back.status === 'held' && !isSame(back, record)) {
     throw leasedBy(store, back, 'it was faster; try again later')
@@ -101,7 +101,7 @@ async function outlast(
       `for good, after ${breakCommand(store)}`
     throw leasedBy(store, holder, advice)
   }
-  onWatch?.(holder, holder.timeoutMs * WATCHED_PART)
+  onWatch?.(holder, holder.timeoutMs * SILENT_PART)
   if (await isFreedMeanwhile(store, clock, holder, signal)) return
   if (own) return
   try {
@@ -124,7 +124,7 @@ async function isFreedMeanwhile(
   holder: LeaseRecord,
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
-  const watchedMs = holder.timeoutMs * WATCHED_PART
+  const watchedMs = holder.timeoutMs * SILENT_PART
   const begun = clock.now()
   for (;;) {
     const waited = clock.now() - begun
@@ -132,7 +132,7 @@ async function isFreedMeanwhile(
     if (state.status !== 'held') return true
     if (!isSame(state, holder)) throw leasedBy(store, state, 'it is running')
     if (waited >= watchedMs) return false
-    const step = Math.min(holder.timeoutMs * LOOKED_PART, LOOKED_MS, watchedMs - waited)
+    const step = Math.min(holder.timeoutMs * REREAD_PART, REREAD_MS, watchedMs - waited)
     await clock.sleep(step, signal)
   }
 }

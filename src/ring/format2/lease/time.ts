@@ -6,17 +6,17 @@ import type { Clock } from '../../../clock.ts'
 /** Time limit for taking a role, from reading its record to having written one. */
 export const TAKE_MS = 2000
 /** The wait before the record is read back. By its end every rival has written or given up. At least 5/4 of TAKE_MS. */
-export const SETTLE_MS = 2500
+export const READ_BACK_MS = 2500
 /** The part of the timeout for which a holder relies on its lease. */
 export const HELD_PART = 0.9
 /** A holder counts as gone if its record does not change for this many timeouts. At least 5/4 of HELD_PART. */
-export const WATCHED_PART = 1.25
+export const SILENT_PART = 1.25
 /** A lease is renewed after this part of its timeout. */
 export const RENEWED_PART = 0.33
 /** A watched record is read again after this part of its timeout. */
-export const LOOKED_PART = 0.1
+export const REREAD_PART = 0.1
 /** Or after this time, so that a lease with a timeout of an hour is soon seen to be broken or renewed. */
-export const LOOKED_MS = 5000
+export const REREAD_MS = 5000
 
 /** A moment, by both clocks of a host. */
 export interface Moment {

@@ -106,7 +106,7 @@ export class ConsumerLog {
    * @throws {RingError} `RING_CORRUPT`
    */
   async next(position: Position): Promise<Found> {
-    this.#forgetLent(position)
+    this.#forgetViewed(position)
     return await this.#at<FoundItem | TooLarge>(position, ({ batch, start: logPosition }, seq) => {
       const { epoch, time } = batch.header
       const index = seq - logPosition.seq
@@ -131,7 +131,7 @@ export class ConsumerLog {
   }
 
   /** A program may have changed an item that it got as a view, so its batch is read again. */
-  #forgetLent(position: Position): void {
+  #forgetViewed(position: Position): void {
     const seq = this.seqOf(position)
     const segment = this.#front.index.find(seq)
     if (segment?.kind !== 'batch' || !segment.batch.items.isViewed(seq - segment.start.seq)) return
@@ -193,7 +193,7 @@ export class ConsumerLog {
     position: Position,
     soundAt: (segment: BatchSegment, seq: number) => T | Promise<T>,
   ): Promise<T | Missed | Loss | Nothing> {
-    return this.#settled<T | Missed | Loss | Nothing>(async (recheckedAt) => {
+    return this.#recheck<T | Missed | Loss | Nothing>(async (recheckedAt) => {
       const seq = this.seqOf(position)
       const { truncatedTo } = this.#front
       if (seq < truncatedTo.seq) {
@@ -248,7 +248,7 @@ export class ConsumerLog {
    * cursor is right before the truncation, and only its item count is meaningful.
    */
   cursorOf(position: Position): Promise<Cursor | undefined> {
-    return this.#settled(async (recheckedAt): Promise<Cursor | undefined | Suspect> => {
+    return this.#recheck(async (recheckedAt): Promise<Cursor | undefined | Suspect> => {
       const seq = this.seqOf(position)
       if (seq > this.#front.committedTo) return undefined
       const { truncatedTo } = this.#front
@@ -273,7 +273,7 @@ export class ConsumerLog {
    * Runs a search. If it stops at apparent damage, refreshes the slots and runs it again: it is damage only if the
    * batch is still committed and not given up.
    */
-  async #settled<T>(
+  async #recheck<T>(
     find: (recheckedAt: number | undefined) => Promise<T | Suspect>,
   ): Promise<Exclude<T, Suspect>> {
     for (let recheckedAt: number | undefined; ; ) {

@@ -3,14 +3,14 @@ import { type CommonFlags, commonFlags, type ItemFlags, maxItem } from './flags.
 import { parseCount } from './size.ts'
 
 /** Flags of the commands that print items without taking a role. */
-export interface LookFlags extends CommonFlags, Pick<ItemFlags, 'maxItem'> {
+export interface ShownItemFlags extends CommonFlags, Pick<ItemFlags, 'maxItem'> {
   readonly frames?: boolean
 }
 
 /** The number of items shown by default. */
 export const SHOWN_ITEMS = 10
 
-export const lookFlags: FlagParametersForType<LookFlags> = {
+export const shownItemFlags: FlagParametersForType<ShownItemFlags> = {
   frames: {
     kind: 'boolean',
     brief: 'Print items of any bytes, each after its length as 4 bytes, little-endian',

@@ -11,8 +11,8 @@ import type {
 } from '../device.ts'
 import type { Permit } from '../permit.ts'
 
-/** The differences of a {@link GuardedBlockDevice} from the device below. */
-export interface GuardedOptions {
+/** The differences of a {@link WrappingBlockDevice} from the device below. */
+export interface WrappingOptions {
   readonly name: string
   readonly capabilities: BlockCapabilities
   /** This device's size and sectors at first. */
@@ -25,7 +25,7 @@ export interface GuardedOptions {
  * A device over another one that enforces the rules of {@link BlockDevice} and has its own life cycle: only valid
  * requests reach the device below, and its claims end with it.
  */
-export abstract class GuardedBlockDevice extends BaseBlockDevice {
+export abstract class WrappingBlockDevice extends BaseBlockDevice {
   /** For messages. It contains the name of the device below. */
   override readonly name: string
   override readonly capabilities: BlockCapabilities
@@ -35,7 +35,7 @@ export abstract class GuardedBlockDevice extends BaseBlockDevice {
   /** The sector of the device below that is sector 0 here. */
   protected readonly sectorStart: number
 
-  constructor(below: BlockDevice, options: GuardedOptions) {
+  constructor(below: BlockDevice, options: WrappingOptions) {
     super()
     this.below = below
     this.name = options.name
