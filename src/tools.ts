@@ -16,8 +16,10 @@ export type {
   RingStats,
 } from './ring/inspection.ts'
 export type { LeaseState, UnreadableLease } from './ring/lease-types.ts'
-export { dumpAt, repairRing, verifyRing } from './ring/maintenance/index.ts'
+export { dumpAt } from './ring/maintenance/dump.ts'
 export { type Migrated, type MigrateOptions, migrateRing } from './ring/maintenance/migrate.ts'
+export { repairRing } from './ring/maintenance/repair.ts'
+export { verifyRing } from './ring/maintenance/verify.ts'
 export { resumeRing, type SuspendOptions, suspendRing } from './ring/queue/suspend.ts'
 export type { DumpOptions, RingDump, RingDumpField, RingStructure } from './ring/report/dump.ts'
 export type {

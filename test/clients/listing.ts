@@ -1,7 +1,7 @@
 import type { BlockDevice } from '../../src/block/device.ts'
 import { isRingError } from '../../src/errors.ts'
 import { Consumer, Producer } from '../../src/ring/access/attach.ts'
-import { verifyRing } from '../../src/ring/maintenance/index.ts'
+import { verifyRing } from '../../src/ring/maintenance/verify.ts'
 import { formatPosition, parsePosition } from '../../src/ring/shared/position-text.ts'
 import { hex } from '../helpers/golden.ts'
 import type { Listed } from './python.ts'

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { BlockDevice } from '../../src/block/device.ts'
 import { Pool } from '../../src/pool/index.ts'
-import { verifyRing } from '../../src/ring/maintenance/index.ts'
+import { verifyRing } from '../../src/ring/maintenance/verify.ts'
 import { deviceOf, Medium, NotingDevice } from './cached.ts'
 import { imageOf, itemsOf, namesIn, poolDevice, put, START, UNIT } from './pools.ts'
 

@@ -94,7 +94,7 @@ describe('ack', () => {
     expect(await left(device)).toEqual(['d', 'e'])
   })
 
-  test('what is acknowledged behind one that is not comes again after a crash', async () => {
+  test('an entry acknowledged after an unacknowledged one is delivered again after a close', async () => {
     const device = await filled()
     const reader = await open(device)
     const [a, , c] = await receive(reader, 3)

@@ -13,7 +13,7 @@ import { FileBlockDevice, type FileBlockDeviceOptions } from '../../src/block/fi
 import { PartitionBlockDevice } from '../../src/block/wrap/partition.ts'
 import { Consumer, Producer } from '../../src/ring/access/attach.ts'
 import { inspectRing } from '../../src/ring/access/inspect.ts'
-import { verifyRing } from '../../src/ring/maintenance/index.ts'
+import { verifyRing } from '../../src/ring/maintenance/verify.ts'
 import type { CreateOptions } from '../../src/ring/types.ts'
 import { append, attachProducer } from '../helpers/ring.ts'
 

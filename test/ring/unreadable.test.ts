@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { Consumer, Producer } from '../../src/ring/access/attach.ts'
-import { repairRing, verifyRing } from '../../src/ring/maintenance/index.ts'
+import { repairRing } from '../../src/ring/maintenance/repair.ts'
+import { verifyRing } from '../../src/ring/maintenance/verify.ts'
 import { append, attachProducer, ringDevice } from '../helpers/ring.ts'
 import { UnreadableBlockDevice } from '../helpers/unreadable.ts'
 

@@ -1,5 +1,5 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
-import { dumpAt } from '../../ring/maintenance/index.ts'
+import { dumpAt } from '../../ring/maintenance/dump.ts'
 import { safeJson } from '../../text/render.ts'
 import { openDevice } from '../device/device.ts'
 import { usageError } from '../errors.ts'

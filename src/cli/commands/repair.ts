@@ -1,7 +1,7 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import type { BlockDevice } from '../../block/device.ts'
 import { SalvageBlockDevice } from '../../block/wrap/salvage.ts'
-import { repairRing } from '../../ring/maintenance/index.ts'
+import { repairRing } from '../../ring/maintenance/repair.ts'
 import type { RepairOptions, RepairReport } from '../../ring/report/repair.ts'
 import { safeJson } from '../../text/render.ts'
 import { openDevice } from '../device/device.ts'

@@ -1,6 +1,6 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import type { BlockDevice } from '../../block/device.ts'
-import { verifyRing } from '../../ring/maintenance/index.ts'
+import { verifyRing } from '../../ring/maintenance/verify.ts'
 import type { RingReport } from '../../ring/report/finding.ts'
 import { safeJson } from '../../text/render.ts'
 import { openDevice } from '../device/device.ts'

@@ -1,4 +1,4 @@
-import { verifyRing } from '../../ring/maintenance/index.ts'
+import { verifyRing } from '../../ring/maintenance/verify.ts'
 import type { Finding } from '../../ring/report/finding.ts'
 import type { Damage } from '../snapshot.ts'
 import type { DeviceAccess } from '../watch/access.ts'

@@ -35,8 +35,8 @@ export interface Delivery {
  * - Everything before `unfinished` is finished. The ring may advance to `finishedTo`, and never beyond.
  * - A delivery is identified by its position, which includes the epoch: an item of a later epoch with the same number
  *   is another one.
- * - Each step touches one delivery, or those that leave or become finished by it: O(1) per delivery over its life. Only
- *   going back scans the list.
+ * - Delivering and acknowledging are O(1) per delivery over its life. Only what is rare scans the list: going back, a
+ *   failed write, `flush`, `unacked`, `bytesOf`, and `ackThrough` in format 1.
  * - A delivery that has left the ring has no links, so an entry that a caller keeps does not keep later ones alive.
  */
 export class Deliveries {

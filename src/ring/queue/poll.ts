@@ -58,7 +58,7 @@ export class Waiter {
   /** The cause that ends the next pause. */
   #woken: WakeCause | undefined
   readonly #onWake: ((by: WakeCause) => void) | undefined
-  /** True if the last pause ended by its time. */
+  /** True if the last pause was longer than `BUSY_POLL_MS`, and no report ended it. */
   #timedOut = false
   /** True if a change came without a report. */
   #missesReports = false

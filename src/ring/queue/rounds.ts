@@ -18,8 +18,8 @@ const all = new WeakMap<Clock, Map<number, Round>>()
 
 /**
  * Calls back once, in `ms` milliseconds, or up to 25 ms earlier if that is more than 50 ms. Such pauses end in rounds
- * with one timer each: a process that waits at a thousand rings wakes up at most forty times a second, and polls many
- * of them in one pass.
+ * with one timer each: long pauses wake a process at most forty times a second, however many rings it waits at, and it
+ * polls many of them in one pass.
  * @returns a function that cancels the call
  */
 export function afterPause(clock: Clock, ms: number, callback: () => void): () => void {

@@ -172,7 +172,10 @@ export abstract class BaseRole implements RingRole {
     if (this.mustRefreshBeforeWrite) await this.refresh()
   }
 
-  /** True to refresh before a write of what only this role writes, because nothing else excludes a second handle. */
+  /**
+   * True if a write must be preceded by a refresh: nothing else excludes a second handle, or the last refresh is older
+   * than `refreshIntervalMs`.
+   */
   protected get mustRefreshBeforeWrite(): boolean {
     return !this.#exclusive || this.#isStale
   }

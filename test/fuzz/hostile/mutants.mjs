@@ -70,7 +70,7 @@ export const HOSTILE = [
   ]),
   mutant('a truncation and an epoch may lie behind what is committed', [
     SLOTS,
-    'if (![truncatedTo, start].every((from) => leadsTo(from, committed, layout.blockSize))) {',
+    'if (stray !== undefined) {',
     'if (![truncatedTo, start].every((from) => leadsTo(from, from, layout.blockSize))) {',
   ]),
   mutant('epochs may be in any order', [

@@ -8,7 +8,7 @@ import {
   encodeProducerSlot,
   type ProducerSlot,
 } from '../../../src/ring/format2/disk/slots.ts'
-import { dumpAt } from '../../../src/ring/maintenance/index.ts'
+import { dumpAt } from '../../../src/ring/maintenance/dump.ts'
 import { BLOCK, DATA, damagedCopy, pushBatches, smallRing, take } from '../../helpers/damage.ts'
 import { deviceBytes, hex } from '../../helpers/golden.ts'
 

@@ -6,7 +6,7 @@ import { gatedDevice, type SentRequest } from '../../../src/conformance/device/g
 import { Consumer, Producer } from '../../../src/ring/access/attach.ts'
 import { breakLease, readLeases } from '../../../src/ring/access/lease.ts'
 import type { LeaseOptions } from '../../../src/ring/lease-types.ts'
-import { verifyRing } from '../../../src/ring/maintenance/index.ts'
+import { verifyRing } from '../../../src/ring/maintenance/verify.ts'
 import { FakeClock } from '../../helpers/fake-clock.ts'
 import { HookedDevice } from '../../helpers/hooked.ts'
 import { append, attachProducer } from '../../helpers/ring.ts'

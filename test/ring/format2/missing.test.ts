@@ -7,7 +7,7 @@ import { isBad } from '../../../src/ring/format2/disk/block.ts'
 import { Disk } from '../../../src/ring/format2/disk/disk.ts'
 import { currentEpoch } from '../../../src/ring/format2/disk/epochs.ts'
 import { encodeProducerSlot } from '../../../src/ring/format2/disk/slots.ts'
-import { verifyRing } from '../../../src/ring/maintenance/index.ts'
+import { verifyRing } from '../../../src/ring/maintenance/verify.ts'
 import { parsePosition } from '../../../src/ring/shared/position-text.ts'
 import { attachProducer } from '../../helpers/ring.ts'
 

@@ -10,13 +10,7 @@ import { replay } from '../../../src/ring/format2/log/replay.ts'
 import { newestProducer } from '../../../src/ring/format2/role.ts'
 import { BLOCK, DATA, pushBatches, smallRing } from '../../helpers/damage.ts'
 
-// What a consumer does about the batch at its frontier, a row of the table each:
-//
-// | batch whole | before `committed` | read again | then                                                         |
-// | yes         | any                | any        | deliver                                                      |
-// | no          | no                 | any        | the log ends here                                            |
-// | no          | yes                | no         | refresh, ask again                                           |
-// | no          | yes                | yes        | damage: of this batch if its header holds, else a gap        |
+// The rows of the table in `LogFront.extend`, a test each.
 
 const item = (number: number): Uint8Array => new Uint8Array(100).fill(number)
 

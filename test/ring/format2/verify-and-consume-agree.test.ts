@@ -16,7 +16,7 @@ import {
   encodeProducerSlot,
   type ProducerSlot,
 } from '../../../src/ring/format2/disk/slots.ts'
-import { verifyRing } from '../../../src/ring/maintenance/index.ts'
+import { verifyRing } from '../../../src/ring/maintenance/verify.ts'
 import { parsePosition } from '../../../src/ring/shared/position-text.ts'
 import { pushBatches, smallRing } from '../../helpers/damage.ts'
 import { attachProducer } from '../../helpers/ring.ts'

@@ -3,7 +3,7 @@ import type { FieldSpec } from '../../report/dump.ts'
 import { type BadBlock, bad, isBad } from './block.ts'
 import { getU64, putTime, putU64, viewOf } from './bytes.ts'
 import { type Layout, maxBatchBlocks } from './layout.ts'
-import { addBytes, isCount, isLogPosition, type LogPosition } from './log-position.ts'
+import { addBytes, isCount, isLogPosition, type LogPosition, MAX_COUNT } from './log-position.ts'
 import { applyMasks, chooseMasks, hasSuspect, isMasked, maskWords, WORD_BYTES } from './mask.ts'
 import { field, shownAs, shownFields, shownIn, struct, timestamp, u32, u64 } from './struct.ts'
 
@@ -44,8 +44,9 @@ const RECORD = struct({
 })
 
 // Batches are read and written by hand, which is faster.
-/** Offset of the header's checksum, and of the bytes that it covers: the rest of the header. */
+/** Offset of the header's checksum. */
 export const CRC_AT: number = HEADER.fields.crc.at
+/** Offset of the LSN, where the bytes begin that the checksum covers: the rest of the header. */
 export const LSN_AT: number = HEADER.fields.lsn.at
 const EPOCH_AT = HEADER.fields.epoch.at
 const SEQ_AT = HEADER.fields.seq.at
@@ -274,7 +275,8 @@ function misfitOf(header: BatchHeader, layout: Layout): BadBlock | undefined {
   const { start, epoch, committedTo, time, records, bodyBytes } = header
   const end = start.seq + records
   if (!isLogPosition(start, layout.blockSize) || ![epoch, committedTo, time, end].every(isCount)) {
-    return bad('counts', 'possible numbers', 'more')
+    const found = [start.lsn, start.seq, start.bytes, epoch, committedTo, time, records].join(', ')
+    return bad('counts', `numbers below ${MAX_COUNT} that fit each other`, found)
   }
   if (epoch < 1) return bad('epoch', 'at least 1', String(epoch))
   if (committedTo > end) return bad('committedTo', `at most ${end}`, String(committedTo))

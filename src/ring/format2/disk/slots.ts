@@ -87,7 +87,10 @@ function epochAt(index: number): number {
 /** Slots are compared without the layout of their ring, so only what is impossible in every ring is refused. */
 const LARGEST_BLOCK = Math.max(...BLOCK_SIZES)
 
-const IMPOSSIBLE_COUNT = bad('counts', `numbers below ${MAX_COUNT} that fit each other`, 'others')
+function impossible(counts: readonly number[], { lsn, seq, bytes }: LogPosition): BadBlock {
+  const found = `${counts.join(', ')}; LSN ${lsn}, seq ${seq}, bytes ${bytes}`
+  return bad('counts', `numbers below ${MAX_COUNT} that fit each other`, found)
+}
 
 /** The content of a producer slot. Of the two, the one with the higher generation counts. */
 export interface ProducerSlot {
@@ -183,21 +186,16 @@ export function producerSlotMisfit(slot: ProducerSlot, layout: Layout): BadBlock
   const { generation, committed, reach, epochs, truncatedTo, commits, fullPushes } = slot
   const numbers = [generation, reach, commits, fullPushes, ...epochs.map(({ epoch }) => epoch)]
   const logPositions = [committed, truncatedTo, ...epochs.map(({ start }) => start)]
-  if (
-    !logPositions.every((logPosition) => isLogPosition(logPosition, layout.blockSize)) ||
-    !numbers.every(isCount)
-  ) {
-    return IMPOSSIBLE_COUNT
-  }
+  const wrong = logPositions.find((logPosition) => !isLogPosition(logPosition, layout.blockSize))
+  if (wrong !== undefined || !numbers.every(isCount)) return impossible(numbers, wrong ?? committed)
   const { start } = currentEpoch(epochs)
-  if (![truncatedTo, start].every((from) => leadsTo(from, committed, layout.blockSize))) {
-    return bad(
-      'log position',
-      'a truncation and an epoch that lead to the checkpoint',
-      'one that does not',
-    )
+  const stray = [truncatedTo, start].find((from) => !leadsTo(from, committed, layout.blockSize))
+  if (stray !== undefined) {
+    const expected = `one that leads to the checkpoint at LSN ${committed.lsn}, seq ${committed.seq}`
+    return bad('log position', expected, `LSN ${stray.lsn}, seq ${stray.seq}`)
   }
-  if (!areAscending(epochs, layout.blockSize)) return bad('epochs', 'ascending ones', 'others')
+  if (!areAscending(epochs, layout.blockSize))
+    return bad('epochs', 'ascending ones', epochs.map(({ epoch }) => epoch).join(', '))
   const farthest = committed.lsn + layout.dataBlocks + searchBlocks(layout)
   return reach <= farthest ? undefined : bad('reach', `at most ${farthest}`, String(reach))
 }
@@ -234,7 +232,7 @@ export function consumerSlotMisfit(slot: ConsumerSlot, layout: Layout): BadBlock
   const { generation, cursor, seen, damagedItems, missedItems } = slot
   const numbers = [generation, cursor.bytes, seen, damagedItems, missedItems, itemsBefore(cursor)]
   const possible = isLogPosition(cursor.logPosition, layout.blockSize) && numbers.every(isCount)
-  return possible ? undefined : IMPOSSIBLE_COUNT
+  return possible ? undefined : impossible(numbers, cursor.logPosition)
 }
 
 /**

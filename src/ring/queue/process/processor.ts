@@ -267,7 +267,7 @@ export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Ou
 
   /**
    * Counts the attempt before it starts, so that an attempt that crashes the program is counted.
-   * @returns as `#attempt`
+   * @returns as `attempt`
    */
   async #countAndCall(task: ItemTask<Out>, store: AttemptStore): Promise<unknown> {
     const key = this.#storeKey(task.entry.position)

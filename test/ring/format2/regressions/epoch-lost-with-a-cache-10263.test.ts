@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { Consumer } from '../../../../src/ring/access/attach.ts'
 import { isBad } from '../../../../src/ring/format2/disk/block.ts'
 import { Disk } from '../../../../src/ring/format2/disk/disk.ts'
-import { verifyRing } from '../../../../src/ring/maintenance/index.ts'
+import { verifyRing } from '../../../../src/ring/maintenance/verify.ts'
 import { pushBatches, smallRing } from '../../../helpers/damage.ts'
 import { attachProducer } from '../../../helpers/ring.ts'
 
