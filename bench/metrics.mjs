@@ -1,9 +1,10 @@
 // npm run bench:metrics: what instruments cost a program that pushes with 1024 in flight, takes and acknowledges, or has handlers called that do
-// nothing (`process`, eight at a time). In pairs of processes, one without and one with them: both live, their code compiled, and take turns of
-// some 50 ms, off on on off, so that both meet the same machine. A ratio is of two neighbouring turns; of a pair counts the median, and of the
-// pairs the median and all between the second lowest and the second highest, because V8 compiles differently in each process. Not in one process:
-// to subscribe and unsubscribe has V8 throw away what it had compiled, which costs more than all that is counted.
-// In memory, where nothing hides the cost, and on a file.
+// nothing (`process`, eight at a time): in throughput, which is the time that passes, and in processor time. In trios of processes, one with
+// instruments and two without: all live, their code compiled, and take turns of some 50 ms, in an order that changes each time, so that all meet
+// the same machine. A ratio is of neighbouring turns; of a trio counts the median, and of the trios the median and all between the second lowest
+// and the second highest, because V8 compiles differently in each process. The ratio of the two without instruments says what the method finds
+// where there is nothing. Not in one process: to subscribe and unsubscribe has V8 throw away what it had compiled, which costs more than all
+// that is counted. In memory, where nothing hides the cost, and on a file, whose writes are durable.
 import { fork } from 'node:child_process'
 import { on } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -15,9 +16,10 @@ import { Instruments } from '../dist/metrics/index.js'
 import { FileBlockDevice, MemoryBlockDevice, RingReader, RingWriter } from './lib/ring.mjs'
 
 const USAGE = `npm run bench:metrics [-- OPTIONS]
-  --pairs N        pairs of processes (default 7)
-  --turns N        turns of each process and kind of work (default 40)
+  --trios N        trios of processes (default 7)
+  --turns N        turns of each process and kind of work (default 30)
   --items N        items of a turn (default 40000)
+  --on DEVICES     memory, file or both (default memory,file)
   --bytes N        bytes of an item (default 256)
   --dir FOLDER     where to measure; what matters is its file system (default: that of temporary files)`
 
@@ -28,13 +30,16 @@ const MIB = 1 << 20
 const WARM_UP = 15
 /** In this order, because each leaves what the next one needs. */
 const KINDS = ['push', 'take', 'handle']
+/** The processes of a trio. */
+const HOWS = ['off', 'on', 'control']
 
 const { values } = parseArgs({
   options: {
-    pairs: { type: 'string', default: '7' },
-    turns: { type: 'string', default: '40' },
+    trios: { type: 'string', default: '7' },
+    turns: { type: 'string', default: '30' },
     items: { type: 'string', default: '40000' },
     bytes: { type: 'string', default: '256' },
+    on: { type: 'string', default: 'memory,file' },
     dir: { type: 'string', default: tmpdir() },
     // Of a process that measures: whether instruments are on, and the device.
     how: { type: 'string' },
@@ -45,44 +50,63 @@ const { values } = parseArgs({
 
 if (values.help) console.log(USAGE)
 else if (values.how !== undefined) await work()
-else for (const device of ['memory', 'file']) await compare(device)
+else await compareAll()
+
+async function compareAll() {
+  console.log(
+    '| | throughput with instruments | processor time with them | of | where there are none | |',
+  )
+  console.log('| --- | --- | --- | --- | --- | --- |')
+  for (const device of values.on.split(',')) await compare(device)
+}
 
 async function compare(device) {
-  const pairs = []
-  for (let pair = 0; pair < Number(values.pairs); pair++) pairs.push(await measurePair(device))
+  const trios = []
+  for (let trio = 0; trio < Number(values.trios); trio++)
+    trios.push(await measureTrio(device, trio))
   for (const kind of KINDS) {
-    const ratio = (what) => {
-      const medians = pairs
-        .map((turns) => median(turns.map(({ [kind]: { on, off } }) => on[what] / off[what])))
+    const ratio = (how, of) => {
+      const medians = trios
+        .map((turns) => median(turns.map(({ [kind]: took }) => of(took[how], took.off))))
         .toSorted((a, b) => a - b)
       const [low, high] = [medians[1] ?? medians[0], medians.at(-2) ?? medians[0]]
       return `${median(medians).toFixed(3)} (${low.toFixed(3)} to ${high.toFixed(3)})`
     }
-    const off = (what) =>
-      median(pairs.flatMap((turns) => turns.map((turn) => turn[kind].off[what]))).toFixed(3)
-    console.log(
-      `${device}, ${kind}: processor time on/off ${ratio('cpu')}, of ${off('cpu')} us an item; time ${ratio('ms')}`,
-    )
+    const speed = (one, other) => other.ms / one.ms
+    const cpu = (one, other) => one.cpu / other.cpu
+    const each = median(trios.flatMap((turns) => turns.map(({ [kind]: { off } }) => off.cpu)))
+    const cells = [
+      `${device}, ${kind}`,
+      ...[ratio('on', speed), ratio('on', cpu), `${each.toFixed(2)} us an item`],
+      ...[ratio('control', speed), ratio('control', cpu)],
+    ]
+    console.log(`| ${cells.join(' | ')} |`)
   }
 }
 
-/** What a pair took in each turn that counts. */
-async function measurePair(device) {
-  const pair = await Promise.all(['off', 'on'].map((how) => start(how, device)))
+/** What the processes of a trio took in each turn that counts. */
+async function measureTrio(device, trio) {
+  const processes = []
+  for (const how of rotated(HOWS, trio)) processes.push(await start(how, device))
   const turns = []
-  let isReversed = false
+  let order = 0
   for (let turn = -WARM_UP; turn < Number(values.turns); turn++) {
     const took = {}
     for (const kind of KINDS) {
       took[kind] = {}
-      for (const { how, ask } of isReversed ? pair.toReversed() : pair)
-        took[kind][how] = await ask(kind)
-      isReversed = !isReversed
+      for (const { how, ask } of rotated(processes, order++)) took[kind][how] = await ask(kind)
     }
     if (turn >= 0) turns.push(took)
   }
-  for (const { ask } of pair) await ask('end')
+  for (const { ask } of processes) await ask('end')
   return turns
+}
+
+/** In another order each time: also in the other direction. */
+function rotated(all, times) {
+  const from = times % all.length
+  const turned = [...all.slice(from), ...all.slice(0, from)]
+  return Math.floor(times / all.length) % 2 === 0 ? turned : turned.toReversed()
 }
 
 async function start(how, device) {
@@ -102,7 +126,7 @@ async function start(how, device) {
   return { how, ask }
 }
 
-/** A process of a pair: does what it is told to, and says how long that took. */
+/** A process of a trio: does what it is told to, and says how long that took. */
 async function work() {
   const { how, device: kind, items, bytes, dir } = values
   const instruments = how === 'on' ? new Instruments() : undefined
