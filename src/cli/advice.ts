@@ -109,7 +109,7 @@ function damageAdvice(details: RingErrorDetailsOf<'RING_DAMAGED'>): string {
   )
 }
 
-/** What to do if there is no ring. No message explains how to destroy the content. */
+/** The advice if there is no ring. No message explains how to destroy the content. */
 function contentAdvice({ device, found }: RingErrorDetails): string {
   switch (found) {
     case BLANK:

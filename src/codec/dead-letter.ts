@@ -15,7 +15,7 @@ export interface StoredDeadLetter {
   readonly position: string
   /** The number of attempts; 0 if it does not decode. */
   readonly attempts: number
-  /** Why it was given up; long texts are cut. */
+  /** The reason; long texts are cut. */
   readonly reason: string
   /** Push time, in milliseconds since 1970; absent if its ring does not record it. */
   readonly pushedAt?: number

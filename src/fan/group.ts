@@ -30,7 +30,7 @@ const OPENING = 8
  */
 export interface GroupOptions<Out> {
   /**
-   * How each ring is opened; with a `lease` for each, the group's machines exclude each other too. With `waitForRing`, a ring that does not
+   * Options of opening each ring; with a `lease` for each, the group's machines exclude each other too. With `waitForRing`, a ring that does not
    * exist yet is looked for at each check. Once the `signal` is aborted, no more rings are taken.
    */
   readonly reader?: ReaderOptions<Out>

@@ -52,7 +52,7 @@ export class PartialPushError extends CodedError<PartialPushErrorCode, PartialPu
 
 markKind(PartialPushError, 'partial push')
 
-/** Whether a value is a {@link PartialPushError}, of this copy of the package or another. */
+/** True if a value is a {@link PartialPushError}, of this copy of the package or another. */
 export function isPartialPushError(value: unknown): value is PartialPushError {
   return kindOf(value) === 'partial push'
 }

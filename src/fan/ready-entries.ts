@@ -55,7 +55,7 @@ export class ReadyEntries<Out> {
     return this.#stop.signal.aborted
   }
 
-  /** Whether what comes next is an error. */
+  /** True if an error comes next. */
   get failsNext(): boolean {
     return this.#next === this.#entries.length && this.#failure !== undefined
   }

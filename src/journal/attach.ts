@@ -14,7 +14,7 @@ export interface Ends<In> {
   readonly writer: RingWriter<In>
 }
 
-/** Whether, and how, to create the ring first. */
+/** The option that creates the ring first. */
 export interface CreateJournal {
   readonly createIfMissing?: boolean | NewRingOptions
 }

@@ -55,7 +55,7 @@ export interface JournalOptions<Out, In = Out>
   /** Turns operations into bytes and back. Default: operations are bytes. */
   readonly codec?: Codec<Out, In>
   /**
-   * How long a pushed operation may wait to be performed with others, counted from the push of the first one that
+   * Time that a pushed operation may wait to be performed with others, counted from the push of the first one that
    * waits, in milliseconds. Default 0. `Infinity`: until a `performNow`, or until the journal is full.
    */
   readonly performIntervalMs?: number

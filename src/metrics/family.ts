@@ -12,7 +12,7 @@ export interface MetricFamily {
 
 /** One value, with its labels. */
 export interface MetricSample {
-  /** What the value is of. */
+  /** Identifies the subject of the value. */
   readonly labels: MetricLabels
   /** A histogram in a family of that type, otherwise a number. */
   readonly value: number | HistogramValue

@@ -37,7 +37,7 @@ export interface AttachOptions {
    */
   readonly signal?: AbortSignal
   /**
-   * How long a role may rely on its last refresh, in milliseconds. It limits how late a pushing producer notices a
+   * Time for which a role may rely on its last refresh, in milliseconds. It limits how late a pushing producer notices a
    * suspend request. Default 10; 0 refreshes on every push.
    */
   readonly refreshIntervalMs?: number
@@ -53,7 +53,7 @@ export interface AttachOptions {
 /** Options of a consumer. */
 export interface ConsumerOptions extends AttachOptions {
   /**
-   * What to do about damaged items (format 2; format 1 cannot detect them). `stop` throws `RING_DAMAGED`, whose
+   * The treatment of damaged items (format 2; format 1 cannot detect them). `stop` throws `RING_DAMAGED`, whose
    * `parsePosition(details.position)` is the position after the damage: `advance` to it to skip. `skip` counts them and
    * continues after them. Default `stop`.
    */

@@ -226,7 +226,7 @@ export class FileBlockDevice extends BaseBlockDevice {
     }
   }
 
-  /** Whether `create` or `openOrCreate` made the file, or filled an empty one. */
+  /** True if `create` or `openOrCreate` made the file, or filled an empty one. */
   get created(): boolean {
     return this.#created
   }

@@ -100,7 +100,7 @@ export class OpfsBlockDevice extends BaseBlockDevice {
     this.#claims = new OriginClaims(path, platform, () => this.#notify())
   }
 
-  /** Whether `openOrCreate` made the file, or filled an empty one. */
+  /** True if `openOrCreate` made the file, or filled an empty one. */
   get created(): boolean {
     return this.#created
   }

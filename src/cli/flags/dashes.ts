@@ -4,7 +4,7 @@ import { shellWord } from '../../util/shell-word.ts'
 const RUNNERS: ReadonlySet<string> = new Set(['work', 'journal run'])
 
 /**
- * What to type instead, if the flags of another command may have been taken for ours.
+ * The line to type instead, if the flags of another command may have been taken for ours.
  * @param command ours
  * @param inputs the whole command line
  */
@@ -16,7 +16,7 @@ export function dashesAdvice(
   return dashesMissing(command, inputs.slice(command.split(' ').length))
 }
 
-/** What to type instead of `DEVICE COMMAND ARGS`. */
+/** The line to type instead of `DEVICE COMMAND ARGS`. */
 export function dashesMissing(command: string, [device, ...rest]: readonly string[]): string {
   const isWord = (word: string | undefined): word is string => word?.startsWith('-') === false
   // Among flags it is not known where COMMAND begins.

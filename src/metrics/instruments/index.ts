@@ -21,7 +21,7 @@ export interface InstrumentsOptions {
   /** Rings to survey at each collection, as `collect` does, by the value of their label `device`. */
   readonly rings?: Readonly<Record<string, BlockDevice>>
   /**
-   * How many handles, leases and exports of each kind have labels of their own. The others share the labels `other`: programs choose names,
+   * The most handles, leases and exports of each kind with labels of their own. The others share the labels `other`: programs choose names,
    * and each one takes memory here and in the monitoring system. Default 1,000.
    */
   readonly maxHandles?: number

@@ -11,7 +11,7 @@ export interface Metric<R> extends Pick<MetricFamily, 'type' | 'help'> {
   ) => readonly (readonly [value: number | HistogramValue | undefined, labels?: MetricLabels])[]
 }
 
-/** How a channel's events become metrics. */
+/** Turns a channel's events into metrics. */
 export interface Definition<Event, R> {
   /** The channel's name. */
   readonly channel: string

@@ -1,7 +1,7 @@
 import type { AskOptions, BlockDevice } from '../../block/device.ts'
 import type { RingHolders } from '../../ring/access/holders.ts'
 
-/** How pictures open devices, and word errors: supplied by the program that they are part of. */
+/** Opens devices for pictures, and words errors: supplied by the program that they are part of. */
 export interface DeviceAccess {
   /** Opens a device, read-only. */
   open(path: string): Promise<BlockDevice & AsyncDisposable>

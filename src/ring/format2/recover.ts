@@ -4,7 +4,7 @@ import type { Slots } from './disk/slots.ts'
 import { replay, type Tail } from './log/replay.ts'
 import { MAX_PASSES, newestProducer } from './role.ts'
 
-/** What an attaching producer found. */
+/** The result of recovery, for an attaching producer. */
 export interface RecoveredLog {
   readonly slots: Slots
   readonly tail: Tail

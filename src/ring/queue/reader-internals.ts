@@ -2,7 +2,7 @@ import type { Clock } from '../../clock.ts'
 import type { Position } from '../../position.ts'
 
 /**
- * What a `RingReader` shows to other parts of the package, and to no caller: to `process`, groups, the worker that serves a ring, and
+ * The internals of a `RingReader` for other parts of the package, not for callers: to `process`, groups, the worker that serves a ring, and
  * the simulator. `internalsOf` in reader.ts answers it.
  */
 export interface ReaderInternals {

@@ -132,7 +132,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   /** The interval at which the slots are polled, in milliseconds. */
   readonly #slotsMs: number
   #closed: RingError | undefined
-  /** What alone receives, if it is not the program. */
+  /** The only part that receives, if it is not the program. */
   #reservedBy: Reserver | undefined
   /** Calls of the program that receive. */
   #receivers = 0

@@ -15,7 +15,7 @@ export type LeaseEvent = {
   | { readonly event: 'taken' }
   | {
       readonly event: 'renewed'
-      /** How long it took to read and write the record, in milliseconds. */
+      /** Duration of reading and writing the record, in milliseconds. */
       readonly durationMs: number
     }
   | {

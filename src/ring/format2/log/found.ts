@@ -4,7 +4,7 @@ import type { Position } from '../../../position.ts'
 import type { LogPosition } from '../disk/log-position.ts'
 import type { BatchProblem } from './diagnose.ts'
 
-/** What is at a position. */
+/** The content of a position. */
 export type Found = Nothing | FoundItem | Missed | Loss | TooLarge
 
 /** An item. */
