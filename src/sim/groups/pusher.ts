@@ -36,7 +36,7 @@ export class Pusher {
     const { seed, oracle, pauseMs, rings } = this.#context
     const { clock } = process
     const random = Random.of(seed, nameOf(this.names.role), life.number)
-    const { PartitionedWriter, partitionOf } = fan.value ?? (await fan.load())
+    const { isPartialPushError, PartitionedWriter, partitionOf } = fan.value ?? (await fan.load())
     const writers: RingWriter[] = []
     for (const device of await this.#context.open(process)) {
       writers.push(await RingWriter.open(device, { clock }))
@@ -47,7 +47,17 @@ export class Pusher {
         const key = `${this.names.role} key ${random.below(this.#context.keys)}`
         return oracle.push(key, rings[partitionOf(key, rings.length)] as number)
       })
-      await all.pushMany(items.map(({ text }) => bytesOf(text)))
+      const pushed = items.map(({ text }) => bytesOf(text))
+      try {
+        await all.pushMany(pushed)
+      } catch (error) {
+        if (!isPartialPushError(error)) throw error
+        // The rings that it names as durable must not lose these items.
+        for (const [at, item] of items.entries()) {
+          if (error.durable.has(all.writerOf(pushed[at] as Uint8Array))) item.committed = true
+        }
+        throw error.cause
+      }
       for (const item of items) item.committed = true
       await clock.sleep(random.float() * pauseMs)
     }
