@@ -89,11 +89,9 @@ export interface QueueConsumer extends Consumer {
    * consumer or another ring, so the slots are compared once every `maxAgeMs`. Always true if a pop costs as little.
    * @param isLikely true if an item is likely: then this reads what the pop needs, which must follow immediately
    */
-  mayHaveNews(from: Position, maxAgeMs: number, isLikely: boolean): Promise<boolean>
-  /**
-   * True if `mayHaveNews` would be false, found out synchronously; false also if the device cannot be read that way.
-   */
-  hasNoNewsNow(from: Position, maxAgeMs: number): boolean
+  mayHaveItems(from: Position, maxAgeMs: number, isLikely: boolean): Promise<boolean>
+  /** As `mayHaveItems`, synchronously; true also if the device cannot be read that way. */
+  mayHaveItemsNow(from: Position, maxAgeMs: number): boolean
   /** Hints from the producer. */
   readonly hints: RoleHints
   /** As `LogFront.jumps`; 0 in a format without jumps. */

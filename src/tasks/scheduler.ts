@@ -163,7 +163,7 @@ export class Scheduler<T extends Task, A extends Arrival = T> {
     if (this.#awaitsTurn) this.#limits.turns?.withdraw(this.#onTurn)
     if (this.#hasTurn) this.#limits.turns?.give()
     this.#hasTurn = false
-    this.changed()
+    this.notifyChanged()
   }
 
   /** Stops; `run` throws the error. */
@@ -183,7 +183,7 @@ export class Scheduler<T extends Task, A extends Arrival = T> {
   }
 
   /** For `next` alone: waits until a task has ended or was paused, or it stops. */
-  change(): Promise<void> {
+  untilChanged(): Promise<void> {
     return new Promise((resolve) => {
       this.#onChange = resolve
     })
@@ -196,7 +196,7 @@ export class Scheduler<T extends Task, A extends Arrival = T> {
     while (!signal.aborted) {
       const room = maxHeld - this.#held
       if (room <= 0 || this.#heldBytes >= maxHeldBytes || this.#waiting >= enough) {
-        await this.change()
+        await this.untilChanged()
         continue
       }
       let arrivals: readonly A[]
@@ -204,13 +204,13 @@ export class Scheduler<T extends Task, A extends Arrival = T> {
         arrivals = await this.#work.next(room, signal)
       } catch (error) {
         // Tasks taken before it failed are attempted first.
-        while (this.#waiting > 0 && !signal.aborted) await this.change()
+        while (this.#waiting > 0 && !signal.aborted) await this.untilChanged()
         throw error
       }
       if (signal.aborted) return
       if (arrivals.length === 0) {
         if (this.#held === 0) return
-        await this.change()
+        await this.untilChanged()
       }
       this.#held += arrivals.length
       for (const { storedBytes } of arrivals) this.#heldBytes += storedBytes
@@ -268,7 +268,7 @@ export class Scheduler<T extends Task, A extends Arrival = T> {
       else this.#attempt(task)
     }
     this.#work.onRest?.()
-    this.changed()
+    this.notifyChanged()
   }
 
   #beginLater(): void {
@@ -392,10 +392,10 @@ export class Scheduler<T extends Task, A extends Arrival = T> {
   }
 
   /** Makes `next` check again. */
-  changed(): void {
-    const changed = this.#onChange
+  notifyChanged(): void {
+    const onChange = this.#onChange
     this.#onChange = undefined
-    changed?.()
+    onChange?.()
   }
 }
 

@@ -204,7 +204,7 @@ const FORMAT2 = [
     ],
   ]),
   format2('the consumer has one slot', 'storm', 1500, [
-    [CONSUMER2, 'which: Which = this.#slots.older', 'which: Which = 0'],
+    [CONSUMER2, 'which: SlotIndex = this.#slots.older', 'which: SlotIndex = 0'],
   ]),
   format2('what was refused counts as acknowledged', 'honest', 3000, [
     [
@@ -372,8 +372,8 @@ const FORMAT2 = [
   format2('a slot that is older than the last one is believed', 'pages', 1500, [
     [
       CONSUMER2,
-      'if (slot.generation >= this.#producer.generation) this.#learn(slot)',
-      'this.#learn(slot)',
+      'if (slot.generation >= this.#producer.generation) this.#apply(slot)',
+      'this.#apply(slot)',
     ],
   ]),
   exhaustive(
@@ -402,8 +402,8 @@ const FORMAT2 = [
     '2-overwrite',
   ),
   format2('the producer has one slot', 'flip', 3000, [
-    [PRODUCER2, 'which: Which = this.#slots.older', 'which: Which = 0'],
-    [PRODUCER2, 'const first = newestBefore.which === 0 ? 1 : 0', 'const first = 0'],
+    [PRODUCER2, 'which: SlotIndex = this.#slots.older', 'which: SlotIndex = 0'],
+    [PRODUCER2, 'await this.#checkpoint(newestBefore.older)', 'await this.#checkpoint(0)'],
     [PRODUCER2, 'await this.#checkpoint(newestBefore.which)', ''],
   ]),
   exhaustive(

@@ -91,12 +91,12 @@ class Format1Consumer extends Format1Role implements QueueConsumer {
     return this.popMany(options)
   }
 
-  mayHaveNews(): Promise<boolean> {
+  mayHaveItems(): Promise<boolean> {
     return Promise.resolve(true)
   }
 
-  hasNoNewsNow(): boolean {
-    return false
+  mayHaveItemsNow(): boolean {
+    return true
   }
 
   isBefore(one: Position, other: Position): boolean {

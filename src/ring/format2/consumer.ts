@@ -22,7 +22,7 @@ import { type Cursor, itemsBefore } from './disk/cursor.ts'
 import type { Disk } from './disk/disk.ts'
 import type { LogPosition } from './disk/log-position.ts'
 import { SeenSlots } from './disk/seen-slots.ts'
-import type { ConsumerSlot, ProducerSlot, Slots, Which } from './disk/slots.ts'
+import type { ConsumerSlot, ProducerSlot, SlotIndex, Slots } from './disk/slots.ts'
 import { traceConsumer } from './disk/trace-slots.ts'
 import { ConsumerLog } from './log/consumer-log.ts'
 import { lossErrors } from './log/log-front.ts'
@@ -121,7 +121,7 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
       () => this.refresh(),
       this.maxItemBytes,
     )
-    this.#learn(this.#producer)
+    this.#apply(this.#producer)
     // A consumer that was killed leaves a lagging older slot.
     if (!this.#isCheckpointed) this.checkpointWhenIdle()
   }
@@ -237,9 +237,9 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
     })
   }
 
-  mayHaveNews(from: Position, maxAgeMs: number, isLikely: boolean): Promise<boolean> {
+  mayHaveItems(from: Position, maxAgeMs: number, isLikely: boolean): Promise<boolean> {
     return this.run(async () => {
-      if (!this.#wasEmpty || !(await this.#log.isStill(from, isLikely))) return true
+      if (!this.#wasEmpty || !(await this.#log.isStillEnd(from, isLikely))) return true
       const now = this.clock.now()
       if (now - this.#emptyAt < maxAgeMs) return false
       if (!(await this.disk.hasSameSlots(this.#seenSlots))) return true
@@ -248,13 +248,13 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
     })
   }
 
-  hasNoNewsNow(from: Position, maxAgeMs: number): boolean {
-    if (!this.isUsable || !this.#wasEmpty || !this.#log.isStillNow(from)) return false
+  mayHaveItemsNow(from: Position, maxAgeMs: number): boolean {
+    if (!this.isUsable || !this.#wasEmpty || !this.#log.isStillEndNow(from)) return true
     const now = this.clock.now()
-    if (now - this.#emptyAt < maxAgeMs) return true
-    if (!this.disk.hasSameSlotsNow(this.#seenSlots)) return false
+    if (now - this.#emptyAt < maxAgeMs) return false
+    if (!this.disk.hasSameSlotsNow(this.#seenSlots)) return true
     this.#emptyAt = now
-    return true
+    return false
   }
 
   get #wasEmpty(): boolean {
@@ -436,7 +436,10 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
   }
 
   /** Writes a state into the older slot, and makes it the current one. */
-  async #checkpoint(saved: Saved = this.#saved, which: Which = this.#slots.older): Promise<void> {
+  async #checkpoint(
+    saved: Saved = this.#saved,
+    which: SlotIndex = this.#slots.older,
+  ): Promise<void> {
     const slot: ConsumerSlot = {
       ...saved,
       generation: this.#slots.nextGeneration,
@@ -489,13 +492,13 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
     }
     const { slot } = newestProducer(slots.producer, this.device.name)
     // An older generation is a stale read.
-    if (slot.generation >= this.#producer.generation) this.#learn(slot)
+    if (slot.generation >= this.#producer.generation) this.#apply(slot)
   }
 
   /** Applies a producer slot. If an unseen epoch began before our cursor, the log continues from there. */
-  #learn(producer: ProducerSlot): void {
+  #apply(producer: ProducerSlot): void {
     this.#producer = producer
-    const cursor = this.#log.learn(producer, this.#saved.seen, this.#cursor)
+    const cursor = this.#log.apply(producer, this.#saved.seen, this.#cursor)
     // An epoch that we saw may be lost with a cache. No later one reuses its number, and our slots never go back.
     const seen = Math.max(this.#saved.seen, this.#log.epoch)
     const isNew = cursor !== this.#cursor || seen !== this.#saved.seen

@@ -18,7 +18,7 @@ import {
 import { ORIGIN } from './disk/log-position.ts'
 import { encodeConsumerSlot, encodeProducerSlot } from './disk/slots.ts'
 import { encodeSuperblock, MAX_NAME_BYTES, type Superblock } from './disk/superblock.ts'
-import { isSound } from './disk/superblock-copy.ts'
+import { isValidCopy } from './disk/superblock-copy.ts'
 
 const UUID_BYTES = 16
 
@@ -206,7 +206,7 @@ async function isRing(
   blockSize: number,
 ): Promise<boolean> {
   if (!isGuarded(content.start)) return hasMagic(content.start)
-  if ((await readSuperblocks(device, await device.getInfo())).some(isSound)) return true
+  if ((await readSuperblocks(device, await device.getInfo())).some(isValidCopy)) return true
   // A creation without a superblock was interrupted. It can have written only its own blocks.
   const rest = content.start.subarray(dataOffset(blockSize))
   return rest.some((byte) => byte !== 0)

@@ -22,7 +22,7 @@ import { isBad } from './disk/block.ts'
 import { type Disk, diskErrors, exhausted } from './disk/disk.ts'
 import { CHECKPOINT_BYTES } from './disk/layout.ts'
 import { isCount, type LogPosition, MAX_COUNT } from './disk/log-position.ts'
-import type { ConsumerSlot, ProducerSlot, Read, Which } from './disk/slots.ts'
+import type { ConsumerSlot, ProducerSlot, Read, SlotIndex } from './disk/slots.ts'
 import { FreeSpace } from './log/free-space.ts'
 import { isInReach, reachOf } from './log/reach.ts'
 import { fromPosition, pushedFrom, toPosition, toText } from './position.ts'
@@ -58,7 +58,7 @@ export async function attachProducer(
     if (!before.slot.suspendAck) {
       const generation = before.slot.generation + 1
       const slot = { ...before.slot, generation, suspendAck: true, time: claimed.clock.time() }
-      await disk.writeProducerSlot(before.which === 0 ? 1 : 0, slot)
+      await disk.writeProducerSlot(before.older, slot)
     }
   } catch (error) {
     await claimed.release()
@@ -71,7 +71,7 @@ export async function attachProducer(
 /** The interval at which a producer without room records how many pushes were refused. */
 const NOTE_FULL_MS = 1000
 
-function isSound(slot: Read<ConsumerSlot>): slot is ConsumerSlot {
+function isValidSlot(slot: Read<ConsumerSlot>): slot is ConsumerSlot {
   return !isBad(slot)
 }
 
@@ -119,7 +119,7 @@ export class Format2Producer extends Format2Role implements QueueProducer {
     this.#slots = new SlotPair(before, before)
     this.#space = new FreeSpace(
       disk,
-      found.slots.consumer.filter(isSound),
+      found.slots.consumer.filter(isValidSlot),
       before.epochs,
       before.truncatedTo,
     )
@@ -142,8 +142,7 @@ export class Format2Producer extends Format2Role implements QueueProducer {
   async begin(found: RecoveredLog): Promise<void> {
     this.#space.beginEpoch(this.#tail)
     const newestBefore = newestProducer(found.slots.producer, this.device.name)
-    const first = newestBefore.which === 0 ? 1 : 0
-    await this.#checkpoint(first)
+    await this.#checkpoint(newestBefore.older)
     await this.#checkpoint(newestBefore.which)
     await this.refresh()
   }
@@ -350,7 +349,7 @@ export class Format2Producer extends Format2Role implements QueueProducer {
     ) {
       this.#uncommitted.shift()
     }
-    if (this.#uncommitted.length === 0) this.#space.passed(this.#tail)
+    if (this.#uncommitted.length === 0) this.#space.grewTo(this.#tail)
     this.checkpointWhenIdle()
     return result
   }
@@ -397,7 +396,7 @@ export class Format2Producer extends Format2Role implements QueueProducer {
 
   /** Writes a slot. If the slot grants a suspend request, the ring is suspended from then on. */
   async #checkpoint(
-    which: Which = this.#slots.older,
+    which: SlotIndex = this.#slots.older,
     suspendAck: boolean = this.#suspendAck,
   ): Promise<void> {
     const slot: ProducerSlot = {
@@ -446,7 +445,7 @@ export class Format2Producer extends Format2Role implements QueueProducer {
   }
 
   #suspendRequested(): boolean {
-    const [first, second] = this.#space.consumer
+    const [first, second] = this.#space.consumerSlots
     if (first === undefined || second === undefined) return first?.suspend ?? false
     return first.generation > second.generation ? first.suspend : second.suspend
   }
@@ -461,6 +460,6 @@ export class Format2Producer extends Format2Role implements QueueProducer {
       slots = await this.disk.readSlots()
     }
     newestConsumer(slots.consumer, this.device.name)
-    this.#space.learn(slots.consumer.filter(isSound))
+    this.#space.apply(slots.consumer.filter(isValidSlot))
   }
 }

@@ -15,8 +15,8 @@ import {
   type ProducerSlot,
   producerSlotsMisfit,
   type Read,
+  type SlotIndex,
   type Slots,
-  type Which,
 } from './disk/slots.ts'
 import type { SlotPair } from './slot-pair.ts'
 
@@ -36,7 +36,9 @@ export function maxItemBytes({ dataBlocks, blockSize }: Layout): number {
 /** A role's newest slot, and which of the two it is. */
 export interface Newest<Slot> {
   readonly slot: Slot
-  readonly which: Which
+  readonly which: SlotIndex
+  /** The other one, which is written next. */
+  readonly older: SlotIndex
 }
 
 /**
@@ -63,7 +65,7 @@ function newest<Slot extends Generation>(
   const [first, second] = pair
   const which = isBad(second) || (!isBad(first) && first.generation > second.generation) ? 0 : 1
   // At least one is valid, and this is it.
-  return { slot: pair[which] as Slot, which }
+  return { slot: pair[which] as Slot, which, older: which === 0 ? 1 : 0 }
 }
 
 /** The reason why a role's slots are unusable: neither is valid, or they contradict each other. */
@@ -169,7 +171,7 @@ export abstract class Format2Role extends BaseRole {
     role: Role,
     own: SlotPair<Slot>,
     found: readonly [Read<Slot>, Read<Slot>],
-  ): Promise<readonly Which[]> {
+  ): Promise<readonly SlotIndex[]> {
     const { lost, foreign } = own.compare(found)
     if (foreign !== undefined) {
       const { producerSlots, consumerSlots } = this.disk.layout

@@ -1,12 +1,12 @@
 import { isBad } from './disk/block.ts'
-import type { Read, Which } from './disk/slots.ts'
+import type { Read, SlotIndex } from './disk/slots.ts'
 
 /** The result of comparing our own slots on the device with what we wrote. */
 interface Comparison {
   /** Slots that are damaged, or whose write was lost. */
-  readonly lost: readonly Which[]
+  readonly lost: readonly SlotIndex[]
   /** A slot with a generation that another handle wrote. */
-  readonly foreign: { readonly which: Which; readonly generation: number } | undefined
+  readonly foreign: { readonly which: SlotIndex; readonly generation: number } | undefined
 }
 
 /**
@@ -20,7 +20,7 @@ export class SlotPair<Slot extends { readonly generation: number }> {
     this.#slots = [first, second]
   }
 
-  get older(): Which {
+  get older(): SlotIndex {
     return this.#slots[0].generation < this.#slots[1].generation ? 0 : 1
   }
 
@@ -38,13 +38,13 @@ export class SlotPair<Slot extends { readonly generation: number }> {
   }
 
   /** Records that a slot was written. */
-  set(which: Which, slot: Slot): void {
+  set(which: SlotIndex, slot: Slot): void {
     this.#slots = which === 0 ? [slot, this.#slots[1]] : [this.#slots[0], slot]
   }
 
   /** Compares slots that were read with those written. */
   compare(found: readonly [Read<Slot>, Read<Slot>]): Comparison {
-    const lost: Which[] = []
+    const lost: SlotIndex[] = []
     for (const which of [0, 1] as const) {
       const slot = found[which]
       const { generation } = this.#slots[which]

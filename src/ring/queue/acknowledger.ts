@@ -4,7 +4,7 @@ import { untilAborted } from '../../util/abort.ts'
 import { deferred } from '../../util/deferred.ts'
 import { Serial } from '../../util/serial.ts'
 import type { QueueConsumer } from '../format.ts'
-import { isRefusal, mayPass } from '../shared/base-role.ts'
+import { isRefusal, mayRecover } from '../shared/base-role.ts'
 import { formatPosition } from '../shared/position-text.ts'
 import type { Deliveries, Delivery } from './deliveries.ts'
 import { type ReaderEvent, readerEvents } from './events.ts'
@@ -64,7 +64,7 @@ export class Acknowledger {
         await this.#advance(to)
         this.#publishAcknowledged(to, startedAt)
       })
-    const later = (error: unknown): boolean => mayPass(error, consumer)
+    const later = (error: unknown): boolean => mayRecover(error, consumer)
     this.#lazy = new lazily.Lazy(lazily.when, clock, closing, write, later)
   }
 
@@ -132,7 +132,7 @@ export class Acknowledger {
       // If it has left the ring or was reverted, an earlier entry may still be unacknowledged.
       if (!deliveries.isUnwritten(newest)) newest = deliveries.newestFinished(newest.position)
       else if (deliveries.hasUnwritten) await this.#writeFinished()
-      else await this.#changed(signal)
+      else await this.#untilChanged(signal)
     }
     await this.flushPrefix()
   }
@@ -177,7 +177,7 @@ export class Acknowledger {
   }
 
   /** Wakes all callers that wait for a change. */
-  change(): void {
+  notifyChanged(): void {
     for (const wake of this.#onChange) wake()
   }
 
@@ -224,7 +224,7 @@ export class Acknowledger {
         await this.#advance(to)
       } catch (error) {
         this.#deliveries.revert(to)
-        this.change()
+        this.notifyChanged()
         throw error
       }
       this.#forgetThrough(to)
@@ -243,9 +243,9 @@ export class Acknowledger {
     try {
       await this.#consumer.advance(to)
     } catch (error) {
-      if (!mayPass(error, this.#consumer)) {
+      if (!mayRecover(error, this.#consumer)) {
         this.#ended ??= { reason: error }
-        this.change()
+        this.notifyChanged()
       }
       throw error
     }
@@ -281,11 +281,11 @@ export class Acknowledger {
     const before = this.#deliveries.size
     this.#deliveries.forgetThrough(position)
     this.#leftEntries += before - this.#deliveries.size
-    this.change()
+    this.notifyChanged()
   }
 
   /** Waits until an entry leaves the ring or is reverted. */
-  async #changed(signal: AbortSignal | undefined): Promise<void> {
+  async #untilChanged(signal: AbortSignal | undefined): Promise<void> {
     if (this.#ended !== undefined) throw this.#ended.reason
     const next = deferred<void>()
     const unwatch = this.watch(next.resolve)

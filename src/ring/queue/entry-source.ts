@@ -47,7 +47,7 @@ interface EntrySourceParts<Out> {
   readonly codec: Codec<Out, never>
   readonly deliveries: Deliveries
   readonly acknowledger: Acknowledger
-  readonly hold: UnackedLimit
+  readonly limit: UnackedLimit
   /** Aborted when the reader is closed. */
   readonly closing: AbortSignal
   readonly clock: Clock
@@ -65,7 +65,7 @@ export class EntrySource<Out> {
   readonly #codec: Codec<Out, never>
   readonly #deliveries: Deliveries
   readonly #acknowledger: Acknowledger
-  readonly #hold: UnackedLimit
+  readonly #limit: UnackedLimit
   readonly #closing: AbortSignal
   readonly #clock: Clock
   #cursor: Position
@@ -85,7 +85,7 @@ export class EntrySource<Out> {
     this.#codec = parts.codec
     this.#deliveries = parts.deliveries
     this.#acknowledger = parts.acknowledger
-    this.#hold = parts.hold
+    this.#limit = parts.limit
     this.#closing = parts.closing
     this.#clock = parts.clock
     this.#cursor = parts.consumer.position
@@ -131,7 +131,7 @@ export class EntrySource<Out> {
     const deliveries = this.#deliveries
     if (deliveries.hasUnwritten) await this.#acknowledger.writeUnwritten()
     this.#passFinished()
-    if (this.#hold.check()) return []
+    if (this.#limit.check()) return []
     const entries: RingEntry<Out>[] = []
     const deliveredBefore = this.#deliveredTo
     const receipt = readerEvents.hasSubscribers ? new Receipt() : undefined
@@ -153,7 +153,7 @@ export class EntrySource<Out> {
         this.#passed(position)
         continue
       }
-      if (this.#hold.check()) break
+      if (this.#limit.check()) break
       const pin = views ? popped.pin : undefined
       const stored = popped.pin === pin ? popped.item : new Uint8Array(popped.item)
       try {

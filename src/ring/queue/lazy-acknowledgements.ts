@@ -12,7 +12,7 @@ export class LazyAcknowledgements {
   readonly #clock: Clock
   readonly #closing: AbortSignal
   readonly #write: (to: Position) => Promise<void>
-  readonly #mayPass: (error: unknown) => boolean
+  readonly #mayRecover: (error: unknown) => boolean
   #waitingCalls = 0
   #to: Position | undefined
   #timer: Promise<void> | undefined
@@ -23,14 +23,14 @@ export class LazyAcknowledgements {
    * @param options checked already: see `checkLazyAckOptions`
    * @param closing ends the wait for the delay
    * @param write acknowledges everything before a position, durably
-   * @param mayPass true if a write that failed with this error may succeed later
+   * @param mayRecover true if a write that failed with this error may succeed later
    */
   constructor(
     options: LazyAckOptions,
     clock: Clock,
     closing: AbortSignal,
     write: (to: Position) => Promise<void>,
-    mayPass: (error: unknown) => boolean,
+    mayRecover: (error: unknown) => boolean,
   ) {
     const { maxCalls = DEFAULT_CALLS, maxDelayMs = DEFAULT_MS } = options
     this.#maxCalls = maxCalls
@@ -38,7 +38,7 @@ export class LazyAcknowledgements {
     this.#clock = clock
     this.#closing = closing
     this.#write = write
-    this.#mayPass = mayPass
+    this.#mayRecover = mayRecover
   }
 
   /**
@@ -70,7 +70,7 @@ export class LazyAcknowledgements {
     try {
       await this.#write(to)
     } catch (error) {
-      if (this.#mayPass(error)) {
+      if (this.#mayRecover(error)) {
         if (this.#to === undefined || to > this.#to) this.#to = to
         this.#timer ??= this.#flushInTime()
       }

@@ -169,7 +169,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     const how = { clock, lazily: lazilyOf(lazyAck), closing, onChange }
     this.#acknowledger = new Acknowledger(consumer, deliveries, how)
     const codec = options.codec ?? (bytes as Codec<Out & Uint8Array, never>)
-    const parts = { consumer, deliveries, acknowledger: this.#acknowledger, hold: this.#limit }
+    const parts = { consumer, deliveries, acknowledger: this.#acknowledger, limit: this.#limit }
     this.#source = new EntrySource({ ...parts, codec, closing, clock })
     this.#waiter = new Waiter(consumer.device, clock, options, (by) => {
       publishReaderEvent(consumer, { event: 'woken', by })
@@ -266,12 +266,12 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
         }
         const at = this.#source.cursor
         const nothingYet = (): boolean =>
-          this.#isQuiet(at) && this.#consumer.hasNoNewsNow(at, this.#slotsMs)
+          this.#isQuiet(at) && !this.#consumer.mayHaveItemsNow(at, this.#slotsMs)
         let by: WakeCause
         do by = await this.#waiter.pause(signal, nothingYet)
         while (
           this.#isQuiet(at) &&
-          !(await this.#consumer.mayHaveNews(at, this.#slotsMs, by === 'hint'))
+          !(await this.#consumer.mayHaveItems(at, this.#slotsMs, by === 'hint'))
         )
       }
     }, signal)
@@ -493,7 +493,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   async #seek(position: Position, options: SeekOptions): Promise<void> {
     await this.#reading.run(async () => {
       this.#source.goTo(position, options.acknowledgedToo === true)
-      this.#acknowledger.change()
+      this.#acknowledger.notifyChanged()
     })
   }
 

@@ -24,7 +24,10 @@ export function isRefusal(error: unknown): boolean {
  * True if the failed operation may succeed later through the same handle: it was refused, or was a read. Only a failed
  * write ends a handle.
  */
-export function mayPass(error: unknown, role: RingRole & { readonly poisoned?: boolean }): boolean {
+export function mayRecover(
+  error: unknown,
+  role: RingRole & { readonly poisoned?: boolean },
+): boolean {
   return isRefusal(error) || (isBlockError(error) && error.code === 'BLOCK_IO' && !role.poisoned)
 }
 

@@ -5,7 +5,7 @@ import { Lazy } from '../../util/lazy.ts'
 import { hasMagic } from '../format1/magic.ts'
 import { GUARD_BYTES, isGuarded, kindInGuard } from '../format2/disk/guard.ts'
 import { credible, readSuperblocks } from '../format2/disk/identify.ts'
-import { isSound } from '../format2/disk/superblock-copy.ts'
+import { isValidCopy } from '../format2/disk/superblock-copy.ts'
 
 const refusals = new Lazy(() => import('../format2/disk/superblock-errors.ts'))
 /** Loaded on demand: the guard identifies the content of most devices. */
@@ -53,7 +53,7 @@ async function contentOf(device: BlockDevice): Promise<1 | 2 | 'pool'> {
   if (kind !== undefined) return kind === 'pool' ? 'pool' : 2
   const bool = start[sectorSize + 8]
   if (!guarded && hasMagic(start) && (bool === 1 || bool === 2)) return 1
-  const sound = (await readSuperblocks(device, info)).filter(isSound)
+  const sound = (await readSuperblocks(device, info)).filter(isValidCopy)
   if (await (await loaded()).hasDirectory(device, info, sound)) return 'pool'
   if (guarded) return 2
   const [copy] = credible(sound, sectorSize * sizeSectors)

@@ -2,9 +2,9 @@ import { crc32c } from '../../checksum/crc32c.ts'
 import {
   BATCH_HEADER_BYTES,
   batchEnd,
+  ENTRY_BYTES,
   encodeBatch,
   parseHeaderAt,
-  RECORD_BYTES,
 } from '../../ring/format2/disk/batch.ts'
 import { cursorAt } from '../../ring/format2/disk/cursor.ts'
 import { encodeGuard } from '../../ring/format2/disk/guard.ts'
@@ -35,7 +35,7 @@ const RING_UUID: Uint8Array = new Uint8Array(16).fill(7)
 export function plant(items: readonly Uint8Array[], sight: Sight, random: Random): void {
   const layout = layoutOf(sight.shape)
   const tail = tailOf(sight, layout)
-  const front = BATCH_HEADER_BYTES + items.length * RECORD_BYTES
+  const front = BATCH_HEADER_BYTES + items.length * ENTRY_BYTES
   let start = front
   for (const item of items) {
     const end = start + item.length

@@ -264,9 +264,9 @@ class Composer {
     const { blockSize, dataBlocks } = this.#layout
     const area = Math.min(2 ** 32 - 1, dataBlocks * blockSize)
     const records = random.pick([
-      header.records,
+      header.itemCount,
       1,
-      this.#number(header.records, area / 8) % 2 ** 32,
+      this.#number(header.itemCount, area / 8) % 2 ** 32,
     ])
     const bodyBytes = this.#number(header.bodyBytes, area - 88, area / 2, 1 << 24) % 2 ** 32
     view.setUint32(64, records, true)
@@ -278,7 +278,7 @@ class Composer {
     const crc = crc32c(bytes.subarray(8, 80))
     view.setUint32(4, crc, true)
     this.#story.push(`batch at LSN ${header.start.lsn} claims ${records} items, ${bodyBytes} bytes`)
-    return { ...header, records, bodyBytes, crc }
+    return { ...header, itemCount: records, bodyBytes, crc }
   }
 
   #place(lsn: number, bytes: Uint8Array): void {

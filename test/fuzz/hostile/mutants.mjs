@@ -15,7 +15,7 @@ const WALK = 'ring/format2/log/log-reader.ts'
 export const HOSTILE = [
   mutant('an item of any size is held', [
     WALK,
-    'const isHeld = header.records > 1 || header.bodyBytes <= this.#maxItemBytes',
+    'const isHeld = header.itemCount > 1 || header.bodyBytes <= this.#maxItemBytes',
     'const isHeld = header.bodyBytes >= 0 || this.#maxItemBytes < 0',
   ]),
   mutant('a table takes what it claims', [

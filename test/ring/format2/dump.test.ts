@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { MemoryBlockDevice } from '../../../src/block/memory.ts'
-import { BATCH_HEADER_BYTES, RECORD_BYTES } from '../../../src/ring/format2/disk/batch.ts'
+import { BATCH_HEADER_BYTES, ENTRY_BYTES } from '../../../src/ring/format2/disk/batch.ts'
 import { formatUuid } from '../../../src/ring/format2/disk/block.ts'
 import { encodeLease } from '../../../src/ring/format2/disk/lease-block.ts'
 import {
@@ -34,7 +34,7 @@ async function valuesAt(offset: number, device = ring): Promise<Record<string, s
   return Object.fromEntries(fields.map(({ name, value }) => [name, value]))
 }
 
-const body = (records: number): number => BATCH_HEADER_BYTES + records * RECORD_BYTES
+const body = (records: number): number => BATCH_HEADER_BYTES + records * ENTRY_BYTES
 const batch = (lsn: number, at = 0): number => DATA + lsn * BLOCK + at
 
 test.each([

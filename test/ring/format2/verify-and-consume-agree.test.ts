@@ -5,8 +5,8 @@ import { isRingError } from '../../../src/errors.ts'
 import { Consumer } from '../../../src/ring/access/attach.ts'
 import {
   BATCH_HEADER_BYTES,
+  ENTRY_BYTES,
   parseHeader,
-  RECORD_BYTES,
 } from '../../../src/ring/format2/disk/batch.ts'
 import { isBad } from '../../../src/ring/format2/disk/block.ts'
 import { Disk } from '../../../src/ring/format2/disk/disk.ts'
@@ -83,8 +83,8 @@ describe('verify and a consumer agree', () => {
     const header = parseHeader(bytes, 0, disk.uuid, disk.layout)
     if (header === undefined) throw new Error('there is no batch')
     const view = new DataView(bytes.buffer, bytes.byteOffset)
-    const end = BATCH_HEADER_BYTES + items * RECORD_BYTES
-    for (let at = BATCH_HEADER_BYTES; at < end; at += 2 * RECORD_BYTES)
+    const end = BATCH_HEADER_BYTES + items * ENTRY_BYTES
+    for (let at = BATCH_HEADER_BYTES; at < end; at += 2 * ENTRY_BYTES)
       view.setUint32(at + 4, 1, true)
     view.setUint32(72, crc32c(bytes.subarray(BATCH_HEADER_BYTES, end)), true)
     const crc = crc32c(bytes.subarray(8, BATCH_HEADER_BYTES))

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import type { MemoryBlockDevice } from '../../../src/block/memory.ts'
 import { Consumer, Producer } from '../../../src/ring/access/attach.ts'
 import { breakLease } from '../../../src/ring/access/lease.ts'
-import { BATCH_HEADER_BYTES, RECORD_BYTES } from '../../../src/ring/format2/disk/batch.ts'
+import { BATCH_HEADER_BYTES, ENTRY_BYTES } from '../../../src/ring/format2/disk/batch.ts'
 import { Disk } from '../../../src/ring/format2/disk/disk.ts'
 import { encodeLease } from '../../../src/ring/format2/disk/lease-block.ts'
 import { verifyRing } from '../../../src/ring/maintenance/verify.ts'
@@ -93,7 +93,7 @@ describe('one damaged byte is found', () => {
   })
 
   const table = BATCH_HEADER_BYTES
-  const body = (records: number): number => BATCH_HEADER_BYTES + records * RECORD_BYTES
+  const body = (records: number): number => BATCH_HEADER_BYTES + records * ENTRY_BYTES
   test.each([
     ['batch header', batch(24, 30), batch(24, 0), 24, 26],
     ['batch header', batch(27, 0), batch(27, 0), 28, 29],
@@ -171,8 +171,8 @@ describe('what verify does not take for damage', () => {
     await producer.advance(pushed.positions[0])
     await producer.close()
     await pushBatches(device, [[item(80)]])
-    const first = DATA + BATCH_HEADER_BYTES + 2 * RECORD_BYTES
-    const second = DATA + BLOCK + BATCH_HEADER_BYTES + 2 * RECORD_BYTES
+    const first = DATA + BATCH_HEADER_BYTES + 2 * ENTRY_BYTES
+    const second = DATA + BLOCK + BATCH_HEADER_BYTES + 2 * ENTRY_BYTES
     expect(await verifyRing(device)).toMatchObject({ sound: true, log: { items: 3 } })
     for (const at of [first, second + 60]) {
       const report = await verifyRing(await damagedCopy(device, at))

@@ -82,9 +82,9 @@ export class BackwardReader {
   async before(): Promise<PastBatch | undefined> {
     const header = await this.#headerBefore()
     if (header === undefined) return undefined
-    const { records, bodyBytes, start } = header
+    const { itemCount, bodyBytes, start } = header
     const { blockSize } = this.#disk.layout
-    const stored = await this.#blocks(start.lsn, batchBlocks(records, bodyBytes, blockSize))
+    const stored = await this.#blocks(start.lsn, batchBlocks(itemCount, bodyBytes, blockSize))
     const items = BatchItems.of(unmasked(stored, header), header)
     if (!items.whole) return undefined
     this.#limit = Math.min(this.#limit, this.#at.seq)

@@ -209,13 +209,13 @@ export class LogCheck {
     this.#log = this.#readFrom(cursor)
     this.#log.begin(this.#options.signal)
     this.#seen = this.#consumer.seen
-    this.#learn(cursor)
+    this.#apply(cursor)
     return this.#log.positionOf(this.#from)
   }
 
-  #learn(from: Cursor): void {
+  #apply(from: Cursor): void {
     const producer = this.#isAssumed ? { ...this.#producer, committed: this.#tail } : this.#producer
-    this.#from = this.#log.learn(producer, this.#seen, from)
+    this.#from = this.#log.apply(producer, this.#seen, from)
     this.#seen = this.#log.epoch
   }
 
@@ -229,7 +229,7 @@ export class LogCheck {
     const { committed, epochs } = this.#producer
     const isNew = currentEpoch(epochs).epoch > epoch
     if (isNew || committed.lsn > this.#tail.lsn) this.#tail = committed
-    this.#learn(this.#from)
+    this.#apply(this.#from)
   }
 
   /** The cursor at which to continue if a position was acknowledged meanwhile, and may be overwritten. */

@@ -10,12 +10,12 @@ import {
   BATCH_HEADER_BYTES,
   type BatchHeader,
   batchBlocks,
+  ENTRY_BYTES,
+  frontBytesOf,
   headerFields,
   masksOf,
   openHeader,
   parseHeaderAt,
-  RECORD_BYTES,
-  tableBytes,
   tableFields,
 } from '../disk/batch.ts'
 import { isBad, textOf } from '../disk/block.ts'
@@ -95,7 +95,7 @@ async function batchAround(
       const block = bytes.subarray(at * blockSize, (at + 1) * blockSize)
       const header = parseHeaderAt(block, last + 1 - blocks + at, disk.uuid, disk.layout)
       if (header === undefined) continue
-      return done < batchBlocks(header.records, header.bodyBytes, blockSize) ? header : undefined
+      return done < batchBlocks(header.itemCount, header.bodyBytes, blockSize) ? header : undefined
     }
   }
   return undefined
@@ -127,10 +127,10 @@ async function inBatch(
 ): Promise<RingStructure> {
   const { blockSize } = disk.layout
   const { lsn, seq } = header.start
-  const batchBytes = batchBlocks(header.records, header.bodyBytes, blockSize) * blockSize
-  const tableEnd = tableBytes(header)
+  const batchBytes = batchBlocks(header.itemCount, header.bodyBytes, blockSize) * blockSize
+  const tableEnd = frontBytesOf(header)
   const bodyEnd = tableEnd + header.bodyBytes
-  const items = await new LogReader(disk, { signal }).open(header)
+  const items = await new LogReader(disk, { signal }).itemsOf(header)
   const front = await disk.readBlocks(lsn, Math.ceil(tableEnd / blockSize))
   const masks = masksOf(front, header)
   applyMasks(front, masks, 0, batchBytes)
@@ -155,9 +155,9 @@ async function inBatch(
   if (at < BATCH_HEADER_BYTES) return part(`header ${of}`, 0, BATCH_HEADER_BYTES, headerFields())
   const problem = items.hasTable ? undefined : 'its checksum does not hold'
   if (at < tableEnd) {
-    const first = Math.floor((at - BATCH_HEADER_BYTES) / RECORD_BYTES)
-    const last = Math.ceil((at + length - BATCH_HEADER_BYTES) / RECORD_BYTES)
-    const specs = tableFields(first, Math.min(last, header.records))
+    const first = Math.floor((at - BATCH_HEADER_BYTES) / ENTRY_BYTES)
+    const last = Math.ceil((at + length - BATCH_HEADER_BYTES) / ENTRY_BYTES)
+    const specs = tableFields(first, Math.min(last, header.itemCount))
     return part(`table ${of}`, BATCH_HEADER_BYTES, tableEnd, specs, problem)
   }
   if (at >= bodyEnd) return part(`padding ${of}`, bodyEnd, batchBytes, [])

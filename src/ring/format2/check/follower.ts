@@ -106,7 +106,7 @@ export class Follower implements RingFollower {
     if (roles.producer.generation < this.#roles.producer.generation) return
     this.#roles = roles
     const { log, seen, cursor } = this.#reading
-    const next = log.learn(roles.producer, seen, cursor)
+    const next = log.apply(roles.producer, seen, cursor)
     this.#move({ cursor: next, seen: Math.max(seen, log.epoch) })
   }
 

@@ -127,14 +127,14 @@ async function* items(
 ): AsyncGenerator<PoppedItem> {
   const { producer, consumer } = await readRoles(disk)
   let { seen, cursor: next } = consumer
-  const refresh = async (): Promise<void> => learn((await readRoles(disk)).producer)
+  const refresh = async (): Promise<void> => apply((await readRoles(disk)).producer)
   const log = new ConsumerLog(disk, next, producer, refresh, maxItemBytes)
   /** A new epoch takes the reader back to its beginning, once. */
-  const learn = (now: ProducerSlot): void => {
-    next = log.learn(now, seen, next)
+  const apply = (now: ProducerSlot): void => {
+    next = log.apply(now, seen, next)
     seen = log.epoch
   }
-  learn(producer)
+  apply(producer)
   let position = log.positionOf(next)
   let missed = 0
   for (;;) {

@@ -26,8 +26,8 @@ import {
   encodeProducerSlot,
   producerSlotMisfit,
   type Read,
+  type SlotIndex,
   type Slots,
-  type Which,
 } from '../disk/slots.ts'
 import { newestProducer, slotsMisfit } from '../role.ts'
 import {
@@ -183,8 +183,8 @@ async function planSlots(
 async function copySlots(disk: Disk, role: Role, slots: Slots): Promise<readonly Step[]> {
   const offsets = disk.layout[`${role}Slots`]
   const [first, second]: readonly [Read<Slot>, Read<Slot>] = slots[role]
-  const damaged: Which = isBad(first) ? 0 : 1
-  const sound: Which = damaged === 0 ? 1 : 0
+  const damaged: SlotIndex = isBad(first) ? 0 : 1
+  const sound: SlotIndex = damaged === 0 ? 1 : 0
   const slot = damaged === 0 ? second : first
   if (isBad(slot) || !(isBad(first) || isBad(second))) return []
   const offset = offsets[damaged]
@@ -233,9 +233,9 @@ async function rebuildSlots(
 /** Describes an incomplete last batch: only a person can know if it was ever complete. */
 function tornText(torn: BatchHeader | undefined): string {
   if (torn === undefined) return ''
-  const { records, start } = torn
+  const { itemCount, start } = torn
   return (
-    `; after that is a batch of ${records} items at LSN ${start.lsn} that is incomplete: its commit was interrupted, ` +
+    `; after that is a batch of ${itemCount} items at LSN ${start.lsn} that is incomplete: its commit was interrupted, ` +
     'or it is damaged'
   )
 }

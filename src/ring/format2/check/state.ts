@@ -57,7 +57,7 @@ export function generationsOf({ producer, consumer }: Slots): string {
 export function logStart(disk: Disk, producer: ProducerSlot, consumer: ConsumerSlot): Cursor {
   const { cursor, seen } = consumer
   const log = new ConsumerLog(disk, cursor, producer, async () => {})
-  const next = log.learn(producer, seen, cursor)
+  const next = log.apply(producer, seen, cursor)
   const { truncatedTo } = producer
   return next.logPosition.lsn < truncatedTo.lsn ? cursorAt(truncatedTo) : next
 }

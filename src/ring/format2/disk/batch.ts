@@ -4,7 +4,7 @@ import { type BadBlock, bad, isBad } from './block.ts'
 import { getU64, putTime, putU64, viewOf } from './bytes.ts'
 import { type Layout, maxBatchBlocks } from './layout.ts'
 import { addBytes, isCount, isLogPosition, type LogPosition, MAX_COUNT } from './log-position.ts'
-import { applyMasks, chooseMasks, hasSuspect, isMasked, maskWords, WORD_BYTES } from './mask.ts'
+import { applyMasks, chooseMasks, hasLookalike, isMasked, maskWords, WORD_BYTES } from './mask.ts'
 import { field, shownAs, shownFields, shownIn, struct, timestamp, u32, u64 } from './struct.ts'
 
 // A batch is what one write appends to the log: whole blocks, with the header as the commit record.
@@ -32,13 +32,13 @@ const HEADER = struct({
   time: field('time', 48, timestamp),
   previous: field('checksum of the batch before', 56, u32),
   uuid: field('checksum of the uuid', 60, u32),
-  records: field('records', 64, u32),
+  itemCount: field('records', 64, u32),
   bodyBytes: field('body bytes', 68, u32),
   tableCrc: field('checksum of the table', 72, u32),
   mask: field('mask', 76, shownAs('hex', u32)),
 })
 /** A table entry, one for each record. */
-const RECORD = struct({
+const ENTRY = struct({
   length: field('length', 0, u32),
   crc: field('checksum', 4, u32),
 })
@@ -55,18 +55,18 @@ const COMMITTED_AT = HEADER.fields.committedTo.at
 const TIME_AT = HEADER.fields.time.at
 const PREVIOUS_AT = HEADER.fields.previous.at
 const UUID_AT = HEADER.fields.uuid.at
-const RECORDS_AT = HEADER.fields.records.at
+const ITEM_COUNT_AT = HEADER.fields.itemCount.at
 const BODY_AT = HEADER.fields.bodyBytes.at
 const TABLE_CRC_AT = HEADER.fields.tableCrc.at
 const MASK_AT = HEADER.fields.mask.at
 /** Offset of the checksum in a table entry; the length precedes it. */
-const RECORD_CRC_AT = RECORD.fields.crc.at
+const ENTRY_CRC_AT = ENTRY.fields.crc.at
 /** Bytes of a mask word. The table is followed by the words for the parts of the batch after the first. */
 const MASK_BYTES = 4
-/** Length of a batch's header. The table of records follows, then the masks of further parts. */
+/** Length of a batch's header. The table of entries follows, then the masks of further parts. */
 export const BATCH_HEADER_BYTES = 80
 /** Bytes of a table entry: an item's length and checksum. */
-export const RECORD_BYTES = 8
+export const ENTRY_BYTES = 8
 
 /** The fields of a batch's header, for a dump. */
 export function headerFields(): readonly FieldSpec[] {
@@ -76,8 +76,8 @@ export function headerFields(): readonly FieldSpec[] {
 /** The fields of a batch's table, for a dump of some of its items. */
 export function tableFields(from: number, to: number): readonly FieldSpec[] {
   return Array.from({ length: Math.max(0, to - from) }, (_, index): readonly FieldSpec[] => {
-    const at = BATCH_HEADER_BYTES + (from + index) * RECORD_BYTES
-    return shownIn(RECORD, '', at).map(([name, ...rest]) => [
+    const at = BATCH_HEADER_BYTES + (from + index) * ENTRY_BYTES
+    return shownIn(ENTRY, '', at).map(([name, ...rest]) => [
       `${name} of item ${from + index}`,
       ...rest,
     ])
@@ -93,7 +93,7 @@ export interface BatchHeader {
   readonly committedTo: number
   /** Write time, in milliseconds since 1970, by the producer's clock. */
   readonly time: number
-  readonly records: number
+  readonly itemCount: number
   /** Bytes of all items. */
   readonly bodyBytes: number
   /** Checksum of the table, and of the masks after it. */
@@ -105,22 +105,22 @@ export interface BatchHeader {
 }
 
 /** Length of a batch in blocks. */
-export function batchBlocks(records: number, bodyBytes: number, blockSize: number): number {
-  return Math.ceil((frontBytes(records, bodyBytes) + bodyBytes) / blockSize)
+export function batchBlocks(itemCount: number, bodyBytes: number, blockSize: number): number {
+  return Math.ceil((frontBytes(itemCount, bodyBytes) + bodyBytes) / blockSize)
 }
 
 /** Bytes of a batch before its first item: header, table, and the masks of further parts. */
-export function frontBytes(records: number, bodyBytes: number): number {
+export function frontBytes(itemCount: number, bodyBytes: number): number {
   const masks = (maskWords(bodyBytes) - 1) * MASK_BYTES
-  return BATCH_HEADER_BYTES + records * RECORD_BYTES + masks
+  return BATCH_HEADER_BYTES + itemCount * ENTRY_BYTES + masks
 }
 
 /** The log position where the next batch begins. */
 export function batchEnd(header: BatchHeader, blockSize: number): LogPosition {
-  const { start, records, bodyBytes, crc } = header
+  const { start, itemCount, bodyBytes, crc } = header
   return {
-    lsn: start.lsn + batchBlocks(records, bodyBytes, blockSize),
-    seq: start.seq + records,
+    lsn: start.lsn + batchBlocks(itemCount, bodyBytes, blockSize),
+    seq: start.seq + itemCount,
     bytes: addBytes(start.bytes, bodyBytes),
     crc,
   }
@@ -141,14 +141,14 @@ export function encodeBatch(
   fields: Pick<BatchHeader, 'start' | 'epoch' | 'committedTo' | 'time'>,
   uuid: number,
 ): BatchHeader {
-  const records = items.length
+  const itemCount = items.length
   let bodyBytes = 0
   const lengths: number[] = []
   for (const { length } of items) {
     bodyBytes += length
     lengths.push(length)
   }
-  const front = frontBytes(records, bodyBytes)
+  const front = frontBytes(itemCount, bodyBytes)
   bytes.fill(0, front + bodyBytes)
   // Fields are encoded in memory of our own: V8 is slow with the resizable memory that devices have for direct I/O.
   if (scratch.byteLength < front) scratch = viewOf(new Uint8Array(2 * front))
@@ -156,25 +156,25 @@ export function encodeBatch(
   const made = new Uint8Array(view.buffer, 0, front)
   let put = 0
   let putTo = front
-  let isSuspect = false
+  let mayHaveLookalike = false
   // Copies, scans and checksums each piece while it is in the processor's cache.
   const checksums = crc32cEach(bytes, front, lengths, (from, to) => {
-    for (; put < records && putTo < to + WORD_BYTES; put++) {
+    for (; put < itemCount && putTo < to + WORD_BYTES; put++) {
       const item = items[put] as Uint8Array
       putItem(bytes, item, putTo)
       putTo += item.length
     }
-    isSuspect ||= hasSuspect(bytes, from, to)
+    mayHaveLookalike ||= hasLookalike(bytes, from, to)
   })
-  for (let index = 0; index < records; index++) {
-    const entry = BATCH_HEADER_BYTES + index * RECORD_BYTES
+  for (let index = 0; index < itemCount; index++) {
+    const entry = BATCH_HEADER_BYTES + index * ENTRY_BYTES
     view.setUint32(entry, lengths[index] as number, true)
-    view.setUint32(entry + RECORD_CRC_AT, checksums[index] as number, true)
+    view.setUint32(entry + ENTRY_CRC_AT, checksums[index] as number, true)
   }
   // The table is masked too: suppliers choose its lengths and checksums as much as the items.
   bytes.set(made)
-  isSuspect ||= hasSuspect(bytes, 0, front)
-  const masks = chooseMasks(bytes, bodyBytes, isSuspect)
+  mayHaveLookalike ||= hasLookalike(bytes, 0, front)
+  const masks = chooseMasks(bytes, bodyBytes, mayHaveLookalike)
   const [mask = 0] = masks
   for (let part = 1; part < masks.length; part++) {
     view.setUint32(front - (masks.length - part) * MASK_BYTES, masks[part] as number, true)
@@ -189,7 +189,7 @@ export function encodeBatch(
   putTime(view, TIME_AT, time)
   view.setUint32(PREVIOUS_AT, start.crc, true)
   view.setUint32(UUID_AT, uuid, true)
-  view.setUint32(RECORDS_AT, records, true)
+  view.setUint32(ITEM_COUNT_AT, itemCount, true)
   view.setUint32(BODY_AT, bodyBytes, true)
   const tableCrc = crc32c(made.subarray(BATCH_HEADER_BYTES))
   view.setUint32(TABLE_CRC_AT, tableCrc, true)
@@ -199,7 +199,7 @@ export function encodeBatch(
   bytes.set(made)
   if (isMasked(masks)) applyMasks(bytes, masks, 0, bytes.length)
   // Written out, because spreading `fields` takes V8 2.5 us.
-  return { start, epoch, committedTo, time, records, bodyBytes, tableCrc, mask, crc }
+  return { start, epoch, committedTo, time, itemCount, bodyBytes, tableCrc, mask, crc }
 }
 
 /** Copies an item into a batch, unless it was built in there. */
@@ -261,7 +261,7 @@ export function openHeader(
     epoch: getU64(view, EPOCH_AT),
     committedTo: getU64(view, COMMITTED_AT),
     time: getU64(view, TIME_AT),
-    records: view.getUint32(RECORDS_AT, true),
+    itemCount: view.getUint32(ITEM_COUNT_AT, true),
     bodyBytes: view.getUint32(BODY_AT, true),
     tableCrc: view.getUint32(TABLE_CRC_AT, true),
     mask: view.getUint32(MASK_AT, true),
@@ -272,17 +272,19 @@ export function openHeader(
 
 /** Refuses headers that no producer writes, even under a valid checksum. */
 function misfitOf(header: BatchHeader, layout: Layout): BadBlock | undefined {
-  const { start, epoch, committedTo, time, records, bodyBytes } = header
-  const end = start.seq + records
+  const { start, epoch, committedTo, time, itemCount, bodyBytes } = header
+  const end = start.seq + itemCount
   if (!isLogPosition(start, layout.blockSize) || ![epoch, committedTo, time, end].every(isCount)) {
-    const found = [start.lsn, start.seq, start.bytes, epoch, committedTo, time, records].join(', ')
+    const found = [start.lsn, start.seq, start.bytes, epoch, committedTo, time, itemCount].join(
+      ', ',
+    )
     return bad('counts', `numbers below ${MAX_COUNT} that fit each other`, found)
   }
   if (epoch < 1) return bad('epoch', 'at least 1', String(epoch))
   if (committedTo > end) return bad('committedTo', `at most ${end}`, String(committedTo))
-  if (records === 0 && bodyBytes > 0) return bad('body bytes', '0 in a marker', String(bodyBytes))
-  const most = mostBlocks(records, layout)
-  const blocks = batchBlocks(records, bodyBytes, layout.blockSize)
+  if (itemCount === 0 && bodyBytes > 0) return bad('body bytes', '0 in a marker', String(bodyBytes))
+  const most = mostBlocks(itemCount, layout)
+  const blocks = batchBlocks(itemCount, bodyBytes, layout.blockSize)
   return blocks <= most ? undefined : bad('length', `at most ${most} blocks`, String(blocks))
 }
 
@@ -290,19 +292,19 @@ function misfitOf(header: BatchHeader, layout: Layout): BadBlock | undefined {
  * A single item may fill the whole ring. Other batches are bounded, so that no table can dictate how much memory is
  * used.
  */
-function mostBlocks(records: number, layout: Layout): number {
-  return records > 1 ? maxBatchBlocks(layout) : layout.dataBlocks
+function mostBlocks(itemCount: number, layout: Layout): number {
+  return itemCount > 1 ? maxBatchBlocks(layout) : layout.dataBlocks
 }
 
-/** Bytes of a batch before its first item: header, table, and the masks of further parts. */
-export function tableBytes({ records, bodyBytes }: BatchHeader): number {
-  return frontBytes(records, bodyBytes)
+/** As `frontBytes`, of a header. */
+export function frontBytesOf({ itemCount, bodyBytes }: BatchHeader): number {
+  return frontBytes(itemCount, bodyBytes)
 }
 
 /** A batch's mask words, from its first block as stored. */
 export function masksOf(block: Uint8Array, header: BatchHeader): readonly number[] {
   const view = viewOf(block)
-  const from = BATCH_HEADER_BYTES + header.records * RECORD_BYTES
+  const from = BATCH_HEADER_BYTES + header.itemCount * ENTRY_BYTES
   const further = Array.from({ length: maskWords(header.bodyBytes) - 1 }, (_, index) =>
     view.getUint32(from + index * MASK_BYTES, true),
   )
@@ -333,14 +335,15 @@ export function unmasked(
  * contradicts the header.
  */
 export function openTable(batch: Uint8Array, header: BatchHeader): DataView | undefined {
-  const table = new Uint8Array(batch.subarray(BATCH_HEADER_BYTES, tableBytes(header)))
+  const table = new Uint8Array(batch.subarray(BATCH_HEADER_BYTES, frontBytesOf(header)))
   if (crc32c(table) !== header.tableCrc) return undefined
   const view = viewOf(table)
-  return sumOfLengths(view, header.records) === header.bodyBytes ? view : undefined
+  return sumOfLengths(view, header.itemCount) === header.bodyBytes ? view : undefined
 }
 
-function sumOfLengths(table: DataView, records: number): number {
+function sumOfLengths(table: DataView, itemCount: number): number {
   let bytes = 0
-  for (let index = 0; index < records; index++) bytes += table.getUint32(index * RECORD_BYTES, true)
+  for (let index = 0; index < itemCount; index++)
+    bytes += table.getUint32(index * ENTRY_BYTES, true)
   return bytes
 }

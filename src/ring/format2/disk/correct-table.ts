@@ -2,8 +2,8 @@ import { crc32c } from '../../../checksum/crc32c.ts'
 import {
   BATCH_HEADER_BYTES,
   type BatchHeader,
-  RECORD_BYTES,
-  tableBytes,
+  ENTRY_BYTES,
+  frontBytesOf,
   unmasked,
 } from './batch.ts'
 import { type FlippedBit, flip, locate } from './correct.ts'
@@ -19,12 +19,12 @@ export function guessTable(
 ):
   | { readonly stored: Uint8Array; readonly flipped: FlippedBit; readonly item: number }
   | undefined {
-  const table = unmasked(stored, header).subarray(BATCH_HEADER_BYTES, tableBytes(header))
+  const table = unmasked(stored, header).subarray(BATCH_HEADER_BYTES, frontBytesOf(header))
   const flipped = locate(BATCH_HEADER_BYTES, table.length, crc32c(table) ^ header.tableCrc)
   if (flipped === undefined) return undefined
   const guess = new Uint8Array(stored)
   flip(guess, flipped)
   // Bytes after the entries are the mask of the only item.
-  const item = Math.floor((flipped.at - BATCH_HEADER_BYTES) / RECORD_BYTES)
-  return { stored: guess, flipped, item: Math.min(item, header.records - 1) }
+  const item = Math.floor((flipped.at - BATCH_HEADER_BYTES) / ENTRY_BYTES)
+  return { stored: guess, flipped, item: Math.min(item, header.itemCount - 1) }
 }

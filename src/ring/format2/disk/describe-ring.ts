@@ -1,9 +1,9 @@
 import { formatUuid } from './block.ts'
 import type { UnknownFeatures } from './superblock.ts'
-import { isUnknown, type SoundCopy } from './superblock-copy.ts'
+import { isUnknown, type ValidCopy } from './superblock-copy.ts'
 
 /** A superblock as text. */
-export function describeRing(superblock: SoundCopy['superblock']): string {
+export function describeRing(superblock: ValidCopy['superblock']): string {
   if (isUnknown(superblock)) return `features that are unknown (${featuresOf(superblock)})`
   const { uuid, blockSize, deviceBytes, dataOffset, dataBlocks, overwrites, name } = superblock
   const rest = { blockSize, deviceBytes, dataOffset, dataBlocks, overwrites, name }

@@ -11,7 +11,7 @@ import {
   parseDirectory,
 } from './directory.ts'
 import type { UnknownFeatures } from './superblock.ts'
-import type { SoundCopy } from './superblock-copy.ts'
+import type { ValidCopy } from './superblock-copy.ts'
 
 /** A copy of a pool's directory, as read. */
 export interface DirectoryCopy {
@@ -73,7 +73,7 @@ async function readCopy(
 export async function hasDirectory(
   device: BlockDevice,
   info: BlockInfo,
-  superblocks: readonly SoundCopy[],
+  superblocks: readonly ValidCopy[],
 ): Promise<boolean> {
   if (superblocks.some(({ offset }) => offset < POOL_START)) return false
   const copies = await readDirectoryCopies(device, info)

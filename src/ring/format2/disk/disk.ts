@@ -18,8 +18,8 @@ import {
   parseConsumerSlot,
   parseProducerSlot,
   producerSlotMisfit,
+  type SlotIndex,
   type Slots,
-  type Which,
 } from './slots.ts'
 import type { Superblock } from './superblock.ts'
 import { traceProducer, traceSlots } from './trace-slots.ts'
@@ -158,7 +158,7 @@ export class Disk {
    * Writes a slot. It is on stable storage when this resolves.
    * @throws {RingError} `RING_EXHAUSTED` if readers would refuse it; nothing was written
    */
-  async writeProducerSlot(which: Which, slot: ProducerSlot): Promise<void> {
+  async writeProducerSlot(which: SlotIndex, slot: ProducerSlot): Promise<void> {
     const misfit = producerSlotMisfit(slot, this.layout)
     if (misfit !== undefined) throw await exhausted(this.device.name, misfit)
     const offset = this.layout.producerSlots[which]
@@ -169,7 +169,7 @@ export class Disk {
   }
 
   /** As `writeProducerSlot`. */
-  async writeConsumerSlot(which: Which, slot: ConsumerSlot): Promise<void> {
+  async writeConsumerSlot(which: SlotIndex, slot: ConsumerSlot): Promise<void> {
     const misfit = consumerSlotMisfit(slot, this.layout)
     if (misfit !== undefined) throw await exhausted(this.device.name, misfit)
     const offset = this.layout.consumerSlots[which]

@@ -14,10 +14,10 @@ import {
 import { parseSuperblock, type Superblock } from './superblock.ts'
 import {
   isSameRing,
-  isSound,
   isUnknown,
-  type SoundCopy,
+  isValidCopy,
   type SuperblockCopy,
+  type ValidCopy,
 } from './superblock-copy.ts'
 
 // Finds out which ring a device holds. It can also hold superblocks of other rings: an earlier ring, a ring that was
@@ -36,7 +36,7 @@ const END_BYTES = 128 * 1024
  */
 export async function identifyRing(device: BlockDevice, info: BlockInfo): Promise<Superblock> {
   const { sectorSize, sizeSectors } = info
-  const sound = (await readSuperblocks(device, info)).filter(isSound)
+  const sound = (await readSuperblocks(device, info)).filter(isValidCopy)
   const [copy] = credible(sound, sectorSize * sizeSectors)
   if (copy === undefined || isUnknown(copy.superblock)) {
     const { ambiguous, noSuperblock, unsupported } = await refusals.load()
@@ -58,7 +58,7 @@ export async function identifyRing(device: BlockDevice, info: BlockInfo): Promis
  * The copies outside the data areas of other rings, those at the front first. A copy of a ring that needs a larger
  * device counts only if there is no other: the device may have shrunk.
  */
-export function credible(sound: readonly SoundCopy[], deviceBytes: number): readonly SoundCopy[] {
+export function credible(sound: readonly ValidCopy[], deviceBytes: number): readonly ValidCopy[] {
   const own = sound.filter(({ offset, superblock }) => {
     return isUnknown(superblock) || namedBy(superblock).includes(offset)
   })
@@ -77,7 +77,7 @@ function namedBy({ blockSize, deviceBytes, ...ring }: Superblock): readonly numb
   return matchesLayout ? superblockOffsets(blockSize, deviceBytes) : []
 }
 
-function isInDataOf({ offset, superblock }: SoundCopy, ring: SoundCopy['superblock']): boolean {
+function isInDataOf({ offset, superblock }: ValidCopy, ring: ValidCopy['superblock']): boolean {
   if (isUnknown(ring) || isSameRing(superblock, ring)) return false
   const end = ring.dataOffset + ring.dataBlocks * ring.blockSize
   return offset >= ring.dataOffset && offset < end
@@ -88,13 +88,13 @@ async function lastCopy(
   device: BlockDevice,
   info: BlockInfo,
   ring: Superblock,
-): Promise<readonly SoundCopy[]> {
+): Promise<readonly ValidCopy[]> {
   const deviceBytes = info.sectorSize * info.sizeSectors
   const offset = lastSuperblock(ring.blockSize, ring.deviceBytes)
   if (offset >= deviceBytes - END_BYTES) return []
   const { bytes } = await readRange(device, offset, ring.blockSize, info)
   const copy = { offset, superblock: parseSuperblock(bytes.subarray(0, ring.blockSize), offset) }
-  return isSound(copy) ? [copy] : []
+  return isValidCopy(copy) ? [copy] : []
 }
 
 /** Reads every offset where a superblock can be, those at the front first. */

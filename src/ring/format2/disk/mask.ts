@@ -26,7 +26,7 @@ const ONE_BIT_OFF = Array.from({ length: 32 }, (_, bit) => 1 << bit)
 const OWN_NEAR: readonly number[] = [0, ...ONE_BIT_OFF.slice(0, 24)].map((bit) => OWN ^ bit)
 const ORIGINAL_NEAR: readonly number[] = [0, ...ONE_BIT_OFF].map((bit) => ORIGINAL ^ bit)
 /** True if a word with this second byte needs a closer look. Few do, so most boundaries cost one load. */
-const SUSPECT = Uint8Array.from({ length: 256 }, (_, byte) =>
+const LOOKALIKE = Uint8Array.from({ length: 256 }, (_, byte) =>
   isPowerOfTwo(byte ^ 0x42) || isPowerOfTwo(byte ^ 0x69) ? 1 : 0,
 )
 
@@ -62,27 +62,29 @@ function partEnd(part: number, parts: number, batchBytes: number): number {
 
 /**
  * Chooses the mask words of a batch, 0 for a part that needs none.
- * @param isSuspect false if `hasSuspect` is false for the whole batch
+ * @param mayHaveLookalike false if `hasLookalike` is false for the whole batch
  */
 export function chooseMasks(
   batch: Uint8Array,
   bodyBytes: number,
-  isSuspect = true,
+  mayHaveLookalike = true,
 ): readonly number[] {
   const parts = maskWords(bodyBytes)
   const masks: number[] = []
   for (let part = 0; part < parts; part++) {
     const [from, to] = [firstBoundary(part), partEnd(part, parts, batch.length)]
-    masks.push(isSuspect && hasSuspect(batch, from, to) ? smallestMask(batch, from, to) : 0)
+    masks.push(
+      mayHaveLookalike && hasLookalike(batch, from, to) ? smallestMask(batch, from, to) : 0,
+    )
   }
   return masks
 }
 
 /** True if a boundary word of a part is close to a magic. The word may end up to `WORD_BYTES` after the part. */
-export function hasSuspect(batch: Uint8Array, from: number, to: number): boolean {
+export function hasLookalike(batch: Uint8Array, from: number, to: number): boolean {
   const first = Math.max(1, Math.ceil(from / BOUNDARY_BYTES)) * BOUNDARY_BYTES
   for (let at = first; at < to; at += BOUNDARY_BYTES) {
-    if (SUSPECT[batch[at + 1] as number] === 1 && isNear(wordAt(batch, at))) return true
+    if (LOOKALIKE[batch[at + 1] as number] === 1 && isNear(wordAt(batch, at))) return true
   }
   return false
 }

@@ -139,7 +139,7 @@ export interface Slots {
 }
 
 /** Selects one of a role's two slots. */
-export type Which = 0 | 1
+export type SlotIndex = 0 | 1
 
 /** The number of epochs that fit into a producer slot. */
 export function maxEpochs(blockSize: number): number {

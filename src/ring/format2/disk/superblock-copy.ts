@@ -8,24 +8,24 @@ export interface SuperblockCopy {
 }
 
 /** A superblock with a valid checksum. */
-export interface SoundCopy extends SuperblockCopy {
+export interface ValidCopy extends SuperblockCopy {
   readonly superblock: Superblock | UnknownFeatures
 }
 
 /** True if a superblock's checksum holds. */
-export function isSound(copy: SuperblockCopy): copy is SoundCopy {
+export function isValidCopy(copy: SuperblockCopy): copy is ValidCopy {
   return !isBad(copy.superblock)
 }
 
 /** True if the ring has features that this version does not know. */
-export function isUnknown(superblock: SoundCopy['superblock']): superblock is UnknownFeatures {
+export function isUnknown(superblock: ValidCopy['superblock']): superblock is UnknownFeatures {
   return 'incompatible' in superblock
 }
 
 const SAID = ['blockSize', 'deviceBytes', 'dataOffset', 'dataBlocks', 'overwrites', 'name'] as const
 
 /** True if two copies are equal. */
-export function isSameRing(one: SoundCopy['superblock'], other: SoundCopy['superblock']): boolean {
+export function isSameRing(one: ValidCopy['superblock'], other: ValidCopy['superblock']): boolean {
   if (isUnknown(one) || isUnknown(other)) {
     return (
       isUnknown(one) &&

@@ -5,7 +5,7 @@ import { notInitialised } from '../../report/signatures.ts'
 import { describeRing, featuresOf } from './describe-ring.ts'
 import { GUARD_BYTES, isGuarded } from './guard.ts'
 import type { UnknownFeatures } from './superblock.ts'
-import type { SoundCopy } from './superblock-copy.ts'
+import type { ValidCopy } from './superblock-copy.ts'
 
 // The reasons why a device is not one ring of this version. Loaded when a device is refused.
 
@@ -23,7 +23,7 @@ export async function noSuperblock(device: BlockDevice, info: BlockInfo): Promis
 }
 
 /** Superblocks contradict each other. */
-export function ambiguous(device: string, copies: readonly SoundCopy[]): RingError {
+export function ambiguous(device: string, copies: readonly ValidCopy[]): RingError {
   const found = copies
     .map(({ offset, superblock }) => `at byte ${offset} ${describeRing(superblock)}`)
     .join('; ')
@@ -53,7 +53,7 @@ export function unsupported(features: UnknownFeatures, device: string): RingErro
 }
 
 /** A superblock is credible, but neither a guard nor a ring of format 1 shows what it belongs to. */
-export function unguarded(device: string, { offset, superblock }: SoundCopy): RingError {
+export function unguarded(device: string, { offset, superblock }: ValidCopy): RingError {
   return new RingError(
     'RING_CORRUPT',
     `The guard at the start of ${device} is gone, so it is unknown if the superblock at byte ${offset} (${describeRing(superblock)}) ` +

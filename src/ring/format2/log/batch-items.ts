@@ -1,6 +1,6 @@
 import type { PooledBuffer } from '../../../block/buffer-pool.ts'
 import { crc32c, crc32cEach } from '../../../checksum/crc32c.ts'
-import { type BatchHeader, openTable, RECORD_BYTES, tableBytes } from '../disk/batch.ts'
+import { type BatchHeader, ENTRY_BYTES, frontBytesOf, openTable } from '../disk/batch.ts'
 
 /**
  * The items of a batch. An item is undefined if its checksum fails; all are if the table's fails. An item that is too
@@ -30,19 +30,19 @@ export class BatchItems {
     batch?: Uint8Array,
     pooled?: PooledBuffer,
   ) {
-    const { records } = header
-    this.length = records
+    const { itemCount } = header
+    this.length = itemCount
     this.isHeld = batch !== undefined
     this.hasTable = table !== undefined
     this.#batch = batch
     this.#pooled = pooled
-    this.#starts = new Float64Array(records + 1)
-    this.#sound = new Uint8Array(records)
+    this.#starts = new Float64Array(itemCount + 1)
+    this.#sound = new Uint8Array(itemCount)
     let whole = table !== undefined
-    let at = tableBytes(header)
+    let at = frontBytesOf(header)
     this.#starts[0] = at
-    for (let index = 0; index < records; index++) {
-      const entry = index * RECORD_BYTES
+    for (let index = 0; index < itemCount; index++) {
+      const entry = index * ENTRY_BYTES
       at += table?.getUint32(entry, true) ?? 0
       this.#starts[index + 1] = at
       const holds = checksums[index] === table?.getUint32(entry + 4, true)
@@ -59,11 +59,11 @@ export class BatchItems {
    */
   static of(batch: Uint8Array, header: BatchHeader, pooled?: PooledBuffer): BatchItems {
     const table = openTable(batch, header)
-    const lengths = new Uint32Array(header.records)
-    for (let index = 0; index < header.records; index++) {
-      lengths[index] = table?.getUint32(index * RECORD_BYTES, true) ?? 0
+    const lengths = new Uint32Array(header.itemCount)
+    for (let index = 0; index < header.itemCount; index++) {
+      lengths[index] = table?.getUint32(index * ENTRY_BYTES, true) ?? 0
     }
-    const checksums = crc32cEach(batch, tableBytes(header), lengths)
+    const checksums = crc32cEach(batch, frontBytesOf(header), lengths)
     return new BatchItems(header, table, checksums, batch, pooled)
   }
 

@@ -86,9 +86,9 @@ export class ConsumerLog {
     return fromPosition(position).epoch > this.epoch
   }
 
-  /** As `LogFront.learn`. */
-  learn(producer: ProducerSlot, seen: number, before: Cursor): Cursor {
-    return this.#front.learn(producer, seen, before)
+  /** As `LogFront.apply`. */
+  apply(producer: ProducerSlot, seen: number, before: Cursor): Cursor {
+    return this.#front.apply(producer, seen, before)
   }
 
   /** As `LogReader.begin`. */
@@ -142,13 +142,13 @@ export class ConsumerLog {
    * True if `next`, which found nothing at a position, would still find nothing, judged by the next block. False if
    * unknown.
    */
-  async isStill(position: Position, isLikely: boolean): Promise<boolean> {
+  async isStillEnd(position: Position, isLikely: boolean): Promise<boolean> {
     const { reader, frontier } = this.#front
     return this.#isLast(position) && reader.isStillVacant(frontier.lsn, isLikely)
   }
 
-  /** As `isStill`, synchronously; false also if the device cannot be read that way. */
-  isStillNow(position: Position): boolean {
+  /** As `isStillEnd`, synchronously; false also if the device cannot be read that way. */
+  isStillEndNow(position: Position): boolean {
     return this.#isLast(position) && this.#front.reader.isStillVacantNow(this.#front.frontier.lsn)
   }
 

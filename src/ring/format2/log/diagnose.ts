@@ -1,4 +1,4 @@
-import { BATCH_HEADER_BYTES, type BatchHeader, openHeader, tableBytes } from '../disk/batch.ts'
+import { BATCH_HEADER_BYTES, type BatchHeader, frontBytesOf, openHeader } from '../disk/batch.ts'
 import { type BadBlock, bad, isBad } from '../disk/block.ts'
 import type { Disk } from '../disk/disk.ts'
 import { allowsEpoch, type Epochs } from '../disk/epochs.ts'
@@ -66,7 +66,7 @@ export function damageAt(disk: Disk, batch: ReadBatch, seq: number): BatchProble
 
 function tableProblem(disk: Disk, header: BatchHeader): BatchProblem {
   const offset = offsetIn(disk, header.start.lsn, BATCH_HEADER_BYTES)
-  const extent = { at: BATCH_HEADER_BYTES, bytes: tableBytes(header) - BATCH_HEADER_BYTES }
+  const extent = { at: BATCH_HEADER_BYTES, bytes: frontBytesOf(header) - BATCH_HEADER_BYTES }
   const problem = bad('checksum', "that of the batch's header", 'another')
   return { structure: 'table', offset, ...extent, problem, items: undefined }
 }
@@ -79,7 +79,7 @@ function itemProblem(
   end: number,
 ): BatchProblem {
   const { lsn, seq } = header.start
-  const front = tableBytes(header)
+  const front = frontBytesOf(header)
   const at = front + items.bytesBefore(begin)
   return {
     structure: 'item',

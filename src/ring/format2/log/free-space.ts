@@ -17,13 +17,13 @@ const PARTS = 32
 export class FreeSpace {
   readonly #disk: Disk
   readonly #part: number
-  #consumer: readonly ConsumerSlot[]
+  #consumerSlots: readonly ConsumerSlot[]
   #epochs: Epochs
   /** The lower of the consumer's two cursors, because the newer one may be only in a volatile cache. */
   #consumedTo: LogPosition
   #truncatedTo: LogPosition
-  /** Log positions of this handle's batches, spaced by a part of the ring; everything before each is committed. */
-  #restarts: LogPosition[] = []
+  /** Where the ring can be truncated without a search: log positions of this handle's batches, spaced by a part of the ring; everything before each is committed. */
+  #truncationPoints: LogPosition[] = []
 
   /**
    * @param consumer the consumer's valid slots, at least one
@@ -37,7 +37,7 @@ export class FreeSpace {
   ) {
     this.#disk = disk
     this.#part = Math.max(1, Math.floor(disk.layout.dataBlocks / PARTS))
-    this.#consumer = consumer
+    this.#consumerSlots = consumer
     this.#epochs = epochs
     this.#consumedTo = consumedTo(consumer, epochs)
     this.#truncatedTo = truncatedTo
@@ -49,8 +49,8 @@ export class FreeSpace {
   }
 
   /** The consumer's valid slots, as of the last refresh. */
-  get consumer(): readonly ConsumerSlot[] {
-    return this.#consumer
+  get consumerSlots(): readonly ConsumerSlot[] {
+    return this.#consumerSlots
   }
 
   get epochs(): Epochs {
@@ -64,17 +64,17 @@ export class FreeSpace {
 
   /** Begins an epoch at the end of the log. A consumer that has not seen it may have to go back. */
   beginEpoch(start: LogPosition): void {
-    const seen = this.#consumer.map((slot) => slot.seen)
+    const seen = this.#consumerSlots.map((slot) => slot.seen)
     // Higher than any epoch that the consumer has seen, in case the producer's slots went back.
     const epoch = 1 + Math.max(this.currentEpoch.epoch, ...seen)
     const limit = maxEpochs(this.#disk.layout.blockSize)
     this.#epochs = beginEpoch(this.#epochs, epoch, start, this.freeTo, seen, limit)
-    this.learn(this.#consumer)
+    this.apply(this.#consumerSlots)
   }
 
   /** Applies the consumer's slots. */
-  learn(consumer: readonly ConsumerSlot[]): void {
-    this.#consumer = consumer
+  apply(consumer: readonly ConsumerSlot[]): void {
+    this.#consumerSlots = consumer
     this.#consumedTo = consumedTo(consumer, this.#epochs)
   }
 
@@ -93,11 +93,11 @@ export class FreeSpace {
   }
 
   /** Records that the log has grown to a position before which everything is committed. */
-  passed(logPosition: LogPosition): void {
-    const last = this.#restarts.at(-1)
+  grewTo(logPosition: LogPosition): void {
+    const last = this.#truncationPoints.at(-1)
     if (!this.#disk.ring.overwrites || logPosition.lsn - (last?.lsn ?? 0) < this.#part) return
-    this.#restarts.push(logPosition)
-    if (this.#restarts.length > PARTS) this.#restarts.shift()
+    this.#truncationPoints.push(logPosition)
+    if (this.#truncationPoints.length > PARTS) this.#truncationPoints.shift()
   }
 
   /**
@@ -109,7 +109,9 @@ export class FreeSpace {
   async giveUp(needed: number, committed: LogPosition, signal?: AbortSignal): Promise<boolean> {
     if (!this.#disk.ring.overwrites || needed > committed.lsn) return false
     const wanted = Math.min(needed + this.#part, committed.lsn)
-    const cursor = this.#restarts.find(({ lsn }) => lsn >= wanted && lsn < wanted + this.#part)
+    const cursor = this.#truncationPoints.find(
+      ({ lsn }) => lsn >= wanted && lsn < wanted + this.#part,
+    )
     if (cursor === undefined) {
       const { commitBoundaryFrom } = search.value ?? (await search.load())
       const from = this.#free

@@ -17,11 +17,11 @@ export class KnownEpochs {
   }
 
   /** @returns whether there were new ones */
-  learn(epochs: Epochs): boolean {
+  add(epochs: Epochs): boolean {
     const last = this.#all.at(-1)?.epoch ?? 0
-    const news = epochs.filter(({ epoch }) => epoch > last)
-    this.#all = [...this.#all, ...news].slice(-MAX_KNOWN_EPOCHS)
-    return news.length > 0
+    const added = epochs.filter(({ epoch }) => epoch > last)
+    this.#all = [...this.#all, ...added].slice(-MAX_KNOWN_EPOCHS)
+    return added.length > 0
   }
 
   /** The number of items up to a position: fewer than its own count if items after an epoch's beginning were lost. */

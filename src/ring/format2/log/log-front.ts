@@ -122,12 +122,12 @@ export class LogFront {
    * @returns the cursor, which may have gone back
    * @throws {RingError} `RING_CORRUPT`
    */
-  learn(producer: ProducerSlot, seen: number, before: Cursor): Cursor {
+  apply(producer: ProducerSlot, seen: number, before: Cursor): Cursor {
     this.#producer = producer
     this.#landmarks = landmarksOf(producer)
     this.reader.setWrittenTo(producer.committed.lsn)
     // The prefetched blocks may belong to an epoch that has ended.
-    if (this.known.learn(producer.epochs)) this.reader.forget()
+    if (this.known.add(producer.epochs)) this.reader.forget()
     const cursor = this.#goBack(producer, seen, before)
     for (const start of [cursor.logPosition, producer.truncatedTo]) {
       if (this.#frontier.lsn >= start.lsn) continue

@@ -5,9 +5,9 @@ import {
   type BatchHeader,
   batchBlocks,
   batchEnd,
+  frontBytesOf,
   masksOf,
   parseHeader,
-  tableBytes,
   unmasked,
 } from '../disk/batch.ts'
 import { type FlippedBit, guessHeader } from '../disk/correct.ts'
@@ -261,19 +261,19 @@ export class LogReader {
   }
 
   /** The sound items of a batch that a search found. */
-  async open(header: BatchHeader): Promise<BatchItems> {
+  async itemsOf(header: BatchHeader): Promise<BatchItems> {
     return (await this.#itemsOf(header, this.#blocksOf(header), false)).items
   }
 
   /** True if a batch that a search found is complete. */
   async isWhole(header: BatchHeader): Promise<boolean> {
-    const items = await this.open(header)
+    const items = await this.itemsOf(header)
     items.release()
     return items.whole
   }
 
-  #blocksOf({ records, bodyBytes }: BatchHeader): number {
-    return batchBlocks(records, bodyBytes, this.#disk.layout.blockSize)
+  #blocksOf({ itemCount, bodyBytes }: BatchHeader): number {
+    return batchBlocks(itemCount, bodyBytes, this.#disk.layout.blockSize)
   }
 
   /** Reads the batch of a header; undefined if the header was corrected and the table does not confirm that. */
@@ -300,7 +300,7 @@ export class LogReader {
     blocks: number,
     mayCorrect: boolean,
   ): Promise<{ readonly items: BatchItems; readonly flipped?: FlippedBit }> {
-    const isHeld = header.records > 1 || header.bodyBytes <= this.#maxItemBytes
+    const isHeld = header.itemCount > 1 || header.bodyBytes <= this.#maxItemBytes
     if (isHeld) this.#ahead.expect(blocks)
     const { bytes, pooled } = await this.#blocks(header.start.lsn, isHeld ? blocks : 1)
     const read = (stored: Uint8Array): BatchItems | Promise<BatchItems> => {
@@ -327,7 +327,7 @@ export class LogReader {
     const masks = masksOf(first, header)
     const { blockSize } = this.#disk.layout
     const batchBytes = blocks * blockSize
-    const from = tableBytes(header)
+    const from = frontBytesOf(header)
     const to = from + header.bodyBytes
     const disk = this.#disk
     const signal = this.#signal

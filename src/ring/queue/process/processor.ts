@@ -120,7 +120,7 @@ export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Ou
       onAbort(signal, () => scheduler.stop(signal?.reason)),
       onAbort(closing, () => scheduler.fail(closing.reason)),
       // Any acknowledgement may make room in the reader, not only one of this processor.
-      watch(() => scheduler.changed()),
+      watch(() => scheduler.notifyChanged()),
     ]
     const ended = scheduler.run().then(
       () => this.#settlements.ended(),
@@ -170,7 +170,7 @@ export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Ou
     const source = this.#source
     try {
       for (;;) {
-        while (this.#requeuer.isMoving && !signal.aborted) await this.#scheduler.change()
+        while (this.#requeuer.isMoving && !signal.aborted) await this.#scheduler.untilChanged()
         if (signal.aborted) return []
         const bounds = { maxItems, maxBytes: READ_BYTES, views, signal }
         if (!untilEmpty && requeueTo === undefined) {
@@ -181,7 +181,7 @@ export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Ou
         if (this.#internals.isHeld()) {
           const task = this.#requeuer.choose(this.#scheduler.paused, this.#internals.oldest())
           if (task !== undefined) this.#scheduler.hurry(task)
-          await this.#scheduler.change()
+          await this.#scheduler.untilChanged()
           continue
         }
         // The ring advanced past the entry that held it before that acknowledgement resolved here.
