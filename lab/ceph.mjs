@@ -85,7 +85,8 @@ async function setUp(folder, network, processes) {
   const cluster = new Cluster({ folder, network, processes, signal })
   await cluster.create()
   await cluster.createImage(IMAGE, IMAGE_BYTES)
-  const gateways = new Gateways({ folder, processes, cluster, image: IMAGE, signal })
+  const source = cluster.sourceOf(IMAGE)
+  const gateways = new Gateways({ folder, processes, image: IMAGE, source, signal })
   for (const host of Object.values(PLACES)) await gateways.start(host)
   const count = values.short ? 3000 : Number(values.items)
   const settings = {

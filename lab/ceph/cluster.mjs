@@ -61,6 +61,11 @@ export class Cluster {
     await this.#run('rbd', ['--conf', this.conf, 'create', `${POOL}/${name}`, ...size])
   }
 
+  /** What qemu-nbd is told of an image. */
+  sourceOf(image) {
+    return ['--format=raw', `rbd:${POOL}/${image}:conf=${this.conf}`]
+  }
+
   start(...daemons) {
     for (const { id, name, address } of daemons) {
       const common = ['-f', '-i', id, '--conf', this.conf]

@@ -8,15 +8,16 @@ const READY_MS = 60_000
 export class Gateways {
   #folder
   #processes
-  #cluster
   #image
+  #source
   #signal
 
-  constructor({ folder, processes, cluster, image, signal }) {
+  /** @param source what qemu-nbd is told of where the image is */
+  constructor({ folder, processes, image, source, signal }) {
     this.#folder = folder
     this.#processes = processes
-    this.#cluster = cluster
     this.#image = image
+    this.#source = source
     this.#signal = signal
   }
 
@@ -32,9 +33,9 @@ export class Gateways {
     rmSync(socket, { force: true })
     // `writeback` would answer reads from a memory of its own, though another host has written.
     this.#processes.start(name, host, 'qemu-nbd', [
-      ...['--format=raw', '--persistent', '--shared=8', '--cache=none', '--discard=unmap'],
+      ...['--persistent', '--shared=8', '--cache=none', '--discard=unmap'],
       ...[`--export-name=${this.#image}`, `--socket=${socket}`, `--pid-file=${pidFile}`],
-      `rbd:rbd/${this.#image}:conf=${this.#cluster.conf}`,
+      ...this.#source,
     ])
     const isReady = () => {
       this.#processes.check(name)
