@@ -2,7 +2,7 @@ import { RingError } from '../errors.ts'
 import type { Position } from '../position.ts'
 import type { RingWriter } from '../ring/queue/writer.ts'
 import type { Closed } from '../ring/types.ts'
-import { onAbort } from '../util/abort.ts'
+import { CallSignal, onAbort } from '../util/abort.ts'
 import type { WaitingOptions } from '../util/waiting.ts'
 import { PartialPushError } from './partial-push-error.ts'
 
@@ -91,13 +91,13 @@ export class JointPushes<In> {
     signal: AbortSignal | undefined,
   ): Promise<ReadonlyMap<RingWriter<In>, Position>> {
     const closing = this.#closing.signal
-    const over = new AbortController()
+    const over = new CallSignal()
     const endings = [signal, closing].map((each) => onAbort(each, () => over.abort(each?.reason)))
     const failed = new Map<RingWriter<In>, unknown>()
     let first: { readonly error: unknown } | undefined
     const pushPart = async ({ writer, push }: PushPart<In>): Promise<Position | undefined> => {
       try {
-        return await push({ signal: over.signal })
+        return await push({ signal: over.asSignal })
       } catch (error) {
         failed.set(writer, error)
         first ??= { error }
