@@ -45,7 +45,7 @@ const SHARED = [
   ['format1', /^ring\/format1\/(?!magic$|layout$|pointer$)/],
   [
     'creation',
-    /^ring\/(format1\/(layout|pointer)|format2\/(create|recover|disk\/(describe-ring|directory(-copies)?|disk-errors|superblock-errors|correct-table)|log\/(diagnose|loss-errors|replay|commit-boundary))|access\/(create|inspect)|queue\/(ensure-ring|await-ring|suspend|lazy-acknowledgements)|shared\/role-errors|report\/(signatures|finding|dump|repair))$/,
+    /^ring\/(format1\/(layout|pointer)|format2\/(create|recover|disk\/(describe-ring|directory(-copies)?|disk-errors|superblock-errors|correct-table)|log\/(diagnose|loss-errors|replay|commit-boundary))|access\/(create|inspect)|queue\/(ensure-ring|await-ring|await-state|suspend|lazy-acknowledgements)|shared\/role-errors|report\/(signatures|finding|dump|repair))$/,
   ],
   [
     'leases',
@@ -54,7 +54,7 @@ const SHARED = [
   ['pool', /^pool\//],
   [
     'tools',
-    /^(block\/wrap\/salvage$|ring\/(maintenance\/|format2\/check\/|access\/(lease|salvage)$|report\/unreadable$))/,
+    /^(block\/wrap\/salvage$|ring\/(maintenance\/|format2\/check\/|access\/(lease|readable-part)$|report\/unreadable$))/,
   ],
   [
     'envelope',

@@ -6,10 +6,10 @@
 import type { BlockDevice } from '../block/device.ts'
 import { beneathCases } from './device/beneath.ts'
 import type { CaseContext, DeviceCase, DeviceSource } from './device/case.ts'
+import { roleCases } from './device/claims.ts'
 import { lifecycleCases } from './device/lifecycle.ts'
 import { misuseCases } from './device/misuse.ts'
 import { Beneath } from './device/recorder.ts'
-import { roleCases } from './device/roles.ts'
 import { storageCases } from './device/storage.ts'
 import { transferCases } from './device/transfer.ts'
 

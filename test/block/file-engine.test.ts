@@ -12,7 +12,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { AdaptiveEngine } from '../../src/block/file/engine/adaptive.ts'
 import type { Engine } from '../../src/block/file/engine/engine.ts'
-import { FileEnd } from '../../src/block/file/file-size.ts'
+import { FileSize } from '../../src/block/file/file-size.ts'
 import { FileBlockDevice } from '../../src/block/file/index.ts'
 import { ALWAYS } from '../../src/block/permit.ts'
 
@@ -176,7 +176,7 @@ describe('adaptive', () => {
 test('knows where a file ends, however it changes', () => {
   const fd = openSync(path, 'r')
   try {
-    const end = new FileEnd(fd)
+    const end = new FileSize(fd)
     const asked = [1, 1 << 20, (1 << 20) + 1]
     const reaches = () => asked.map((bytes) => end.reaches(bytes))
     expect(reaches()).toEqual([true, true, false])

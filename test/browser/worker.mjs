@@ -22,7 +22,7 @@ const calls = {
       opened.push(device.name)
       return device
     }
-    const { exclusive } = await open()
+    const { isOnlyHandle: exclusive } = await open()
     const cases = deviceConformanceCases({
       open,
       reopen: ({ name }) => OpfsBlockDevice.open(name),
@@ -77,7 +77,7 @@ const calls = {
   async openWriter(path, sizeBytes) {
     held.device = await OpfsBlockDevice.openOrCreate(path, { sizeBytes })
     held.writer = await RingWriter.open(held.device, { createIfMissing: true, codec: json() })
-    return held.device.exclusive
+    return held.device.isOnlyHandle
   },
 
   async push(...items) {

@@ -54,7 +54,7 @@ function streamOver(duplex: Duplex, onTaken: (bytes: number) => void): NbdStream
         if (error === null || error === undefined) onTaken(bytes.length)
       })
     },
-    hold: () => undefined,
+    keepAlive: () => undefined,
     startTls: () => Promise.reject(new Error('there is no TLS in memory')),
     end: () => void duplex.end(),
     destroy: () => void duplex.destroy(),

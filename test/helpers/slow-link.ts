@@ -77,7 +77,7 @@ export function slowLink(dial: NbdDial, clock: Clock, pace: Pace): NbdDial {
       send: (pieces) => {
         for (const piece of pieces) forth.put(piece)
       },
-      hold: (needed) => stream.hold(needed),
+      keepAlive: (needed) => stream.keepAlive(needed),
       startTls: () => stream.startTls(),
       end: () => stream.end(),
       destroy: () => {

@@ -5,7 +5,7 @@ import { fstatSync, readSync } from 'node:fs'
  * `fstat` makes the next write update a timestamp, which costs a durable write a third of its speed. Reading the last
  * byte does not; that byte stays in memory because it is read so often.
  */
-export class FileEnd {
+export class FileSize {
   readonly #fd: number
   readonly #byte = new Uint8Array(1)
   #bytes = 0

@@ -28,14 +28,14 @@ import { createFile } from './create.ts'
 import type { Engine } from './engine/engine.ts'
 import { hasTime } from './engine/event-loop-slice.ts'
 import { makeEngine } from './engine/make.ts'
-import { FileEnd } from './file-size.ts'
+import { FileSize } from './file-size.ts'
 import { lackOfSpace } from './free-space.ts'
 import { allocateAligned } from './io/aligned.ts'
 import { Channel } from './io/channel.ts'
 import { findMapped, findUnmapped, punch } from './io/extents.ts'
 import type { FillOptions } from './io/fill.ts'
 import { Flusher } from './io/flusher.ts'
-import { type PromptRead, promptRead } from './io/prompt.ts'
+import { findReadNow, type ReadNow } from './io/read-now.ts'
 import { lengthOf } from './io/transfer.ts'
 import { type OpenFile, openFile } from './open.ts'
 import {
@@ -59,7 +59,7 @@ export type { CreateFileOptions, FileBlockDeviceOptions } from './options.ts'
 export type { WatchEvent } from './watch.ts'
 
 /** The most bytes read synchronously: copying more takes as long as another thread. */
-const MAX_PROMPT_BYTES = 1 << 16
+const MAX_READ_NOW_BYTES = 1 << 16
 
 /** From this size on, `malloc` takes separate pages at first; later it does not. */
 const OWN_PAGES_BYTES = 1 << 17
@@ -93,9 +93,9 @@ export class FileBlockDevice extends BaseBlockDevice {
   #changes: FileWatches | undefined
   #replaced: BlockError<'BLOCK_REPLACED'> | undefined
   readonly #native: Native | undefined
-  readonly #end: FileEnd | undefined
+  readonly #size: FileSize | undefined
   readonly #channel: Channel
-  readonly #readNow: PromptRead | undefined
+  readonly #readNow: ReadNow | undefined
   readonly #flusher: Flusher
   readonly #bestEffort: boolean
   #created = false
@@ -108,7 +108,7 @@ export class FileBlockDevice extends BaseBlockDevice {
     engine: Engine,
     native: Native | undefined,
     claims: FileBlockDeviceOptions['claims'],
-    readNow: PromptRead | undefined,
+    readNow: ReadNow | undefined,
     below: readonly string[],
   ) {
     super()
@@ -123,7 +123,7 @@ export class FileBlockDevice extends BaseBlockDevice {
     this.#native = native
     this.#pathWatch =
       raw === undefined ? new PathWatch(path, file, (error) => this.#endAll(error)) : undefined
-    this.#end = raw === undefined ? new FileEnd(file.cachedFd) : undefined
+    this.#size = raw === undefined ? new FileSize(file.cachedFd) : undefined
     this.#channel = new Channel(engine, sectorSize, file.direct)
     this.#readNow = readNow
     this.#flusher = new Flusher((permit) =>
@@ -158,7 +158,7 @@ export class FileBlockDevice extends BaseBlockDevice {
     const native = await loadNative()
     // A custom engine makes all calls.
     const isCached = file.raw === undefined && !file.direct && typeof options.engine !== 'object'
-    const readNow = isCached ? await promptRead(file.fd, path, native) : undefined
+    const readNow = isCached ? await findReadNow(file.fd, path, native) : undefined
     const device = new FileBlockDevice(path, file, engine, native, options.claims, readNow, below)
     try {
       await device.doGetInfo()
@@ -290,7 +290,7 @@ export class FileBlockDevice extends BaseBlockDevice {
   ): Promise<void> {
     const { fd, sectorSize } = this.#file
     const bytes = lengthOf(buffers)
-    if (this.#readAtOnce(sectorStart, buffers, bytes)) return
+    if (this.#readsNow(sectorStart, buffers, bytes)) return
     const request = this.#requestAt('read', sectorStart, bytes / sectorSize)
     const position = sectorStart * sectorSize
     let read: number
@@ -303,10 +303,10 @@ export class FileBlockDevice extends BaseBlockDevice {
   }
 
   /** Small reads of what the system has in memory: through another thread they take four times as long. */
-  #readAtOnce(sector: number, buffers: readonly Uint8Array[], bytes: number): boolean {
+  #readsNow(sector: number, buffers: readonly Uint8Array[], bytes: number): boolean {
     const [buffer] = buffers
     if (this.#readNow === undefined || buffer?.byteLength !== bytes) return false
-    return bytes <= MAX_PROMPT_BYTES && hasTime() && this.doReadNow(sector, buffer)
+    return bytes <= MAX_READ_NOW_BYTES && hasTime() && this.doReadNow(sector, buffer)
   }
 
   protected override doReadNow(sectorStart: number, buffer: Uint8Array): boolean {
@@ -329,7 +329,7 @@ export class FileBlockDevice extends BaseBlockDevice {
     let written: number
     try {
       // Beyond the end of a file that has shrunk, it would make a hole, whose zeroes read as data.
-      if (this.#end?.reaches(position + bytes) === false) {
+      if (this.#size?.reaches(position + bytes) === false) {
         throw shortError(request, 'nothing was written')
       }
       written = await this.#channel.write(dsync ?? fd, buffers, position, permit)

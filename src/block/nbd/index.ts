@@ -34,7 +34,7 @@ import { COMMAND, COMMAND_FLAG } from './protocol.ts'
 import type { Connection } from './transport/connection.ts'
 import { ConnectionPool } from './transport/connection-pool.ts'
 import type { Status } from './transport/exchange.ts'
-import { findMapped, findUnmapped, StatusQuestions, StatusSearch } from './transport/extents.ts'
+import { findMapped, findUnmapped, StatusRequests, StatusSearch } from './transport/extents.ts'
 import { FlushTracker } from './transport/flush-tracker.ts'
 import { inParallel, piecesOf } from './transport/pieces.ts'
 import type { Request } from './transport/request.ts'
@@ -76,7 +76,7 @@ export class NbdBlockDevice extends BaseBlockDevice {
   readonly #settings: ExportSettings
   readonly #pool: ConnectionPool
   readonly #flushTracker: FlushTracker
-  readonly #questions: StatusQuestions
+  readonly #statusRequests: StatusRequests
   readonly #claimTarget: ClaimTarget
 
   private constructor(
@@ -105,7 +105,7 @@ export class NbdBlockDevice extends BaseBlockDevice {
     }
     this.#pool = new ConnectionPool(poolOptions, first)
     this.#flushTracker = new FlushTracker(this.#pool)
-    this.#questions = new StatusQuestions(settings, async (offset, length) => {
+    this.#statusRequests = new StatusRequests(settings, async (offset, length) => {
       const flags = COMMAND_FLAG.reqOne
       const asked = { command: COMMAND.blockStatus, flags, offset, length, permit: ALWAYS }
       return (await this.#request(asked)) ?? { length, flags: 0 }
@@ -298,7 +298,7 @@ export class NbdBlockDevice extends BaseBlockDevice {
   async #seek(find: typeof findMapped, sector: number): Promise<number> {
     const { sectorSize, sizeSectors } = this.info
     const end = sizeSectors * sectorSize
-    const search = new StatusSearch(this.#questions, end)
+    const search = new StatusSearch(this.#statusRequests, end)
     const ask = (offset: number): Promise<Status> => search.ask(offset)
     const failing = { device: this.name, operation: 'seek in' }
     try {

@@ -84,7 +84,7 @@ export class OpfsBlockDevice extends BaseBlockDevice {
     singleSectorBuffers: false,
   }
   /** True if no other handle of the file can be open. */
-  readonly exclusive: boolean
+  readonly isOnlyHandle: boolean
   protected override info: BlockInfo
   readonly #file: OpfsSyncAccess
   readonly #claims: OriginClaims
@@ -95,7 +95,7 @@ export class OpfsBlockDevice extends BaseBlockDevice {
     super()
     this.name = path
     this.info = info
-    this.exclusive = file.mode !== 'readwrite-unsafe'
+    this.isOnlyHandle = file.mode !== 'readwrite-unsafe'
     this.#file = file
     this.#claims = new OriginClaims(path, platform, () => this.#notify())
   }

@@ -16,7 +16,7 @@ import {
   openOrCreate,
 } from '../device/create-target.ts'
 import { describeHolding, holdingOf } from '../device/device-content.ts'
-import { takeRoles } from '../device/roles.ts'
+import { takeRoles } from '../device/take-roles.ts'
 import { CommandError, EXIT, withNote } from '../errors.ts'
 import { commonFlags, device } from '../flags/flags.ts'
 import { checkRingFlags, type RingFlags, ringFlags, ringOptions } from '../flags/ring-flags.ts'

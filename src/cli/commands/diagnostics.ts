@@ -3,7 +3,7 @@ import { inspectRing } from '../../ring/access/inspect.ts'
 import { cannotRead } from '../../ring/report/unreadable.ts'
 import { openDevice } from '../device/device.ts'
 import { leasesOf } from '../device/leases.ts'
-import { holdersOf } from '../device/roles.ts'
+import { holdersOf } from '../device/take-roles.ts'
 import { CommandError, EXIT } from '../errors.ts'
 import {
   device,

@@ -16,8 +16,8 @@ import {
 import { type OpenedDevice, openDevice } from '../device/device.ts'
 import { producerAtWork } from '../device/producer-at-work.ts'
 import { unmake } from '../device/remove-target.ts'
-import { takeRoles } from '../device/roles.ts'
 import { checkApart, checkNotSame } from '../device/same-storage.ts'
+import { takeRoles } from '../device/take-roles.ts'
 import { asCommandError, CommandError, EXIT, withNote } from '../errors.ts'
 import {
   commonFlags,

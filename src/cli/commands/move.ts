@@ -5,8 +5,8 @@ import { UNNAMED } from '../../ring/names.ts'
 import { counted, safeText } from '../../text/render.ts'
 import { shellWord } from '../../util/shell-word.ts'
 import { openDevice } from '../device/device.ts'
-import { takePushing } from '../device/roles.ts'
 import { checkNotSame } from '../device/same-storage.ts'
+import { takePushing } from '../device/take-roles.ts'
 import { asCommandError, emptyNow, usageError, withNote } from '../errors.ts'
 import {
   type ItemFlags,

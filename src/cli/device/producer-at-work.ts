@@ -2,7 +2,7 @@ import type { BlockDevice } from '../../block/device.ts'
 import { inspectRing } from '../../ring/access/inspect.ts'
 import { CommandError, EXIT } from '../errors.ts'
 import { leasesOf } from './leases.ts'
-import { holdersOf, leaseInUse } from './roles.ts'
+import { holdersOf, leaseInUse } from './take-roles.ts'
 
 /**
  * An error that names the producer that may push to a ring now: on this machine by its claim, on another by its

@@ -4,7 +4,7 @@ import { isRingError } from '../../errors.ts'
 import { inspectRing } from '../../ring/access/inspect.ts'
 import { withNote } from '../errors.ts'
 import type { Vacancy } from './create-target.ts'
-import { takeRoles } from './roles.ts'
+import { takeRoles } from './take-roles.ts'
 
 /**
  * Removes a file that a command made for a ring, if nothing was ever pushed to the ring and no other program uses it.

@@ -9,7 +9,7 @@ import { isBlockError } from '../../errors.ts'
 import { usageError } from '../errors.ts'
 import { type OpenedDevice, openWhole } from './device.ts'
 import { type RingPath, ringPathOf } from './ring-path.ts'
-import { claimRoles } from './roles.ts'
+import { claimRoles } from './take-roles.ts'
 
 /** Sector sizes for direct reads, of which the disk supports at least one. */
 const DIRECT_SECTORS = [512, 4096]

@@ -4,7 +4,7 @@ import { counted } from '../../text/render.ts'
 import { asCommandError, CommandError, EXIT, usageError } from '../errors.ts'
 import type { CommonFlags } from '../flags/flags.ts'
 import { openDevice } from './device.ts'
-import { holdersOf } from './roles.ts'
+import { holdersOf } from './take-roles.ts'
 
 /** The reason why a device could not be surveyed. */
 export interface FailedSurvey {

@@ -6,7 +6,7 @@ import type { CommonFlags } from '../flags/flags.ts'
 import { showProgress } from '../output/progress.ts'
 import { type ForceFlags, type OpenedDevice, openDevice, overwriting } from './device.ts'
 import { describeHolding, holdingOf } from './device-content.ts'
-import { takeRoles } from './roles.ts'
+import { takeRoles } from './take-roles.ts'
 import { checkWhole } from './whole-sectors.ts'
 
 /** A device that is going to be overwritten, for this command alone. */

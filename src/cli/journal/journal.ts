@@ -6,7 +6,7 @@ import { UNNAMED_JOURNAL } from '../../journal/settings.ts'
 import { Producer } from '../../ring/access/attach.ts'
 import { inspectRing } from '../../ring/access/inspect.ts'
 import { type OpenedDevice, openDevice } from '../device/device.ts'
-import { takeRoles } from '../device/roles.ts'
+import { takeRoles } from '../device/take-roles.ts'
 import { type ItemFlags, itemFlags, namesOf, type RoleFlags } from '../flags/flags.ts'
 
 const queue: TypedFlagParameter<string | undefined> = {

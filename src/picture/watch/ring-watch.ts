@@ -1,12 +1,12 @@
 import type { BlockDevice, BlockHolder } from '../../block/device.ts'
 import { type Clock, systemClock } from '../../clock.ts'
-import { salvage } from '../../ring/access/salvage.ts'
+import { salvage } from '../../ring/access/readable-part.ts'
 import type { Role } from '../../ring/roles.ts'
 import type { RingSeen, Snapshot } from '../snapshot.ts'
 import type { DeviceAccess } from './access.ts'
 import type { DeviceSeen, FormatWatch } from './format-watch.ts'
-import { Format1Watch } from './format1.ts'
-import { Format2Watch } from './format2.ts'
+import { Format1Watch } from './format1-watch.ts'
+import { Format2Watch } from './format2-watch.ts'
 import { ScratchPool } from './scratch.ts'
 
 /** A device is opened again after this, because its path may lead to another one by then; sooner if its content no longer fits. */

@@ -12,7 +12,7 @@ import type * as types from '../types.ts'
 import { formatNumbered } from './formats.ts'
 
 /** Loaded on demand: only inspections with `salvage` need it. */
-const salvaging = new Lazy(() => import('./salvage.ts'))
+const salvaging = new Lazy(() => import('./readable-part.ts'))
 
 const INSPECT_KINDS: OptionKinds<InspectOptions> = {
   salvage: 'boolean',

@@ -8,7 +8,7 @@ import { cannotRead } from '../report/unreadable.ts'
 import type { Role } from '../roles.ts'
 import { keyOf } from '../shared/key.ts'
 import { leasePlaces, openLeasable } from './lease-places.ts'
-import { salvage, unreadableBytes } from './salvage.ts'
+import { salvage, unreadableBytes } from './readable-part.ts'
 
 /** The leases of both roles, as far as they are readable. */
 export interface RingLeases {

@@ -1,7 +1,7 @@
 import { checkCall } from '../../block/check-device.ts'
 import type { BlockDevice } from '../../block/device.ts'
 import type { OptionKinds } from '../../util/options.ts'
-import { salvage } from '../access/salvage.ts'
+import { salvage } from '../access/readable-part.ts'
 import { repair as repair1 } from '../format1/repair.ts'
 import { repair as repair2 } from '../format2/check/repair.ts'
 import { VERIFY_KINDS } from '../report/finding.ts'

@@ -1,6 +1,6 @@
 import { checkCall } from '../../block/check-device.ts'
 import type { BlockDevice } from '../../block/device.ts'
-import { salvage } from '../access/salvage.ts'
+import { salvage } from '../access/readable-part.ts'
 import { verify as verify1 } from '../format1/verify.ts'
 import { verify as verify2 } from '../format2/check/verify.ts'
 import { type RingReport, VERIFY_KINDS, type VerifyOptions } from '../report/finding.ts'

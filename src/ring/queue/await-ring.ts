@@ -3,7 +3,6 @@ import { type Clock, systemClock } from '../../clock.ts'
 import { isRingError } from '../../errors.ts'
 import { inspectRing } from '../access/inspect.ts'
 import { BLANK, UNFINISHED } from '../report/signatures.ts'
-import type { Consumer, RingState } from '../types.ts'
 import { type PollOptions, Waiter } from './poll.ts'
 
 /** The content of a device before another program has created a ring on it. */
@@ -55,27 +54,6 @@ export async function awaitRing(
   const awaited = new AwaitedRing(device, clock)
   try {
     while (!(await awaited.exists(signal))) await waiter.pause(signal)
-  } finally {
-    waiter.close()
-  }
-}
-
-/**
- * Requests the producer to pause or continue, and waits until it does.
- * @param waiter closed afterwards
- * @throws the signal's reason
- */
-export async function awaitState(
-  consumer: Consumer,
-  action: 'suspend' | 'resume',
-  state: RingState,
-  waiter: Waiter,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  try {
-    signal?.throwIfAborted()
-    while ((await consumer[action]()).status === 'retry') await waiter.pause(signal)
-    while ((await consumer.state()) !== state) await waiter.pause(signal)
   } finally {
     waiter.close()
   }

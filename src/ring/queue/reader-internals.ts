@@ -12,9 +12,9 @@ export interface ReaderInternals {
   /** The position of the oldest entry that is not acknowledged. */
   oldest(): Position | undefined
   /** True if `maxUnacked` keeps the reader from delivering more. */
-  isHeld(): boolean
+  isFull(): boolean
   /** True if it kept the last call from delivering more. */
-  wasHeld(): boolean
+  wasFull(): boolean
   /** True if a write of acknowledgements failed permanently, so that nothing more is acknowledged. */
   hasEnded(): boolean
   /** As `LogFront.jumps`; does not change in format 1. */

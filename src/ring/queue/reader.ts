@@ -37,7 +37,8 @@ import {
 import { type Unacked, UnackedLimit } from './unacked-limit.ts'
 
 const lazily = new Lazy(() => import('./lazy-acknowledgements.ts'))
-const waiting = new Lazy(() => import('./await-ring.ts'))
+const ringAwaiting = new Lazy(() => import('./await-ring.ts'))
+const stateAwaiting = new Lazy(() => import('./await-state.ts'))
 const processing = new Lazy(() => import('./process/process.ts'))
 
 /** The default of `maxUnacked`. */
@@ -143,8 +144,8 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
       clock: reader.#clock,
       closing: reader.#closing.signal,
       oldest: () => reader.#deliveries.oldest?.position,
-      isHeld: () => reader.#limit.isFull,
-      wasHeld: () => reader.#limit.wasFull,
+      isFull: () => reader.#limit.isFull,
+      wasFull: () => reader.#limit.wasFull,
       hasEnded: () => reader.#acknowledger.hasEnded,
       jumps: () => reader.#consumer.jumps,
       watch: (onChange) => reader.#acknowledger.watch(onChange),
@@ -203,7 +204,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     if (options.lazyAck) await lazily.load()
     await createMissing(device, options.createIfMissing ?? false)
     if (options.waitForRing === true) {
-      const { awaitRing } = waiting.value ?? (await waiting.load())
+      const { awaitRing } = ringAwaiting.value ?? (await ringAwaiting.load())
       await awaitRing(device, options)
     }
     const consumer = await attachConsumer(device, options)
@@ -544,7 +545,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     options: WaitingOptions,
   ): Promise<void> {
     const signal = signalOf(`RingReader.${action}`, options)
-    const { awaitState } = waiting.value ?? (await waiting.load())
+    const { awaitState } = stateAwaiting.value ?? (await stateAwaiting.load())
     const waiter = new Waiter(this.consumer.device, this.#clock, this.#waitOptions)
     await awaitState(this.consumer, action, state, waiter, signal)
   }

@@ -38,7 +38,7 @@ function streamOf(socket: Socket, receiver: NbdStreamReceiver, tap: Tap): NbdStr
       tap(pieces)
       socket.write(pieces)
     },
-    hold: () => undefined,
+    keepAlive: () => undefined,
     startTls: () => Promise.reject(new Error('nothing is encrypted here')),
     end: () => socket.end(),
     destroy: () => socket.destroy(),

@@ -232,7 +232,7 @@ export class NbdSession {
       this.#doing.add(request)
       this.#do(request)
     }
-    if (!this.#over) this.#socket.hold(this.#waiting.length > 0)
+    if (!this.#over) this.#socket.pause(this.#waiting.length > 0)
   }
 
   #do(request: NbdRequest): void {

@@ -27,7 +27,7 @@ export interface Socket {
   /** Drops the connection immediately. */
   destroy(): void
   /** Pauses or resumes receiving. */
-  hold(held: boolean): void
+  pause(isPaused: boolean): void
 }
 
 /** A connection: faults hit both ends. */
@@ -184,8 +184,8 @@ class End implements Socket {
     this.#leave()
   }
 
-  hold(held: boolean): void {
-    this.#in().hold(held)
+  pause(isPaused: boolean): void {
+    this.#in().pause(isPaused)
   }
 
   /** Calls the owner, unless it has dropped this end. */

@@ -47,7 +47,7 @@ export class Pipe {
   #stalledUntil = 0
   /** Delivers the segment that waits for the end of a stall. */
   #stalled: (() => void) | undefined
-  #held = false
+  #isPaused = false
 
   constructor(scheduler: Scheduler, random: Random, traits: LinkTraits, end: PipeEnd) {
     this.#scheduler = scheduler
@@ -100,9 +100,9 @@ export class Pipe {
   }
 
   /** Pauses or resumes receiving. */
-  hold(held: boolean): void {
-    this.#held = held
-    if (!held) this.#move()
+  pause(isPaused: boolean): void {
+    this.#isPaused = isPaused
+    if (!isPaused) this.#move()
   }
 
   #take(): void {
@@ -130,7 +130,7 @@ export class Pipe {
 
   /** Sends the next segment, if none is in flight. */
   #move(): void {
-    if (this.#moving || this.#held || this.#closed) return
+    if (this.#moving || this.#isPaused || this.#closed) return
     const [first] = this.#window
     if (first === undefined && !(this.#finishing && this.#waiting.length === 0)) return
     const { latencyMs, bytesPerMs, segmentBytes } = this.#traits

@@ -159,7 +159,7 @@ export class ReaderActor extends RoleActor<ReaderStep> {
       for (const entry of entries) handle.model.deliver(entry)
       return entries
     }
-    const isHeld = internalsOf(handle.reader).wasHeld()
+    const isHeld = internalsOf(handle.reader).wasFull()
     trace(() => `the reader has ${isHeld ? 'too much' : 'nothing'}`)
     if (!isHeld) {
       handle.model.vanish(handle.model.replay.splice(0))

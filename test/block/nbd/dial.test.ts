@@ -43,7 +43,7 @@ test('a stream that does not come in time is given up, and closed if it comes la
         come = () =>
           resolve({
             send: () => undefined,
-            hold: () => undefined,
+            keepAlive: () => undefined,
             startTls: async () => undefined,
             end: () => undefined,
             destroy: () => destroyed++,

@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../src/block/memory.ts'
 import { NbdBlockDevice } from '../../../src/block/nbd/index.ts'
-import { StatusQuestions, StatusSearch } from '../../../src/block/nbd/transport/extents.ts'
+import { StatusRequests, StatusSearch } from '../../../src/block/nbd/transport/extents.ts'
 import { NbdFault } from '../../../src/block/nbd/transport/fault.ts'
 import { erase } from '../../../src/block/ops/erase.ts'
 import { sparseCopy } from '../../../src/block/ops/sparse-copy.ts'
@@ -139,45 +139,45 @@ test('several descriptions are accepted where one was asked for', async () => {
   expect(await device.seekUnmapped(8)).toBe(16)
 })
 
-describe('questions about extents', () => {
+describe('requests of block status', () => {
   const most = 2 ** 32 - 2 ** 16
-  const limits = { rangeBytes: 32 * MIB, minimumBytes: 4096, questionBytes: most }
+  const limits = { rangeBytes: 32 * MIB, minimumBytes: 4096, maxStatusBytes: most }
   const TIB = 2 ** 40
 
   test('cover as much as a request can', async () => {
     const asked: number[] = []
-    const questions = new StatusQuestions(limits, async (_, length) => {
+    const requests = new StatusRequests(limits, async (_, length) => {
       asked.push(length)
       return { length, flags: HOLE }
     })
     let count = 0
-    for (let at = 0; at < TIB; count++) at += (await questions.ask(at, TIB)).length
+    for (let at = 0; at < TIB; count++) at += (await requests.ask(at, TIB)).length
     expect(count).toBeLessThan(300)
     expect(Math.max(...asked)).toBeLessThan(2 ** 32)
   })
 
   test('get smaller for a server that refuses that, and stay so', async () => {
     const asked: number[] = []
-    const questions = new StatusQuestions(limits, async (_, length) => {
+    const requests = new StatusRequests(limits, async (_, length) => {
       asked.push(length)
       if (length > limits.rangeBytes) throw new NbdFault('refused', 'too long', 'EINVAL')
       return { length, flags: HOLE }
     })
-    for (let at = 0; at < 64 * MIB; ) at += (await questions.ask(at, TIB)).length
+    for (let at = 0; at < 64 * MIB; ) at += (await requests.ask(at, TIB)).length
     expect(asked).toEqual([most, 32 * MIB, 32 * MIB])
   })
 
   test('begin at a block, also after an answer that ended within one', async () => {
     const starts: number[] = []
     const ends = [1000, 1300, 5000, 8192]
-    const questions = new StatusQuestions(limits, async (offset) => {
+    const requests = new StatusRequests(limits, async (offset) => {
       starts.push(offset)
       const end = ends.find((each) => each > offset) ?? TIB
       return { length: end - offset, flags: HOLE }
     })
     const found: [number, number][] = []
     for (let at = 0; at < 12288; ) {
-      const { length, flags } = await questions.ask(at, 12288)
+      const { length, flags } = await requests.ask(at, 12288)
       found.push([at, flags])
       at += length
     }
@@ -196,8 +196,8 @@ describe('questions about extents', () => {
     let inFlight = 0
     let together = 0
     const asked: number[] = []
-    const small = { ...limits, questionBytes: MIB }
-    const questions = new StatusQuestions(small, async (offset, length) => {
+    const small = { ...limits, maxStatusBytes: MIB }
+    const requests = new StatusRequests(small, async (offset, length) => {
       asked.push(offset)
       together = Math.max(together, ++inFlight)
       await new Promise((resolve) => setImmediate(resolve))
@@ -206,7 +206,7 @@ describe('questions about extents', () => {
       if (offset < 1000 * MIB) return { length, flags: HOLE }
       return { length: 4096, flags: (offset / 4096) % 2 === 0 ? 0 : HOLE }
     })
-    const search = new StatusSearch(questions, TIB)
+    const search = new StatusSearch(requests, TIB)
     for (let at = 0; at < 1000 * MIB; ) {
       const { length, flags } = await search.ask(at)
       expect(flags).toBe(HOLE)
@@ -225,7 +225,7 @@ describe('questions about extents', () => {
 
   test('fail with any other error as it is', async () => {
     const lost = new NbdFault('lost', 'gone')
-    const questions = new StatusQuestions(limits, () => Promise.reject(lost))
-    await expect(questions.ask(0, TIB)).rejects.toBe(lost)
+    const requests = new StatusRequests(limits, () => Promise.reject(lost))
+    await expect(requests.ask(0, TIB)).rejects.toBe(lost)
   })
 })

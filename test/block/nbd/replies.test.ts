@@ -30,7 +30,7 @@ function reading(parts: readonly Uint8Array[]): { parser: ReplyParser; done(): b
     flags: 0,
     minimum: 1,
     maximum: 32 << 20,
-    question: 32 << 20,
+    maxStatus: 32 << 20,
     structured: true,
     allocation: undefined,
   }

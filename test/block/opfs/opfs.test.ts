@@ -61,13 +61,13 @@ test('a file for which there is no room is left empty, and says so', async () =>
 test('where handles are exclusive, a second one is refused until the first is closed', async () => {
   const platform = new FakeBrowser({ shared: false })
   const device = await OpfsBlockDevice.openOrCreate('r', { sizeBytes: 65_536, platform })
-  expect(device.exclusive).toBe(true)
+  expect(device.isOnlyHandle).toBe(true)
   await expect(OpfsBlockDevice.open('r', { platform })).rejects.toMatchObject({
     code: 'BLOCK_CLAIMED',
   })
   await device.disconnect()
   await using again = await OpfsBlockDevice.open('r', { platform })
-  expect(again.exclusive).toBe(true)
+  expect(again.isOnlyHandle).toBe(true)
 })
 
 test('a failing write or flush is an error of the device', async () => {

@@ -26,7 +26,7 @@ export interface ExportSettings {
   /** All offsets and lengths have to be multiples of this. */
   readonly minimumBytes: number
   /** Bytes in a block status request, at first. */
-  readonly questionBytes: number
+  readonly maxStatusBytes: number
 }
 
 /**
@@ -64,7 +64,7 @@ export function exportSettingsOf(
     transferBytes: Math.min(rangeBytes, TRANSFER_BYTES),
     rangeBytes,
     minimumBytes: found.minimum,
-    questionBytes: found.question - (found.question % sectorSize),
+    maxStatusBytes: found.maxStatus - (found.maxStatus % sectorSize),
   }
 }
 

@@ -5,7 +5,7 @@ import type { OptionNegotiation, OptionReply, Refusal } from './option-negotiati
 /** Bytes in a request, if the server states no limit. */
 const DEFAULT_MAXIMUM = 32 << 20
 /** Nearly the largest 32-bit number, in whole blocks of any size. */
-const QUESTION_BYTES = 2 ** 32 - 2 ** 16
+const MAX_STATUS_BYTES = 2 ** 32 - 2 ** 16
 
 /** Zeroes that a server may send after its reply to `exportName`. */
 const PADDING_BYTES = 124
@@ -20,14 +20,14 @@ export interface Export {
   /** Bytes in a request at most; 32 MiB where the server allows more. */
   readonly maximum: number
   /** Bytes in a block status request, which carries no data: the largest number possible if the server states no limit. */
-  readonly question: number
+  readonly maxStatus: number
   /** True if replies come in chunks. */
   readonly structured: boolean
   /** Number of the meta context that distinguishes data and holes, if the server has it. */
   readonly allocation: number | undefined
 }
 
-type Sizes = Pick<Export, 'minimum' | 'maximum' | 'question'>
+type Sizes = Pick<Export, 'minimum' | 'maximum' | 'maxStatus'>
 
 /**
  * Negotiates an export with the server; afterwards transmission begins.
@@ -83,7 +83,7 @@ async function askGo(negotiation: OptionNegotiation, name: string): Promise<Basi
   return { ...basics, ...(sizes ?? defaultSizes) }
 }
 
-const defaultSizes = { minimum: 512, maximum: DEFAULT_MAXIMUM, question: QUESTION_BYTES }
+const defaultSizes = { minimum: 512, maximum: DEFAULT_MAXIMUM, maxStatus: MAX_STATUS_BYTES }
 
 function infoOf({ type, data }: OptionReply): number {
   if (type !== OPTION_REPLY.info || data.length < 2) {
@@ -108,7 +108,7 @@ function blockSizeInfo(data: Buffer): Sizes {
   return {
     minimum,
     maximum: Math.min(maximum, DEFAULT_MAXIMUM),
-    question: Math.min(maximum, QUESTION_BYTES),
+    maxStatus: Math.min(maximum, MAX_STATUS_BYTES),
   }
 }
 

@@ -64,7 +64,7 @@ export class Connection implements Receiver, Requests {
     this.#wire = wire
     this.export = settings
     this.#parser = new ReplyParser(this, settings)
-    wire.hold(false)
+    wire.keepAlive(false)
     wire.handOver(this)
   }
 
@@ -93,7 +93,7 @@ export class Connection implements Receiver, Requests {
         reject(this.#fault)
         return
       }
-      if (this.#exchanges.size === 0) this.#wire.hold(true)
+      if (this.#exchanges.size === 0) this.#wire.keepAlive(true)
       const cookie = this.#nextCookie()
       const now = this.#clock.now()
       if (this.#exchanges.size === 0) this.#movedAt = now
@@ -156,7 +156,7 @@ export class Connection implements Receiver, Requests {
     exchange.finish()
     this.#exchanges.delete(cookie)
     this.#bytesInFlight -= HEADERS_BYTES + transferBytes(exchange.request)
-    if (this.#exchanges.size === 0) this.#wire.hold(false)
+    if (this.#exchanges.size === 0) this.#wire.keepAlive(false)
   }
 
   /** Counts unflushed changes as soon as the reply arrives: the connection may be lost in the same turn. */

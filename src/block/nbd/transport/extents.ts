@@ -44,26 +44,26 @@ export async function findUnmapped(
 /** The most requests of one search in flight. */
 const MOST_AHEAD = 16
 
-type Limits = Pick<ExportSettings, 'rangeBytes' | 'minimumBytes' | 'questionBytes'>
+type Limits = Pick<ExportSettings, 'rangeBytes' | 'minimumBytes' | 'maxStatusBytes'>
 
 /**
  * Requests block status. It is a hint: where the server reports nothing, there may be data. Other requests have a
  * size limit, but this one carries no data; the server's limit is found by trying.
  */
-export class StatusQuestions {
+export class StatusRequests {
   readonly #limits: Limits
   readonly #send: (offset: number, length: number) => Promise<Status>
-  #questionBytes: number
+  #maxBytes: number
 
   constructor(limits: Limits, send: (offset: number, length: number) => Promise<Status>) {
     this.#limits = limits
-    this.#questionBytes = limits.questionBytes
+    this.#maxBytes = limits.maxStatusBytes
     this.#send = send
   }
 
   /** The range of one request, in bytes. */
   get bytes(): number {
-    return this.#questionBytes
+    return this.#maxBytes
   }
 
   /**
@@ -76,7 +76,7 @@ export class StatusQuestions {
     const before = offset % minimumBytes
     const start = offset - before
     for (;;) {
-      const length = Math.min(this.#questionBytes, end - start)
+      const length = Math.min(this.#maxBytes, end - start)
       try {
         const status = await this.#send(start, length)
         if (status.length > before) return { ...status, length: status.length - before }
@@ -84,7 +84,7 @@ export class StatusQuestions {
       } catch (fault) {
         if (!isRefusedHint(fault)) throw fault
         if (length <= rangeBytes) return { length: length - before, flags: 0 }
-        this.#questionBytes = rangeBytes
+        this.#maxBytes = rangeBytes
       }
     }
   }
@@ -95,21 +95,21 @@ export class StatusQuestions {
  * hole, the next requests are sent ahead: otherwise a long search would wait for a distant server each time.
  */
 export class StatusSearch {
-  readonly #questions: StatusQuestions
+  readonly #requests: StatusRequests
   readonly #end: number
   readonly #ahead = new Map<number, Promise<Status>>()
   #width = 0
 
-  constructor(questions: StatusQuestions, end: number) {
-    this.#questions = questions
+  constructor(requests: StatusRequests, end: number) {
+    this.#requests = requests
     this.#end = end
   }
 
-  /** As `StatusQuestions.ask`. */
+  /** As `StatusRequests.ask`. */
   async ask(offset: number): Promise<Status> {
-    const step = this.#questions.bytes
+    const step = this.#requests.bytes
     for (let ahead = 1; ahead <= this.#width; ahead++) this.#send(offset + (ahead - 1) * step)
-    const answer = this.#ahead.get(offset) ?? this.#questions.ask(offset, this.#end)
+    const answer = this.#ahead.get(offset) ?? this.#requests.ask(offset, this.#end)
     this.#ahead.delete(offset)
     const status = await answer
     this.#width = status.length < step ? 0 : Math.min(Math.max(2, 2 * this.#width), MOST_AHEAD)
@@ -123,7 +123,7 @@ export class StatusSearch {
 
   #send(offset: number): void {
     if (offset >= this.#end || this.#ahead.has(offset)) return
-    const answer = this.#questions.ask(offset, this.#end)
+    const answer = this.#requests.ask(offset, this.#end)
     answer.catch(() => undefined) // It rejects for its caller, if there is one.
     this.#ahead.set(offset, answer)
   }

@@ -123,8 +123,8 @@ class SocketStream implements NbdStream {
     })
   }
 
-  hold(needed: boolean): void {
-    if (needed) this.#socket.ref()
+  keepAlive(isNeeded: boolean): void {
+    if (isNeeded) this.#socket.ref()
     else this.#socket.unref()
   }
 

@@ -17,8 +17,8 @@ export interface NbdStreamReceiver {
 export interface NbdStream {
   /** Sends the pieces in order, after everything sent before. They must not change until the server has replied. */
   send(pieces: readonly Uint8Array[]): void
-  /** True if the open stream keeps the process alive. */
-  hold(needed: boolean): void
+  /** Sets whether the open stream keeps the process alive. */
+  keepAlive(isNeeded: boolean): void
   /**
    * Encrypts from here on. The server is silent until then. Called only for addresses with TLS.
    * @throws the reason that the receiver's `ended` gets

@@ -90,15 +90,15 @@ export class Wire implements NbdStreamReceiver {
     if (this.#fault === undefined) this.#stream?.send(pieces)
   }
 
-  /** True if the open connection keeps the process alive. */
-  hold(needed: boolean): void {
-    this.#stream?.hold(needed)
+  /** Sets whether the open connection keeps the process alive. */
+  keepAlive(isNeeded: boolean): void {
+    this.#stream?.keepAlive(isNeeded)
   }
 
   /** Sends pending data, and ends the connection; waits briefly for the server to do so too. */
   async end(): Promise<void> {
     if (this.#fault !== undefined) return
-    this.#stream?.hold(true)
+    this.#stream?.keepAlive(true)
     this.#stream?.end()
     await this.#clock.sleep(FAREWELL_MS, this.#closed.signal).catch(() => undefined)
     this.destroy(new NbdFault('lost', 'this client has left'))

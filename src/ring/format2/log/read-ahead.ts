@@ -110,7 +110,7 @@ export class ReadAhead {
 
   /** True if the blocks at an LSN may have been read before this call, and written since. */
   mayBeOld(lsn: number): boolean {
-    const isHeld = this.#held(lsn).length > 0
+    const isHeld = this.#inWindow(lsn).length > 0
     const isOfNow = this.#windowOf === this.#call && this.#call > 0
     return (isHeld && !isOfNow) || this.#coming !== undefined
   }
@@ -143,7 +143,7 @@ export class ReadAhead {
    */
   async blocks(lsn: number, blocks: number, signal: AbortSignal | undefined): Promise<Window> {
     const wanted = blocks * this.#disk.layout.blockSize
-    const held = this.#held(lsn)
+    const held = this.#inWindow(lsn)
     let window = this.#window
     if (window === undefined || held.length < wanted) {
       // A reader that jumps may not continue from there.
@@ -155,7 +155,7 @@ export class ReadAhead {
       this.#moveTo(window)
       this.#readAhead(window)
     }
-    return { ...window, lsn, bytes: this.#held(lsn).subarray(0, wanted) }
+    return { ...window, lsn, bytes: this.#inWindow(lsn).subarray(0, wanted) }
   }
 
   /** Reads the blocks that are neither in the window nor in `coming`. */
@@ -225,7 +225,7 @@ export class ReadAhead {
   }
 
   /** The part of the window from an LSN on; empty if there is none, or if a program may have changed or detached it. */
-  #held(lsn: number): Uint8Array {
+  #inWindow(lsn: number): Uint8Array {
     const { lsn: from, bytes, pooled } = this.#window ?? NOTHING
     const at = (lsn - from) * this.#disk.layout.blockSize
     const isViewed = bytes.byteOffset + at < (pooled?.viewedTo ?? 0)

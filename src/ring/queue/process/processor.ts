@@ -178,14 +178,14 @@ export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Ou
         }
         const entries = await source.tryReceiveMany(bounds)
         if (entries.length > 0) return this.#checked(entries, signal)
-        if (this.#internals.isHeld()) {
+        if (this.#internals.isFull()) {
           const task = this.#requeuer.choose(this.#scheduler.paused, this.#internals.oldest())
           if (task !== undefined) this.#scheduler.hurry(task)
           await this.#scheduler.untilChanged()
           continue
         }
         // The ring advanced past the entry that held it before that acknowledgement resolved here.
-        if (this.#internals.wasHeld()) continue
+        if (this.#internals.wasFull()) continue
         if (untilEmpty) return []
         return this.#checked(await source.receiveMany(bounds), signal)
       }

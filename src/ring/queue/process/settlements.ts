@@ -128,13 +128,13 @@ export class Settlements<Out> {
     this.#unsettled++
     this.#waiting.push(entry)
     if (this.#successes !== undefined) this.#successes.add(attempt, durationMs)
-    else if (workEvents.hasSubscribers) this.#tell(attempt, durationMs)
+    else if (workEvents.hasSubscribers) this.#startPublishing(attempt, durationMs)
     if (this.#waiting.length === 1) {
       this.#written = this.#written.then(() => this.#writeWaiting())
     }
   }
 
-  #tell(attempt: number, durationMs: number | undefined): void {
+  #startPublishing(attempt: number, durationMs: number | undefined): void {
     this.#successes = new Successes()
     this.#unpublished = this.#waiting.length - 1
     this.#successes.add(attempt, durationMs)

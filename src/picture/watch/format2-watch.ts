@@ -1,7 +1,7 @@
 import type { SalvageBlockDevice } from '../../block/wrap/salvage.ts'
 import { crc32c } from '../../checksum/crc32c.ts'
 import { systemClock } from '../../clock.ts'
-import { unreadableBytes } from '../../ring/access/salvage.ts'
+import { unreadableBytes } from '../../ring/access/readable-part.ts'
 import { checkFixed, checkSlots } from '../../ring/format2/check/check-blocks.ts'
 import {
   firstCursor,
@@ -45,13 +45,13 @@ const CHECK_MS = 30_000
  * writes its slot as soon as it pauses.
  */
 const QUIET_LOOKS = 8
-const EVERY = 4
+const QUIET_READ_EVERY = 4
 /**
  * A batch that is half written, or not committed yet, may be completed by blocks after its first: it is looked at again after this, and
  * each time it is as before after twice as long.
  */
-const AGAIN_MS = 250
-const MOST_AGAIN_MS = 30_000
+const RECHECK_MS = 250
+const MAX_RECHECK_MS = 30_000
 /** The most epochs that the map marks. */
 const MOST_EPOCHS = 24
 const NO_FINDINGS: readonly Finding[] = []
@@ -363,7 +363,7 @@ export class Format2Watch implements FormatWatch {
 
   /** True if this look, which found the slots unchanged, skips the end of the log. */
   #skipsEnd(): boolean {
-    return ++this.#quiet > QUIET_LOOKS && this.#quiet % EVERY !== 0
+    return ++this.#quiet > QUIET_LOOKS && this.#quiet % QUIET_READ_EVERY !== 0
   }
 
   /** True if the block where the next batch would begin is unchanged since the last look, and no batch in it may have been completed. */
@@ -374,7 +374,7 @@ export class Format2Watch implements FormatWatch {
     if (isSame && !this.#isAgainDue) return true
     const { uuid, layout } = this.#disk
     const waited = isSame ? this.#incomplete?.pauseMs : undefined
-    const pauseMs = waited === undefined ? AGAIN_MS : Math.min(2 * waited, MOST_AGAIN_MS)
+    const pauseMs = waited === undefined ? RECHECK_MS : Math.min(2 * waited, MAX_RECHECK_MS)
     const isBatch = parseHeader(end, lsn, uuid, layout) !== undefined
     this.#incomplete = isBatch ? { pauseMs, at: systemClock.now() + pauseMs } : undefined
     this.#endLsn = lsn

@@ -6,7 +6,7 @@ import type { Native } from '../../native/calls.ts'
 const IN_MEMORY: readonly number[] = [0x01021994, 0x858458f6]
 
 /** Fills a buffer from a position in a file before it returns; false if that would have to wait, or fails. */
-export type PromptRead = (buffer: Uint8Array, position: number) => boolean
+export type ReadNow = (buffer: Uint8Array, position: number) => boolean
 
 /**
  * Reads from the page cache, on the event loop's thread: for a small piece that takes a tenth of the time of a read in another
@@ -14,11 +14,11 @@ export type PromptRead = (buffer: Uint8Array, position: number) => boolean
  * @param path of the open file
  * @returns undefined if the system cannot do that here
  */
-export async function promptRead(
+export async function findReadNow(
   fd: number,
   path: string,
   native: Native | undefined,
-): Promise<PromptRead | undefined> {
+): Promise<ReadNow | undefined> {
   const probe = native?.readCached(fd, new Uint8Array(1), 0)
   if (native !== undefined && probe !== 'unsupported')
     return (buffer, position) => native.readCached(fd, buffer, position) === 'read'

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { poolEngine } from '../../src/block/file/engine/pool.ts'
 import { syncEngine } from '../../src/block/file/engine/sync.ts'
 import { FileBlockDevice } from '../../src/block/file/index.ts'
-import { promptRead } from '../../src/block/file/io/prompt.ts'
+import { findReadNow } from '../../src/block/file/io/read-now.ts'
 import { loadNative, type Native } from '../../src/block/native/calls.ts'
 import { PartitionBlockDevice } from '../../src/block/wrap/partition.ts'
 import { PermittedBlockDevice } from '../../src/block/wrap/permitted.ts'
@@ -92,9 +92,9 @@ test('a read does not wait for what the page cache lacks, nor where the file sys
   const native = (answer: 'read' | 'waits' | 'unsupported') =>
     ({ readCached: () => answer }) as unknown as Native
   const buffer = new Uint8Array(512)
-  expect((await promptRead(handle.fd, device.name, native('read')))?.(buffer, 0)).toBe(true)
-  expect((await promptRead(handle.fd, device.name, native('waits')))?.(buffer, 0)).toBe(false)
-  const inMemory = await promptRead(handle.fd, device.name, native('unsupported'))
+  expect((await findReadNow(handle.fd, device.name, native('read')))?.(buffer, 0)).toBe(true)
+  expect((await findReadNow(handle.fd, device.name, native('waits')))?.(buffer, 0)).toBe(false)
+  const inMemory = await findReadNow(handle.fd, device.name, native('unsupported'))
   const { type } = await statfs(device.name)
   if (type === TMPFS) expect(inMemory?.(buffer, 0)).toBe(true)
   else expect(inMemory).toBeUndefined()
@@ -103,7 +103,7 @@ test('a read does not wait for what the page cache lacks, nor where the file sys
 test('what is beyond the end is not read', async () => {
   await using device = await file('end')
   await using handle = await open(device.name)
-  const read = await promptRead(handle.fd, device.name, await loadNative())
+  const read = await findReadNow(handle.fd, device.name, await loadNative())
   expect(read?.(new Uint8Array(512), 63 << 10)).toBe(true)
   expect(read?.(new Uint8Array(512), 64 << 10)).toBe(false)
 })
