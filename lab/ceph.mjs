@@ -1,5 +1,5 @@
 // Hands items over through a ring on a Ceph cluster whose parts are killed, cut off and fenced, and checks every promise.
-// Stops by itself and takes everything away again: exit 1 when a promise is broken.
+// Stops by itself and takes everything away again: exit 1 when a guarantee is violated.
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,5 +1,5 @@
 // Two hosts share the rings of a pool as a group, with leases; one is killed, and the other has its rings. Stops by itself and takes
-// everything away again: exit 1 when a promise is broken.
+// everything away again: exit 1 when a guarantee is violated.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,5 +1,5 @@
 // Boots a machine with systemd, and has the units of examples/deploy do jobs there while they are stopped, killed, made to hang and
-// rebooted. Stops by itself and takes everything away again: exit 1 when a promise is broken.
+// rebooted. Stops by itself and takes everything away again: exit 1 when a guarantee is violated.
 
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,5 +1,5 @@
 // Tries every event of some scripts at which the cache can be lost, with every outcome, over the built package: exit 1
-// when a promise is broken.
+// when a guarantee is violated.
 import { countOf, DIST, named, optionsOf, simulatorOf } from './sim-cli.mjs'
 
 const USAGE = `npm run sim:exhaust -- --scripts a,pc [--prelude aT] [--format 2] [--block 512] [--twice]

@@ -1,4 +1,4 @@
-// Runs the simulator over the built package, and stops by itself: exit 1 when a promise is broken.
+// Runs the simulator over the built package, and stops by itself: exit 1 when a guarantee is violated.
 import { cpus } from 'node:os'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { countOf, DIST, named, optionsOf, simulatorOf } from './sim-cli.mjs'

@@ -100,7 +100,7 @@ export class Handover {
     return this.#pauses.longest
   }
 
-  /** Waits for something, unless a promise is broken before. */
+  /** Waits for something, unless a guarantee is violated before. */
   async until(what, isSo) {
     const check = () => this.#broken !== undefined || isSo()
     const options = { withinMs: FAULT_OVER_MS, everyMs: 10, signal: this.#signal }

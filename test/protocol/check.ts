@@ -5,7 +5,7 @@ import { type Counterexample, describe, explore, type Graph } from './explorer.t
 import type { Concrete } from './replay.ts'
 import type { Scenario } from './scenario.ts'
 
-/** Explores a protocol that keeps its promises, and says how large it is. */
+/** Explores a protocol that keeps its guarantees, and says how large it is. */
 export function expectHolds<P, C, U>(name: string, { protocol }: Scenario<P, C, U>): Graph {
   const exploration = explore(protocol)
   if ('counterexample' in exploration) throw new Error(text(exploration.counterexample))
@@ -16,11 +16,11 @@ export function expectHolds<P, C, U>(name: string, { protocol }: Scenario<P, C, 
   return graph
 }
 
-/** Explores a protocol without a rule, and returns how that breaks a promise. */
+/** Explores a protocol without a rule, and returns how that violates a guarantee. */
 export function counterexample<P, C, U>({ protocol }: Scenario<P, C, U>): Counterexample {
   const exploration = explore(protocol)
   if ('counterexample' in exploration) return exploration.counterexample
-  throw new Error(`all promises hold in all ${exploration.graph.states} states`)
+  throw new Error(`all guarantees hold in all ${exploration.graph.states} states`)
 }
 
 /** A counterexample for people. */

@@ -17,13 +17,13 @@ export interface Graph {
   readonly kinds: ReadonlyMap<string, { readonly from: number; readonly step: Step }>
 }
 
-/** A shortest path to a broken promise. */
+/** A shortest path to a violated guarantee. */
 export interface Counterexample {
   readonly broken: string
   readonly trace: readonly Step[]
 }
 
-/** Either all states, in which every promise holds, or a counterexample. */
+/** Either all states, in which every guarantee holds, or a counterexample. */
 export type Exploration = { readonly graph: Graph } | { readonly counterexample: Counterexample }
 
 /** Explores all states of a protocol, up to the budget that its initial state has. */

@@ -6,7 +6,7 @@ import { ATTACHED, BASE, expectKept, SHORT, TAKEN, WAITING } from './format1/sce
 import { scenario } from './scenario.ts'
 
 test.each(Object.entries(SHORT))(
-  'format 1 keeps its promises in every state, and the code follows it: %s',
+  'format 1 keeps its guarantees in every state, and the code follows it: %s',
   expectKept,
 )
 
@@ -25,7 +25,7 @@ const SHOWN_BY: Readonly<Record<keyof Rules, readonly [Partial<Bounds>, readonly
 }
 
 test.each(Object.keys(RULES) as (keyof Rules)[])(
-  'without the rule %s, a promise of format 1 breaks',
+  'without the rule %s, a guarantee of format 1 is violated',
   (rule) => {
     const [more, before] = SHOWN_BY[rule]
     const bounds = { ...BASE, ...more }

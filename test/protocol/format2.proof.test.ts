@@ -10,11 +10,11 @@ beforeAll(async () => {
 })
 
 test.each(Object.entries(LONG))(
-  'format 2 keeps its promises in every state, and the code follows it: %s',
+  'format 2 keeps its guarantees in every state, and the code follows it: %s',
   expectKept,
 )
 
 test.each(Object.keys(SHOWN_LATE) as (keyof Rules)[])(
-  'without the rule %s, a promise of format 2 breaks',
+  'without the rule %s, a guarantee of format 2 is violated',
   expectNeeded,
 )

@@ -3,12 +3,12 @@ import { RULES, type Rules } from './format2/rules.ts'
 import { expectKept, expectNeeded, SHORT, SHOWN_LATE, SHOWN_SOON } from './format2/scenarios.ts'
 
 test.each(Object.entries(SHORT))(
-  'format 2 keeps its promises in every state, and the code follows it: %s',
+  'format 2 keeps its guarantees in every state, and the code follows it: %s',
   expectKept,
 )
 
 test.each(Object.keys(SHOWN_SOON) as (keyof Rules)[])(
-  'without the rule %s, a promise of format 2 breaks',
+  'without the rule %s, a guarantee of format 2 is violated',
   expectNeeded,
 )
 

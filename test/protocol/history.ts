@@ -87,7 +87,7 @@ export function poweredOff<P, C, U>(
   return { medium, history, left: state.left }
 }
 
-/** Takes in the result of a call, and checks it against what was promised. */
+/** Takes in the result of a call, and checks it against what was guaranteed. */
 export function answered<P, C, U>(
   protocol: Protocol<P, C, U>,
   state: State<P, C, U>,

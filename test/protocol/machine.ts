@@ -53,7 +53,7 @@ export interface Turn<M, U> {
 /** Reads a unit as everybody sees it. */
 export type View<U> = (at: number) => U
 
-/** What was promised so far. */
+/** What was guaranteed so far. */
 export interface History {
   /** The number of the next item, or of anything else that needs an identity. */
   readonly next: number

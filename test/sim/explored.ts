@@ -8,7 +8,7 @@ import {
 /**
  * Runs seeds, and answers the counts of what happened.
  *
- * @throws {Error} a promise was broken: the trace, and the command that replays it
+ * @throws {Error} a guarantee was violated: the trace, and the command that replays it
  */
 export async function explored<C, O extends SeedOutcome<C>>(
   what: Simulated<C, O>,

@@ -6,7 +6,7 @@ import { explored } from './explored.ts'
 const SHAPE = { sectorSize: 512, sizeSectors: 5, physicalSectorSize: 512 }
 const LETTERS = 'abBpctTPCsr'
 
-describe('format 1 keeps its promises', () => {
+describe('format 1 keeps its guarantees', () => {
   test.each([
     ['an empty ring', ''],
     ['a ring that wrapped', 'BTb'],

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { exhaust, format1, MIXES, scriptsOf, simulatedRing } from '../../src/sim/index.ts'
 import { explored } from './explored.ts'
 
-describe('format 1 keeps its promises', () => {
+describe('format 1 keeps its guarantees', () => {
   test.each([
     ['an empty ring', ''],
     ['a ring that wrapped', 'BTb'],

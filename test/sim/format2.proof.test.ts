@@ -11,7 +11,7 @@ import {
 import { SEED } from '../helpers/seed.ts'
 import { explored } from './explored.ts'
 
-describe('format 2 keeps its promises', () => {
+describe('format 2 keeps its guarantees', () => {
   test.each([
     ['an empty ring', 512, '', [...scriptsOf('apbPtTC', 1), 'pc', 'aT', 'pa', 'sP', 'sr']],
     ['a ring that wrapped', 512, 'BTb', [...scriptsOf('apbtTP', 1), 'pc', 'Ta']],

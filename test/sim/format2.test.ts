@@ -14,7 +14,7 @@ import {
 } from '../../src/sim/index.ts'
 import { explored } from './explored.ts'
 
-describe('format 2 keeps its promises', () => {
+describe('format 2 keeps its guarantees', () => {
   test('at every crash point of short scripts', async () => {
     const shape = smallestShape(format2, 512)
     const done = await exhaust(format2, { shape, prelude: 'BTb', scripts: ['a', 'p', 'T', 'P'] })

@@ -5,7 +5,7 @@ import { SEED } from '../helpers/seed.ts'
 import { explored } from './explored.ts'
 
 test.each(Object.keys(GROUPS_MIXES))(
-  'a group keeps what it promises, whatever befalls its members: %s, 3 seeds',
+  'a group keeps its guarantees, whatever befalls its members: %s, 3 seeds',
   async (mix) => {
     const counts = await explored(groups, { mix, from: SEED, seeds: 3 })
     // What was to be seen has happened.

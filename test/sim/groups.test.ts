@@ -6,7 +6,7 @@ import { simulateGroups } from '../../src/sim/groups/simulation.ts'
 import { groups, simulatedNamed } from '../../src/sim/index.ts'
 import { explored } from './explored.ts'
 
-describe('a group keeps what it promises, whatever befalls its members', () => {
+describe('a group keeps its guarantees, whatever befalls its members', () => {
   test('in 9 seeds', { timeout: 120_000 }, async () => {
     const counts = await explored(groups, { mix: 'each', seeds: 9 })
     // What was to be seen has happened.
@@ -93,7 +93,7 @@ describe('the oracle detects', () => {
   })
 })
 
-test('a run that breaks a promise is found, shrunk, and reported with one command', {
+test('a run that violates a guarantee is found, shrunk, and reported with one command', {
   timeout: 120_000,
 }, async () => {
   // Writes that are acknowledged and never happen.

@@ -67,7 +67,7 @@ test('an unknown mix is an error', () => {
   expect(() => hostsPlanOf(1, 'none')).toThrow(RangeError)
 })
 
-describe('a run that breaks a promise', () => {
+describe('a run that violates a guarantee', () => {
   // Clocks that differ in speed by more than leases bear: the fast hosts fence a holder that still has time.
   const plan = hostsPlanOf(1, 'drift')
   const hosts = plan.hosts.map((host, at) => ({ ...host, ...(at > 0 && { rate: 1.6 }) }))

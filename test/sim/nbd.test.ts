@@ -19,7 +19,7 @@ describe('a ring on an NBD server', () => {
     return counts
   }
 
-  test.each([format1, format2])('keeps its promises: format $name', async (ring) => {
+  test.each([format1, format2])('keeps its guarantees: format $name', async (ring) => {
     await kept(ring, 'honest', 1)
   })
 
@@ -30,7 +30,7 @@ describe('a ring on an NBD server', () => {
     expect(again.trace).toEqual(once.trace)
   })
 
-  test('keeps its promises whatever happens between it and its disk, and every fault happens', async () => {
+  test('keeps its guarantees whatever happens between it and its disk, and every fault happens', async () => {
     const counts = noCounts()
     for (const mix of ['servers', 'links']) addCounts(counts, await kept(format2, mix, 11))
     const missing = DEVICE_FAULTS.filter((kind) => kind !== 'refuse' && !counts.faults[kind])

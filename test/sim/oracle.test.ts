@@ -3,7 +3,7 @@ import { asPosition } from '../../src/position.ts'
 import type { PoppedItem } from '../../src/ring/types.ts'
 import { ConsumerSession, itemOf, Oracle } from '../../src/sim/ring/oracle.ts'
 
-const PROMISES = {
+const GUARANTEES = {
   lossless: true,
   losses: { overwritten: false, damaged: false },
   damagedAtOnce: Number.POSITIVE_INFINITY,
@@ -24,7 +24,7 @@ function popped(...items: Uint8Array[]): PoppedItem[] {
 
 /** An oracle that saw two items acknowledged, one whose handle ended meanwhile, and one acknowledged by the next. */
 function history(): { oracle: Oracle; items: readonly Uint8Array[] } {
-  const oracle = new Oracle(PROMISES)
+  const oracle = new Oracle(GUARANTEES)
   const first = oracle.producerSession(START)
   const items = [...oracle.pushing(first, [3, 10, 20])]
   oracle.pushed(items, [10n, 11n, 12n])
@@ -57,7 +57,7 @@ describe('the oracle', () => {
     expect(deliver(1)).toThrow(/item 0 was committed, but item 1 came/)
     expect(deliver(0, 2)).toThrow(/item 1 was committed/)
     const { oracle } = history()
-    expect(() => oracle.empty(new ConsumerSession(START), oracle.lastAcknowledged)).toThrow(/empty/)
+    expect(() => oracle.empty(new ConsumerSession(START), oracle.lastCommitted)).toThrow(/empty/)
   })
 
   test('detects repetition and reordering', () => {
@@ -84,9 +84,9 @@ describe('the oracle', () => {
     const { oracle, items } = history()
     const session = new ConsumerSession(START)
     oracle.popped(session, popped(items[0] as Uint8Array, items[1] as Uint8Array), HERE)
-    oracle.acknowledges(1)
+    oracle.acknowledging(1)
     oracle.acknowledged(session, 1, asPosition(10n))
-    oracle.acknowledges(2)
+    oracle.acknowledging(2)
     const again = (at: number) => () =>
       oracle.popped(new ConsumerSession(START), popped(items[at] as Uint8Array), HERE)
     expect(again(0)).toThrow(/it was acknowledged/)
@@ -112,7 +112,7 @@ describe('the oracle', () => {
   test('detects a wrong count of missed items, even where the ring went back to where a producer began', () => {
     const LAP = 1000n
     const count = (position: bigint): number => Number(position % LAP)
-    const overwrites = { ...PROMISES, losses: { overwritten: true, damaged: false } }
+    const overwrites = { ...GUARANTEES, losses: { overwritten: true, damaged: false } }
     const oracle = new Oracle(overwrites, count)
     const first = oracle.producerSession(START)
     const [lost] = oracle.pushing(first, [3]) as [Uint8Array]
@@ -136,7 +136,7 @@ describe('the oracle', () => {
 
   test('accepts that an overwrite was undone only if the disk lost its cache since, and it was not acknowledged', () => {
     const overwritten = (after: (oracle: Oracle, session: ConsumerSession) => void) => () => {
-      const oracle = new Oracle({ ...PROMISES, losses: { overwritten: true, damaged: false } })
+      const oracle = new Oracle({ ...GUARANTEES, losses: { overwritten: true, damaged: false } })
       const producer = oracle.producerSession(START)
       const items = oracle.pushing(producer, [3, 3])
       oracle.advancing(producer, items[1] as Uint8Array)
@@ -165,7 +165,7 @@ describe('the oracle', () => {
   })
 
   test('does not accept that damage was undone because the disk lost its cache', () => {
-    const oracle = new Oracle({ ...PROMISES, losses: { overwritten: false, damaged: true } })
+    const oracle = new Oracle({ ...GUARANTEES, losses: { overwritten: false, damaged: true } })
     const producer = oracle.producerSession(START)
     const items = oracle.pushing(producer, [3, 3])
     oracle.advancing(producer, items[1] as Uint8Array)

@@ -5,7 +5,7 @@ import { SEED } from '../helpers/seed.ts'
 import { explored } from './explored.ts'
 
 test.each(Object.keys(POOLS_MIXES))(
-  'a pool keeps what it promises, whatever befalls the programs that change it: %s, 6 seeds',
+  'a pool keeps its guarantees, whatever befalls the programs that change it: %s, 6 seeds',
   async (mix) => {
     const counts = await explored(pools, { mix, from: SEED, seeds: 6 })
     // What was to be seen has happened.

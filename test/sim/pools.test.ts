@@ -5,7 +5,7 @@ import { shrinkPools } from '../../src/sim/pools/shrink.ts'
 import { simulatePools } from '../../src/sim/pools/simulation.ts'
 import { explored } from './explored.ts'
 
-describe('a pool keeps what it promises, whatever befalls the programs that change it', () => {
+describe('a pool keeps its guarantees, whatever befalls the programs that change it', () => {
   test('in 9 seeds', async () => {
     const counts = await explored(pools, { mix: 'each', seeds: 9 })
     // What was to be seen has happened.
@@ -44,7 +44,7 @@ test('an unknown mix is an error', () => {
   expect(() => simulatedNamed('ponds')).toThrow('no format ponds; known are 1, 2, ')
 })
 
-describe('a run that breaks a promise', () => {
+describe('a run that violates a guarantee', () => {
   test('is found, shrunk, and reported with one command', {
     timeout: 120_000,
   }, async () => {

@@ -60,7 +60,7 @@ function lying(change: (items: PoppedItem[]) => unknown): RingUnderTest {
   }
 }
 
-describe('a ring that breaks its promises is found', () => {
+describe('a ring that violates its guarantees is found', () => {
   test.each([
     ['lost', lying((items) => items.length > 1 && items.shift())],
     ['repeated', lying((items) => items.push(...items.slice(0, 1)))],

@@ -1,5 +1,5 @@
 // Records the disk of a virtual machine in which a ring is at work, and checks what power cuts would have left of it.
-// Stops by itself: exit 1 when a promise is broken, or when a disk that lies is not found out.
+// Stops by itself: exit 1 when a guarantee is violated, or when a disk that lies is not found out.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

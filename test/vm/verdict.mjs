@@ -6,7 +6,7 @@ const MORE = 3
 
 /**
  * Attaches both roles to what a disk held after a power cut, and checks it against what had been acknowledged.
- * @throws {Error} a promise is broken, or the ring's own error
+ * @throws {Error} a guarantee is violated, or the ring's own error
  */
 export async function verify(medium, progress, { format, items, consumerFirst }) {
   const device = await MemoryBlockDevice.from(medium)

@@ -18,6 +18,9 @@ export interface FormatWatch {
    * @throws the signal's reason
    */
   look(signal: AbortSignal, scratch: Scratch): Promise<DeviceSeen>
-  /** What was there at the last look if that is still all, by what can be read before this returns; undefined: `look` has to find out. */
+  /**
+   * The state at the last look if the device is unchanged, as far as can be read before this returns; undefined if only `look` can
+   * find out.
+   */
   lookNow(): DeviceSeen | undefined
 }

@@ -15,7 +15,7 @@ import { Remembered } from './remembered.ts'
 
 const NOTHING = new Uint8Array(0)
 
-/** Looks at a ring of format 1: both pointer sectors in one request. */
+/** Looks at a ring of format 1. Each look reads both pointer sectors in one request. */
 export class Format1Watch implements FormatWatch {
   readonly key = undefined
   readonly #control: Control

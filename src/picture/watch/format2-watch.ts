@@ -41,14 +41,14 @@ import type { Scratch } from './scratch.ts'
 /** The guard, the superblocks and the leases rarely change: they are checked this often. */
 const CHECK_MS = 30_000
 /**
- * Where nothing has happened for a while, only one look in a few reads the end of the log, too: a producer that begins to push
- * writes its slot as soon as it pauses.
+ * After QUIET_LOOKS looks without a change, only one look in QUIET_READ_EVERY reads the end of the log too: a producer that begins
+ * to push writes its slot as soon as it pauses.
  */
 const QUIET_LOOKS = 8
 const QUIET_READ_EVERY = 4
 /**
- * A batch that is half written, or not committed yet, may be completed by blocks after its first: it is looked at again after this, and
- * each time it is as before after twice as long.
+ * A batch that is half written, or not committed yet, may be completed by blocks after its first. It is read again after this time,
+ * which doubles each time that the batch is unchanged.
  */
 const RECHECK_MS = 250
 const MAX_RECHECK_MS = 30_000
@@ -66,7 +66,7 @@ type Parse<Slot> = (
 
 type Leases = Readonly<Record<Role, LeaseState>>
 
-/** The content of the slots and the leases: read together, and decoded only when they have changed. */
+/** The content of the slots and the leases. They are read together, and decoded only when they have changed. */
 interface Control {
   readonly slots: Slots
   /** Undefined if both slots of a role are damaged. */
@@ -89,8 +89,8 @@ interface Tail {
 const SEARCH_BYTES = 1 << 17
 
 /**
- * Looks at a ring of format 2 again and again. Each time it reads the slots and leases in one small request, and one or two blocks
- * where the log ended the last time; more only where there is more.
+ * Looks at a ring of format 2 again and again. Each look reads the slots and leases in one small request, and one or two blocks
+ * where the log ended at the last look. It reads more only if the log has grown.
  */
 export class Format2Watch implements FormatWatch {
   readonly key: Uint8Array
@@ -104,22 +104,22 @@ export class Format2Watch implements FormatWatch {
     leases: new Remembered(),
     end: new Remembered(),
   }
-  /** From one slot to the next. */
+  /** The distance from one slot to the next, in bytes. */
   readonly #slotBytes: number
   readonly #controlBytes: number
   readonly #fixedParts: readonly Part[]
   #endLsn = -1
-  /** Of the batch that begins in that block, if there is one: when it is looked at again. */
+  /** The batch that begins in that block is read again at this time. Undefined if no batch begins there. */
   #incomplete: { readonly pauseMs: number; readonly at: number } | undefined
   #control: Control | undefined
   #tail: Tail | undefined
   #oldest: { readonly lsn: number; readonly time: number | undefined } | undefined
   #fixed: readonly Finding[] = []
-  /** Of what was checked, where it can be read so. */
+  /** The checksum of all that `checkFixed` checked last; undefined if the device could not be read synchronously. */
   #fixedSum: number | undefined
   #checkedAt = Number.NEGATIVE_INFINITY
   #damaged: { readonly from: readonly unknown[]; readonly damage: readonly Damage[] } | undefined
-  /** Looks since the last change. */
+  /** The number of looks since the last change. */
   #quiet = 0
   #seen:
     | {
@@ -225,7 +225,7 @@ export class Format2Watch implements FormatWatch {
           : this.#leasesIn(bytes),
       findings: findings.list.length === 0 ? NO_FINDINGS : findings.list,
     }
-    // Kept only once all of it was decoded; otherwise the next look decodes it again.
+    // The bytes are kept only once all of them were decoded. Otherwise the next look decodes them again.
     const { slots: knownSlots, leases } = this.#known
     const size = this.#slotBytes
     knownSlots.forEach((slot, index) => {
@@ -248,7 +248,7 @@ export class Format2Watch implements FormatWatch {
     return this.#known.slots[index]?.isAt(buffer, index * this.#slotBytes) === true
   }
 
-  /** The slots in what was read. One that is as before is not decoded again: mostly only one has changed. */
+  /** Decodes the slots that have changed since the last look; usually that is only one. */
   #slotsIn(bytes: Uint8Array, before: Slots | undefined): Slots {
     const { layout, ring } = this.#disk
     const buffer = bufferOf(bytes)
@@ -422,7 +422,7 @@ export class Format2Watch implements FormatWatch {
     if (JSON.stringify(fixed.list) !== JSON.stringify(this.#fixed)) this.#fixed = fixed.list
   }
 
-  /** Of all that `checkFixed` checks; undefined if it cannot be read before this returns. */
+  /** The checksum of all that `checkFixed` checks; undefined if it cannot be read before this returns. */
   #sumOfFixed(): number | undefined {
     const { slots, leases, superblocks, blockSize } = this.#disk.layout
     const behindSlots = slots.offset + slots.bytes

@@ -43,7 +43,7 @@ export class Remembered {
   }
 }
 
-/** Where the zeroes at the end of a piece begin, or a little later. */
+/** The offset at which the zeroes at the end of a piece begin, or a little later. */
 function contentEnd(buffer: Buffer, start: number, end: number): number {
   for (let content = 0; start + content < end; content = Math.max(STEP_BYTES, 2 * content))
     if (isZero(buffer, start + content, end)) return start + content
@@ -54,7 +54,7 @@ function isZero(buffer: Buffer, start: number, end: number): boolean {
   return buffer.compare(ZEROES, 0, end - start, start, end) === 0
 }
 
-/** The same memory, without a copy. */
+/** Views the same memory, without a copy. */
 export function bufferOf({ buffer, byteOffset, length }: Uint8Array): Buffer {
   return Buffer.from(buffer, byteOffset, length)
 }

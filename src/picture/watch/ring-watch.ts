@@ -79,7 +79,7 @@ export class RingWatch implements AsyncDisposable {
     return found ?? this.#unseen('BLOCK_TIMEOUT', `${this.device} does not answer`)
   }
 
-  /** As `look`, before it returns, where nothing has changed and the device can be read so; undefined: `look` has to find out. */
+  /** As `look`, synchronously; undefined if something has changed, or the device cannot be read that way. */
   lookNow(): Snapshot | undefined {
     const [opened, known] = [this.#opened, this.#seen]
     if (opened === undefined || known === undefined || this.#looking !== undefined) return undefined

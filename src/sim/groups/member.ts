@@ -30,7 +30,7 @@ export interface MemberContext {
    * @throws {Violation} nothing explains it
    */
   judge(what: string, error: unknown): void
-  /** Reports a broken promise; thrown from a callback, it would only end the group. */
+  /** Reports a violated guarantee; thrown from a callback, it would only end the group. */
   violate(error: unknown): void
 }
 

@@ -152,7 +152,7 @@ class GroupsSimulation {
     }
   }
 
-  /** An error that nothing explains is a broken promise. */
+  /** An error that nothing explains is a violated guarantee. */
   #judge(what: string, error: unknown, { hungAt }: Pick<Running, 'hungAt'>): void {
     const code = isBlockError(error) || isRingError(error) ? error.code : ''
     const { readError, writeError } = this.#plan.rates

@@ -1,4 +1,4 @@
-// Times of a group, in milliseconds: what is promised, and what a run is built around.
+// Times of a group, in milliseconds: what is guaranteed, and what a run is built around.
 import { LONGEST_POLL_MS, REQUESTS_MS } from '../ring/waiting-check.ts'
 
 /** Of the leases that members on two machines have. */

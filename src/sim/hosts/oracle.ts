@@ -26,7 +26,7 @@ export class HostsOracle {
     this.#trace = trace
   }
 
-  /** The first promise that was broken. */
+  /** The first guarantee that was violated. */
   get broken(): Broken | undefined {
     return this.#broken
   }
@@ -41,7 +41,7 @@ export class HostsOracle {
     return { acknowledged: this.#acknowledged.length, lost: this.#lost }
   }
 
-  /** A promise is broken. */
+  /** A guarantee is violated. */
   break(kind: string, message: string): void {
     if (this.#broken !== undefined) return
     this.#broken = { kind, message }

@@ -6,7 +6,7 @@ import { type HostsOutcome, simulateHosts } from './simulation.ts'
 const MAX_RUNS = 200
 
 /**
- * Makes a failing plan smaller, as long as it breaks a promise of the same kind: leaves out mishaps, and makes those that
+ * Makes a failing plan smaller, as long as it violates a guarantee of the same kind: leaves out mishaps, and makes those that
  * stay simpler.
  * @returns the outcome of the smallest plan found, with its trace
  */

@@ -37,7 +37,7 @@ export interface ServerMachineOptions {
   readonly traits: ServerTraits
   /** True if requests that were sent take effect even if their sender is gone. */
   readonly late: boolean
-  /** A promise is broken. */
+  /** A guarantee is violated. */
   readonly violate: (error: unknown) => void
 }
 

@@ -381,7 +381,7 @@ export class Program {
     return { clock: this.#clock, client: this.names.role, ...(lease && { lease }) }
   }
 
-  /** An unexplained error is a broken promise. After an error of the device, the pool is opened again. */
+  /** An unexplained error is a violated guarantee. After an error of the device, the pool is opened again. */
   #judge(what: string, error: unknown, allowed: readonly string[]): void {
     if (error instanceof Violation) throw error
     const code = codeOf(error)

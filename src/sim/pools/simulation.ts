@@ -118,7 +118,7 @@ export class PoolsSimulation {
     return this.outcome()
   }
 
-  /** Runs events until `done`, or until a promise is broken. */
+  /** Runs events until `done`, or until a guarantee is violated. */
   async until(done: () => boolean): Promise<void> {
     const stop = await this.world.scheduler.run(
       () => this.#broken !== undefined || done(),
@@ -137,7 +137,7 @@ export class PoolsSimulation {
     return { plan: this.#plan, broken, counts, fired, trace: this.#trace }
   }
 
-  /** Does something that may break a promise. */
+  /** Does something that may violate a guarantee. */
   attempt(task: Promise<void>): void {
     task.catch((error) => this.#violate(error))
   }

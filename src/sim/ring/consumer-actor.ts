@@ -71,7 +71,7 @@ export class ConsumerActor extends HandleActor<ConsumerStep, ConsumerHandle> {
   /** Pops the next items. Returns how many there were. */
   async pop(handle: ConsumerHandle, maxItems: number): Promise<number> {
     const { oracle, trace } = this.context
-    const acknowledged = oracle.lastAcknowledged
+    const committed = oracle.lastCommitted
     const before = handle.consumer.position
     const last = handle.popped.at(-1)?.position
     const { popped, damaged, behind } = await this.#skipDamage(last, (from) =>
@@ -85,7 +85,7 @@ export class ConsumerActor extends HandleActor<ConsumerStep, ConsumerHandle> {
     if (popped.length === 0) {
       // Damage at the end of the log takes space until it is acknowledged.
       if (last === undefined && behind !== undefined) await handle.consumer.advance(behind)
-      oracle.empty(handle.session, acknowledged)
+      oracle.empty(handle.session, committed)
       this.#reported(handle, before, damaged)
     } else {
       oracle.popped(handle.session, popped, {
@@ -153,7 +153,7 @@ export class ConsumerActor extends HandleActor<ConsumerStep, ConsumerHandle> {
     const count = Math.ceil(handle.popped.length * part)
     const last = handle.popped[count - 1]
     if (last === undefined) return
-    oracle.acknowledges(last.id + 1)
+    oracle.acknowledging(last.id + 1)
     await handle.consumer.advance(last.position)
     oracle.acknowledged(handle.session, last.id + 1, last.position)
     handle.reportedSince.advance = 0

@@ -71,7 +71,7 @@ export interface Exhausted {
   readonly runs: number
   /** Crash points with more outcomes than were tried. */
   readonly cutShort: number
-  /** The first broken promise. */
+  /** The first violated guarantee. */
   readonly broken: Broken | undefined
   /** A report of the run that broke it. */
   readonly report: string | undefined
@@ -132,7 +132,7 @@ interface Case {
 
 /**
  * Runs each script once for every event at which the cache can be lost and every subset of unflushed sectors (in every
- * version) that can survive, and checks all promises. With `twice`, also for every event before that at which a role can be
+ * version) that can survive, and checks all guarantees. With `twice`, also for every event before that at which a role can be
  * killed.
  *
  * A crash point is the number of an event, and an outcome is a number whose digits are the choices of the disk; nothing is random, so
@@ -319,7 +319,7 @@ class Player {
     await (letter.role === 'producer'
       ? producer.perform(letter.step)
       : consumer.perform(letter.step))
-    await this.#gauge?.check(this.#simulation.oracle.returned)
+    await this.#gauge?.check(this.#simulation.oracle.acknowledgedTo)
   }
 }
 

@@ -28,7 +28,7 @@ export function runSeed(
   return simulate(ring, planOf(seed, ring, chosen, steps, device), traced)
 }
 
-/** Runs seeds until one breaks a promise, or there are no more. */
+/** Runs seeds until one violates a guarantee, or there are no more. */
 export function explore(
   ring: RingUnderTest,
   options: ExploreOptions = {},

@@ -42,7 +42,7 @@ export async function finalCheck(simulation: ObservedSimulation): Promise<void> 
   }
 }
 
-/** Attaches both roles, and ends a pause. Returns `undefined` if the ring does not promise that this works. */
+/** Attaches both roles, and ends a pause. Returns `undefined` if the ring does not guarantee that this works. */
 async function resume(simulation: ObservedSimulation): Promise<Handles | undefined> {
   const { producer, consumer, guarantees } = simulation
   for (let tries = 0; tries < TRIES; tries++) {

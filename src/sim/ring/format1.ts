@@ -7,7 +7,7 @@ import type { FaultKind } from '../world/faults.ts'
 import type { Random } from '../world/random.ts'
 import type { Guarantees, RingUnderTest, Shape } from './guarantees.ts'
 
-/** Faults under which format 1 promises only that attaching is bounded and that errors are typed. */
+/** Faults under which format 1 guarantees only that attaching is bounded and that errors are typed. */
 const OUT_OF_REACH: readonly FaultKind[] = [
   'lostWrite',
   'misdirectedWrite',
@@ -25,16 +25,16 @@ const OUT_OF_REACH: readonly FaultKind[] = [
 const ATTACH_REQUESTS = 3 * 64 + 16
 
 /**
- * Format 1, and what it promises.
+ * Format 1, and what it guarantees.
  *
  * It is lossless (see {@link Guarantees}) as long as the device is honest: when processes are killed at any await,
  * the power fails with any subset of unflushed sectors kept in any order, multi-sector reads and writes are seen
  * and kept in part, reads are torn within a sector while it is written, reads, writes and flushes fail with EIO,
- * a sector becomes unreadable (then only the error is promised, until it is written again), the storage
+ * a sector becomes unreadable (then only the error is guaranteed, until it is written again), the storage
  * loses its cache and says so by failing the next flush, and a second handle of a role takes turns with the first
  * and advances in its first turn (before that, nothing on the device shows it).
  *
- * It has no checksums, no identity and no sequence numbers in the data. So it promises nothing about items when bits
+ * It has no checksums, no identity and no sequence numbers in the data. So it guarantees nothing about items when bits
  * rot, requests go elsewhere or nowhere, reads are stale (also by the page cache of another host), the storage
  * loses its cache silently (unflushed writes of a push that took several are then lost, although its flush
  * succeeded), power cuts tear a sector (the tail sector is rewritten while it holds committed items), writes of a

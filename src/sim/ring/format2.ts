@@ -28,7 +28,7 @@ const NOT_MASKED: readonly FaultKind[] = [
 const SECTOR_BYTES = 512
 
 /**
- * Format 2, and what it promises: lossless under everything that an honest device does, power cuts that tear
+ * Format 2, and what it guarantees: lossless under everything that an honest device does, power cuts that tear
  * blocks and silent loss of the cache included. After one flipped bit, it reports what is lost, except for the last commit. Under
  * all other faults, what it delivers was pushed, byte for byte, what is missing in between is reported, and errors are typed.
  */

@@ -12,7 +12,7 @@ import type {
 import type { FaultKind } from '../world/faults.ts'
 import type { Random } from '../world/random.ts'
 
-/** The promises that the oracle checks, under a mix of faults. */
+/** The guarantees that the oracle checks, under a mix of faults. */
 export interface Guarantees {
   /**
    * Nothing acknowledged is lost, reordered or repeated; nothing is invented or visible before its `advance`; what
@@ -86,7 +86,7 @@ export interface RingUnderTest {
   attachProducer(device: BlockDevice, options: AttachOptions): Promise<AttachProducerResult>
   /** Attaches as the consumer. */
   attachConsumer(device: BlockDevice, options: ConsumerOptions): Promise<QueueConsumer>
-  /** The promises that hold when these faults can happen. */
+  /** The guarantees that hold when these faults can happen. */
   guarantees(faults: ReadonlySet<FaultKind>): Guarantees
   /** A disk so small that everything wraps around often. */
   shape(random: Random, tornSector: boolean): Shape

@@ -21,7 +21,7 @@ export interface NeighbourContext {
   spent(): boolean
   /** Judges an error of the device. */
   judge(what: string, error: unknown): void
-  /** A promise is broken. */
+  /** A guarantee is violated. */
   violate(error: unknown): void
 }
 

@@ -6,7 +6,7 @@ import type { Guarantees } from './guarantees.ts'
 /** The fate of an item. */
 type Fate =
   /** Pushed, or being pushed; not visible yet. */
-  | 'held'
+  | 'uncommitted'
   /** Its `advance` was called: it may be visible from now on. */
   | 'begun'
   /** Its `advance` resolved: it is never lost. */
@@ -69,11 +69,11 @@ export class ConsumerSession {
 }
 
 /**
- * Knows what was pushed, committed, delivered and acknowledged, and throws a `Violation` when a promise is broken. It sees only what
+ * Knows what was pushed, committed, delivered and acknowledged, and throws a `Violation` when a guarantee is violated. It sees only what
  * callers of the ring see, and never the disk.
  *
  * - Each item has a number in its bytes, and its content follows from that: any bytes that were not pushed are recognised.
- * - Each item has a fate, from `held` (pushed) over `begun` (its `advance` was called) to `committed` (that resolved). If the
+ * - Each item has a fate, from `uncommitted` (pushed) over `begun` (its `advance` was called) to `committed` (its `advance` resolved). If the
  *   handle dies in between, the fate is open (`maybe`) until a later item shows it, and final from then on.
  * - Delivery is in the order of the numbers. A gap must be reported by the ring as damaged or overwritten, item by item, or consist of
  *   items that never counted.
@@ -88,10 +88,10 @@ export class Oracle {
   readonly #starts: Position[] = []
   #commits = 0
   /** The number after the last acknowledged item: of calls that resolved, and of calls that were begun. */
-  #acknowledged = 0
-  #acknowledges = 0
+  #acknowledgedTo = 0
+  #acknowledgingTo = 0
   #reportedBefore = 0
-  #lastAcknowledged = -1
+  #lastCommitted = -1
   #delivered = 0
   /** Items that the ring reported as overwritten, not acknowledged yet, and their fates before. */
   #overwritten: { readonly id: number; readonly fate: Fate }[] = []
@@ -113,13 +113,13 @@ export class Oracle {
   }
 
   /** The number after the last acknowledged item; undefined while that is unknown. */
-  get returned(): number | undefined {
-    return this.#acknowledged === this.#acknowledges ? this.#acknowledged : undefined
+  get acknowledgedTo(): number | undefined {
+    return this.#acknowledgedTo === this.#acknowledgingTo ? this.#acknowledgedTo : undefined
   }
 
-  /** The number of the last item that was acknowledged. */
-  get lastAcknowledged(): number {
-    return this.#lastAcknowledged
+  /** The number of the last item that was committed. */
+  get lastCommitted(): number {
+    return this.#lastCommitted
   }
 
   /**
@@ -145,7 +145,7 @@ export class Oracle {
       this.#log.push({
         bytes,
         session,
-        fate: 'held',
+        fate: 'uncommitted',
         commit: undefined,
         rejected: false,
         position: undefined,
@@ -170,17 +170,17 @@ export class Oracle {
 
   /** An `advance` to the end of this item begins. */
   advancing(session: number, upTo: Uint8Array): Advancing {
-    const entries = this.#upTo(session, upTo).filter(({ fate }) => fate === 'held')
+    const entries = this.#upTo(session, upTo).filter(({ fate }) => fate === 'uncommitted')
     for (const entry of entries) entry.fate = 'begun'
     return entries
   }
 
   /** The `advance` did nothing. */
   notAdvanced(advancing: Advancing): void {
-    for (const entry of advancing) if (entry.fate === 'begun') entry.fate = 'held'
+    for (const entry of advancing) if (entry.fate === 'begun') entry.fate = 'uncommitted'
   }
 
-  /** It resolved. */
+  /** An `advance` of the producer resolved. */
   advanced(session: number, upTo: Uint8Array): void {
     for (const entry of this.#upTo(session, upTo)) {
       if (entry.rejected && entry.fate !== 'committed') entry.fate = 'maybe'
@@ -190,14 +190,14 @@ export class Oracle {
       }
     }
     this.#commits++
-    this.#lastAcknowledged = Math.max(this.#lastAcknowledged, numberOf(upTo))
+    this.#lastCommitted = Math.max(this.#lastCommitted, numberOf(upTo))
   }
 
   /** The producer's handle is gone. */
   producerEnded(session: number): void {
     for (const entry of this.#log) {
       if (entry.session !== session) continue
-      if (entry.fate === 'held') entry.fate = 'out'
+      if (entry.fate === 'uncommitted') entry.fate = 'out'
       if (entry.fate === 'begun') entry.fate = 'maybe'
     }
   }
@@ -225,7 +225,7 @@ export class Oracle {
         session.own = id
         // The consumer's own position is known now, unless items after it were overwritten; it may still go back to
         // what is stable.
-        if (missed === 0) this.#acknowledges = Math.max(this.#acknowledged, id)
+        if (missed === 0) this.#acknowledgingTo = Math.max(this.#acknowledgedTo, id)
       }
       next = id + 1
       if (!fromOwn) session.last = id
@@ -240,7 +240,7 @@ export class Oracle {
     const { lossless, losses } = this.#guarantees
     // Losses may be reported with the next item.
     if (!lossless || losses.overwritten || losses.damaged) return
-    const next = session.next ?? this.#acknowledges
+    const next = session.next ?? this.#acknowledgingTo
     const missing = this.#log.findIndex(
       ({ fate }, id) => id >= next && id <= committed && fate === 'committed',
     )
@@ -266,14 +266,14 @@ export class Oracle {
   }
 
   /** The consumer begins to acknowledge everything before an item's number. */
-  acknowledges(next: number): void {
-    this.#acknowledges = Math.max(this.#acknowledges, next)
+  acknowledging(next: number): void {
+    this.#acknowledgingTo = Math.max(this.#acknowledgingTo, next)
   }
 
-  /** That resolved. */
+  /** An acknowledgement of the consumer resolved. */
   acknowledged(session: ConsumerSession, next: number, position: Position): void {
-    this.#acknowledged = Math.max(this.#acknowledged, next)
-    this.#acknowledges = this.#acknowledged
+    this.#acknowledgedTo = Math.max(this.#acknowledgedTo, next)
+    this.#acknowledgingTo = this.#acknowledgedTo
     this.#reportedBefore = 0
     this.#overwritten = this.#overwritten.filter(({ id }) => id >= next)
     session.own = next
@@ -353,7 +353,7 @@ export class Oracle {
   #checkCount(id: number, { from, to, reported, next }: Counted): void {
     const items = this.#itemsUpTo
     if (!this.#guarantees.authentic || items === undefined) return
-    const cursor = this.#unmerged(from, next ?? this.#acknowledges, items)
+    const cursor = this.#unmerged(from, next ?? this.#acknowledgingTo, items)
     // Where a producer began with less than was delivered before, because that was lost, it counts on from there.
     const begun = this.#starts.filter((start) => cursor < start && start <= to)
     const missing = items(to) - Math.min(...[from, ...begun].map(items)) - 1
@@ -389,16 +389,16 @@ export class Oracle {
 
   #checkCursor(id: number, next: number | undefined, reported: number): void {
     const entry = this.#log[id] as Entry
-    if (entry.fate === 'out' || entry.fate === 'held') {
+    if (entry.fate === 'out' || entry.fate === 'uncommitted') {
       const why = entry.fate === 'out' ? 'was dropped before' : 'was not advanced'
       throw new Violation('exposed', `item ${id} was delivered, but it ${why}`)
     }
     const goesBack = next === undefined && this.#guarantees.losses.damaged
-    if (id < (next ?? this.#acknowledged) && !goesBack) {
+    if (id < (next ?? this.#acknowledgedTo) && !goesBack) {
       const why = next === undefined ? 'it was acknowledged' : `item ${next - 1} was`
       throw new Violation('repeated', `item ${id} was delivered again, after ${why}`)
     }
-    this.#skip(next ?? this.#acknowledges, id, reported)
+    this.#skip(next ?? this.#acknowledgingTo, id, reported)
   }
 
   /**

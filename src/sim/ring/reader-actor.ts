@@ -151,7 +151,7 @@ export class ReaderActor extends RoleActor<ReaderStep> {
     receive: () => Promise<readonly RingEntry[]>,
   ): Promise<readonly RingEntry[]> {
     const { oracle, trace } = this.context
-    const acknowledged = oracle.lastAcknowledged
+    const committed = oracle.lastCommitted
     const before = handle.reader.consumer.position
     const { entries, damaged } = await this.#skipDamage(handle, receive)
     if (entries.length > 0) {
@@ -163,7 +163,7 @@ export class ReaderActor extends RoleActor<ReaderStep> {
     trace(() => `the reader has ${isHeld ? 'too much' : 'nothing'}`)
     if (!isHeld) {
       handle.model.vanish(handle.model.replay.splice(0))
-      oracle.empty(handle.model.session, acknowledged)
+      oracle.empty(handle.model.session, committed)
       if (damaged > 0 && oracle.hasMoved(before, handle.reader.consumer.position)) {
         handle.model.damaged += damaged
         oracle.skippedLost(damaged)

@@ -159,10 +159,10 @@ export class ReaderModel {
     this.#checkUnchanged(some)
     for (const one of some) one.finished = true
     const next = this.#mayAcknowledge()
-    if (next !== undefined) this.#context.oracle.acknowledges(next)
+    if (next !== undefined) this.#context.oracle.acknowledging(next)
   }
 
-  /** That resolved: these have left the ring, durably. */
+  /** The acknowledgements resolved: these deliveries have left the ring, durably. */
   acknowledged(prefix: readonly Delivered[]): void {
     const { oracle } = this.#context
     const still = new Set(this.prefix())

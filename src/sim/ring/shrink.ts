@@ -7,7 +7,7 @@ import { type Outcome, simulate } from './simulation.ts'
 const MAX_RUNS = 600
 
 /**
- * Makes a failing plan smaller, as long as it breaks a promise of the same kind: leaves out steps, moments and
+ * Makes a failing plan smaller, as long as it violates a guarantee of the same kind: leaves out steps, moments and
  * request faults, and makes items small.
  * @returns the outcome of the smallest plan found, with its trace
  */

@@ -53,7 +53,7 @@ export interface Outcome {
  * - Time, order and faults come from the plan and from random streams that are named by seed, role, step and request: the same plan
  *   always runs the same way, and leaving out one step changes nothing in the streams of the others.
  * - Code under test runs only between events, until nothing can continue without I/O or time; then the next event happens.
- * - Every promise is checked as it can be broken: by the oracle at each delivery, by `judge` for each error, by bounds on events,
+ * - Every guarantee is checked as it can be violated: by the oracle at each delivery, by `judge` for each error, by bounds on events,
  *   requests and allocations. The first violation ends the run.
  */
 export class Simulation implements ObservedSimulation {
@@ -155,7 +155,7 @@ export class Simulation implements ObservedSimulation {
     return this.outcome()
   }
 
-  /** Runs events until `done`, or until a promise is broken. */
+  /** Runs events until `done`, or until a guarantee is violated. */
   async until(done: () => boolean): Promise<void> {
     const over = (): boolean => this.#broken !== undefined || done()
     const most = this.#maxEvents
@@ -271,7 +271,7 @@ export class Simulation implements ObservedSimulation {
     }
   }
 
-  /** Ends the run: a promise is broken. */
+  /** Ends the run: a guarantee is violated. */
   violate(error: unknown): void {
     if (this.#broken !== undefined) return
     const kind = error instanceof Violation ? error.kind : 'exception'
@@ -287,7 +287,7 @@ export class Simulation implements ObservedSimulation {
     this.world.trace(() => `${names.role} step ${id}: ${what}`)
   }
 
-  /** Does something that may break a promise. */
+  /** Does something that may violate a guarantee. */
   attempt(task: Promise<void>): void {
     task.catch((error) => this.violate(error))
   }
@@ -460,7 +460,7 @@ function codeOf(error: unknown): string {
   return error instanceof Error ? error.name : typeof error
 }
 
-/** What a ring promises over a kind of storage, and the errors that this may throw. */
+/** What a ring guarantees over a kind of storage, and the errors that this may throw. */
 function guaranteesOver(kind: StorageKind, ring: RingUnderTest, rates: FaultRates): Guarantees {
   const faults = faultsOf(rates)
   const guarantees = ring.guarantees(kind.seen(faults))

@@ -15,7 +15,7 @@ export interface StorageContext {
   readonly plan: Plan
   /** Judges an error of the device. */
   judge(what: string, error: unknown): void
-  /** A promise is broken. */
+  /** A guarantee is violated. */
   violate(error: unknown): void
 }
 

@@ -16,7 +16,7 @@ export function reportOf(
   const { plan, broken, trace } = run
   const lines = trace.slice(-MAX_LINES)
   return [
-    `seed ${plan.seed} breaks a promise (${broken?.kind}): ${broken?.message}`,
+    `seed ${plan.seed} violates a guarantee (${broken?.kind}): ${broken?.message}`,
     `replay: ${command}`,
     ...facts,
     ...(trace.length > lines.length ? [`… ${trace.length - lines.length} lines before`] : []),

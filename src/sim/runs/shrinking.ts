@@ -4,7 +4,7 @@ interface Ran<Plan> {
   readonly broken: { readonly kind: string } | undefined
 }
 
-/** A failing plan that is made smaller, as long as it breaks a promise of the same kind. */
+/** A failing plan that is made smaller, as long as it violates a guarantee of the same kind. */
 export class Shrinking<Plan, Outcome extends Ran<Plan>> {
   /** The outcome of the smallest plan so far. */
   best: Outcome

@@ -56,13 +56,13 @@ export interface ExploreOptions extends SeedOptions {
   readonly until?: () => boolean
 }
 
-/** What exploring found: counts, and the first run that broke a promise, unshrunk. */
+/** What exploring found: counts, and the first run that violated a guarantee, unshrunk. */
 export interface Explored<C, O> {
   readonly counts: C
   readonly failing: O | undefined
 }
 
-/** Runs seeds until one breaks a promise, or there are no more. */
+/** Runs seeds until one violates a guarantee, or there are no more. */
 export async function exploreSeeds<C, O extends SeedOutcome<C>>(
   what: Simulated<C, O>,
   options: ExploreOptions = {},

@@ -1,12 +1,12 @@
-/** A promise that was broken. */
+/** A guarantee that was violated. */
 export interface Broken {
   readonly kind: string
   readonly message: string
 }
 
-/** What a check throws that finds a promise broken. */
+/** What a check throws that finds a guarantee violated. */
 export class Violation extends Error {
-  /** The kind of promise. */
+  /** The kind of guarantee. */
   readonly kind: string
 
   constructor(kind: string, message: string) {

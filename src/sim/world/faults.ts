@@ -177,7 +177,7 @@ export const MIXES: readonly Mix[] = [
   }),
 ]
 
-/** Mixes that `swarm` takes: mostly the one in which promises have to hold. */
+/** Mixes that `swarm` takes: mostly the one in which guarantees have to hold. */
 export const SWARM: readonly string[] = [
   'honest',
   'honest',

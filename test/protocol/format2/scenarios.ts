@@ -81,7 +81,7 @@ export async function expectKept(name: string, [bounds, before]: Explored): Prom
   await expectFollows(explored, CONCRETE, graph, { count: 8, length: 40 })
 }
 
-/** Explores the protocol without a rule, and finds how that breaks a promise. */
+/** Explores the protocol without a rule, and finds how that violates a guarantee. */
 export function expectNeeded(rule: keyof Rules): void {
   const shown = { ...SHOWN_SOON, ...SHOWN_LATE }[rule]
   if (shown === undefined) throw new RangeError(`nothing shows the rule ${rule}`)
