@@ -81,25 +81,25 @@ describe('the bytes are those of the original, so it can replay ours', () => {
 })
 
 describe('a ring that was suspended is resumed, because nobody else would', () => {
-  async function suspended(acknowledged: boolean): Promise<MemoryBlockDevice> {
+  async function suspended(granted: boolean): Promise<MemoryBlockDevice> {
     const device = await smallRing()
     await using consumer = await Consumer.attach(device)
     await consumer.suspend()
-    if (acknowledged) {
+    if (granted) {
       expect(await Producer.attach(device)).toEqual({ status: 'suspended' })
     }
     return device
   }
 
-  test.each([true, false])('acknowledged: %s', async (acknowledged) => {
-    const device = await suspended(acknowledged)
+  test.each([true, false])('granted: %s', async (granted) => {
+    const device = await suspended(granted)
     const { journal, calls } = await startRig({}, device)
     await (await journal.push('a')).done
     expect(calls).toHaveLength(1)
     await journal.close()
   })
 
-  test('resumed, but not acknowledged', async () => {
+  test('resumed, but not granted', async () => {
     const device = await suspended(true)
     await using consumer = await Consumer.attach(device)
     expect(await consumer.resume()).toEqual({ status: 'ok' })

@@ -153,7 +153,7 @@ test('a suspend request whose write was refused is not there, and can be repeate
   }
 })
 
-test('a suspend request that could not be acknowledged is acknowledged later, and the ring counts as running until then', async () => {
+test('a suspend request that could not be granted is granted later, and the ring counts as running until then', async () => {
   const device = await refusing()
   await using producer = await attachProducer(device, EAGER)
   await using consumer = await Consumer.attach(device, EAGER)

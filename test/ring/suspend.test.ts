@@ -15,9 +15,9 @@ const OVER = AbortSignal.abort(new Error('no more patience'))
 const item = (fill: number): Uint8Array => new Uint8Array(200).fill(fill)
 
 describe('suspending', () => {
-  test('by the reader waits for the acknowledgement, and so does resuming', async () => {
+  test('by the reader waits until it is granted, and so does resuming', async () => {
     const device = await smallRing()
-    // A writer would acknowledge on its own, sooner or later; a producer does when it is called.
+    // A writer would grant the request on its own, sooner or later; a producer does when it is called.
     await using producer = await attachProducer(device)
     const clock = new FakeClock()
     await using reader = await RingReader.open(device, { clock })
@@ -64,7 +64,7 @@ describe('suspending', () => {
     }
   })
 
-  test('is acknowledged by a writer that has nothing to push', async () => {
+  test('is granted by a writer that has nothing to push', async () => {
     const device = await smallRing()
     await using writer = await RingWriter.open(device)
     await suspendRing(device)
@@ -95,7 +95,7 @@ describe('suspending', () => {
     })
   })
 
-  test('is acknowledged by an idle writer even after one of its reads failed', async () => {
+  test('is granted by an idle writer even after one of its reads failed', async () => {
     const device = new HookedDevice(await smallRing())
     const clock = new FakeClock()
     await using _writer = await RingWriter.open(device, { idleRefreshIntervalMs: 5, clock })

@@ -85,7 +85,7 @@ const FORMAT2 = [
   format2('an epoch is published after items were accepted', 'storm', 1500, [
     [
       PRODUCER2,
-      `await this.#checkpoint(first)
+      `await this.#checkpoint(newestBefore.older)
     await this.#checkpoint(newestBefore.which)
     await this.refresh()
 `,
@@ -149,7 +149,7 @@ const FORMAT2 = [
     [
       [
         MASK2,
-        'if (SUSPECT[batch[at + 1] as number] === 1 && isNear(wordAt(batch, at))) return true',
+        'if (LOOKALIKE[batch[at + 1] as number] === 1 && isNear(wordAt(batch, at))) return true',
         '',
       ],
     ],

@@ -20,8 +20,8 @@ export const HOSTILE = [
   ]),
   mutant('a table takes what it claims', [
     'ring/format2/disk/batch.ts',
-    'return records > 1 ? maxBatchBlocks(layout) : layout.dataBlocks',
-    'return records < 0 ? maxBatchBlocks(layout) : layout.dataBlocks',
+    'return itemCount > 1 ? maxBatchBlocks(layout) : layout.dataBlocks',
+    'return itemCount < 0 ? maxBatchBlocks(layout) : layout.dataBlocks',
   ]),
   mutant('a length of format 1 is not checked', [
     'ring/format1/record.ts',

@@ -80,7 +80,7 @@ export class ConsumerProtocol implements RoleProtocol<Consumer, Unit> {
         const units = [{ at: CONSUMER, value: { ...own, flag: suspendRequest } }]
         const broken =
           waits && own.flag !== suspendRequest
-            ? 'a suspend request is lost before it is acknowledged'
+            ? 'a suspend request is lost before it is granted'
             : ''
         return {
           memory: { ...memory, suspendRequest },

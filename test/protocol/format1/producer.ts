@@ -84,10 +84,10 @@ export class ProducerProtocol implements RoleProtocol<Producer, Unit> {
       case 'advanceFirst':
         return this.#show({ ...memory, call, end: memory.held[0]?.end ?? 0 }, view)
       case 'state':
-        return this.#acknowledge({ ...memory, call }, view)
+        return this.#grant({ ...memory, call }, view)
       default: {
         const item = itemOf(next, call === 'push2' ? 2 : 1)
-        const turn = this.#acknowledge({ ...memory, call, item }, view)
+        const turn = this.#grant({ ...memory, call, item }, view)
         return turn.pending === undefined ? turn : { ...turn, uses: 1 }
       }
     }
@@ -98,9 +98,9 @@ export class ProducerProtocol implements RoleProtocol<Producer, Unit> {
       case 'attached': {
         const { tail } = memory
         const half = tail % 2 === 1 ? this.#slots.read(view, tail - 1) : 0
-        return this.#acknowledge({ ...memory, half }, view)
+        return this.#grant({ ...memory, half }, view)
       }
-      case 'acknowledged':
+      case 'granted':
         return this.#go({ ...memory, own: { ...memory.own, flag: memory.other.flag } }, view)
       case 'freed':
         return this.#put({ ...memory, freed: memory.seen ?? memory.freed }, view)
@@ -125,15 +125,15 @@ export class ProducerProtocol implements RoleProtocol<Producer, Unit> {
     return other.offset < memory.other.offset ? 'the consumer went back' : { ...memory, other }
   }
 
-  /** Every call but advance reads the suspend request first, and acknowledges it. */
-  #acknowledge(before: Producer, view: View<Unit>): Result {
+  /** Every call but advance reads the suspend request first, and grants it. */
+  #grant(before: Producer, view: View<Unit>): Result {
     const memory = this.#refresh(before, view)
     if (typeof memory === 'string') return { memory: before, broken: memory }
     const { own, other } = memory
     const obeys = this.#rules.pushObeys || memory.item === undefined
     if (own.flag === other.flag || !obeys) return this.#go(memory, view)
     const units = [{ at: PRODUCER, value: { ...own, flag: other.flag } }]
-    return { memory, pending: writeOf(units, 'acknowledged') }
+    return { memory, pending: writeOf(units, 'granted') }
   }
 
   #go(memory: Producer, view: View<Unit>): Result {

@@ -12,7 +12,7 @@ export interface Rules {
   readonly itemsBeforePointer: boolean
   /** An advance is answered when its pointer is stable. */
   readonly pointerBeforeAnswer: boolean
-  /** A new suspend request is refused until the last one is acknowledged. */
+  /** A new suspend request is refused until the last one is granted. */
   readonly requestWaits: boolean
   /** A push accepts nothing while the ring is suspended. */
   readonly pushObeys: boolean

@@ -86,7 +86,7 @@ export class ConsumerProtocol implements RoleProtocol<Consumer, Unit> {
         const waits = memory.suspendRequest !== ack
         if (waits && this.#rules.requestWaits) return { memory, answer: { status: 'retry' } }
         const lost = waits && memory.suspendRequest !== suspendRequest
-        const broken = lost && { broken: 'a suspend request is lost before it is acknowledged' }
+        const broken = lost && { broken: 'a suspend request is lost before it is granted' }
         return {
           ...this.#checkpoint({ ...memory, suspendRequest }, 'requested', { suspendRequest }),
           ...broken,

@@ -103,7 +103,7 @@ export class ProducerProtocol implements RoleProtocol<Producer, Unit> {
       default: {
         const refreshed = this.#refresh(memory, view)
         if (typeof refreshed === 'string') return { memory, broken: refreshed }
-        const turn = this.#acknowledge(refreshed, view, next)
+        const turn = this.#grant(refreshed, view, next)
         return call === 'state' || turn.pending === undefined ? turn : { ...turn, uses: 1 }
       }
     }
@@ -128,7 +128,7 @@ export class ProducerProtocol implements RoleProtocol<Producer, Unit> {
         return this.#attached(memory, view)
       case 'refused':
         return { answer: { status: 'suspended' } }
-      case 'acknowledged':
+      case 'granted':
         return this.#go(memory, view, next - 1)
       case 'noRoom':
         return { memory: idle(memory), answer: { status: 'retry' } }
@@ -197,12 +197,12 @@ export class ProducerProtocol implements RoleProtocol<Producer, Unit> {
     return own ? { ...memory, consumer: consumerSlots(view) } : 'another producer wrote'
   }
 
-  #acknowledge(memory: Producer, view: View<Unit>, next: number): Result {
+  #grant(memory: Producer, view: View<Unit>, next: number): Result {
     const { consumer, slots, ack, call } = memory
     const { suspendRequest } = consumer[newest(consumer)]
     const obeys = this.#rules.pushObeys || call === 'state'
     if (suspendRequest === ack || !obeys) return this.#go(memory, view, next)
-    return this.#checkpoint({ ...memory, ack: suspendRequest }, older(slots), 'acknowledged')
+    return this.#checkpoint({ ...memory, ack: suspendRequest }, older(slots), 'granted')
   }
 
   #go(memory: Producer, view: View<Unit>, number: number): Result {

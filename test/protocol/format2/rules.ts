@@ -26,7 +26,7 @@ export interface Rules {
   readonly leavesRoom: boolean
   /** Recovery ends at what was committed, and drops what was uncommitted. */
   readonly dropsHeld: boolean
-  /** A new suspend request is refused until the last one is acknowledged. */
+  /** A new suspend request is refused until the last one is granted. */
   readonly requestWaits: boolean
   /** A push accepts nothing while the ring is suspended. */
   readonly pushObeys: boolean
