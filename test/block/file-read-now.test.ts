@@ -15,7 +15,7 @@ const TMPFS = 0x01021994
 let folder: string
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'sbr-prompt-'))
+  folder = await mkdtemp(join(tmpdir(), 'sbr-read-now-'))
 })
 afterAll(() => rm(folder, { recursive: true }))
 

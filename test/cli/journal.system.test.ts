@@ -193,7 +193,7 @@ describe('run', () => {
     expect(await pending(path)).toEqual([])
   })
 
-  test('waits for the dead letter ring, and steps over nothing before', async () => {
+  test('waits for the dead letter ring, and skips nothing before', async () => {
     using folder = temporaryFolder()
     const [path, dead] = [await ring(folder), await ring(folder, 'dead')]
     await ok(['journal', 'push', path], 'bad\nnext\n')

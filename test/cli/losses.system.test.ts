@@ -9,7 +9,7 @@ const EVENTS = (stderr: string): unknown[] =>
     .split('\n')
     .map((line) => JSON.parse(line))
 
-test('consume stops at damage, and names the flag that steps over it', async () => {
+test('consume stops at damage, and names the flag that skips it', async () => {
   using folder = temporaryFolder()
   const path = folder.file('ring')
   await makeRing(path, 'one\ntwo\nthree\n')
@@ -95,7 +95,7 @@ test('consume tells how many items were overwritten before it read them', async 
   ])
 })
 
-test('in format 1 nothing can be stepped over, and it says so', async () => {
+test('in format 1 nothing can be skipped, and it says so', async () => {
   using folder = temporaryFolder()
   const path = folder.file('ring')
   await ok(['create', path, '--size', '64KiB', '--format', '1'])

@@ -80,7 +80,7 @@ test('refuses what cannot be', async () => {
   })
 })
 
-test('tells how many damaged items it stepped over, and stops at them if it is not to', async () => {
+test('tells how many damaged items it skipped, and stops at them if it is not to', async () => {
   using folder = temporaryFolder()
   const [from, to] = [folder.file('old'), folder.file('new')]
   await makeRing(from, 'one\ntwo\nthree\n')
@@ -102,7 +102,7 @@ test('tells how many damaged items it stepped over, and stops at them if it is n
   expect((await ok(['consume', to, '--drain'])).toString()).toBe('one\nthree\n')
 })
 
-test('damage in a ring of format 1 is not to be stepped over, and it says so', async () => {
+test('damage in a ring of format 1 is not to be skipped, and it says so', async () => {
   using folder = temporaryFolder()
   const [from, to] = [folder.file('old'), folder.file('new')]
   await ok(['create', from, '--format', '1', '--size', '64KiB'])

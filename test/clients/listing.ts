@@ -6,7 +6,7 @@ import { formatPosition, parsePosition } from '../../src/ring/shared/position-te
 import { hex } from '../helpers/golden.ts'
 import type { Listed } from './python.ts'
 
-/** What a consumer comes to that steps over damaged items. */
+/** What a consumer comes to that skips damaged items. */
 export interface Listing {
   readonly items: readonly Listed[]
   /** The code of each error that it met; the last one may have ended it. */

@@ -163,7 +163,7 @@ class Exercise {
         if (popped === 'nothing') break
         if ('damage' in popped) {
           damaged = true
-          if (popped.damage <= from) throw new Violation(`damage at ${from} is not stepped over`)
+          if (popped.damage <= from) throw new Violation(`damage at ${from} is not skipped`)
           from = popped.damage
         } else {
           for (const each of popped.items) check(each)

@@ -154,7 +154,7 @@ describe('weakness 8: the original forgets failures, starves, deadlocks and hang
     expect(clock.sleepers).toBe(0)
   })
 
-  test('a poison item that does not decode is stepped over, durably', async () => {
+  test('a poison item that does not decode is skipped, durably', async () => {
     const device = new MemoryBlockDevice({ sizeSectors: SECTORS })
     const bytesJournal = await Journal.open(device, async () => ({ error: 'never' }), {
       createIfMissing: SMALL,

@@ -98,7 +98,7 @@ class Model {
     this.ring.splice(0, count)
   }
 
-  /** An item is damaged, and the reader steps over it. */
+  /** An item is damaged, and the reader skips it. */
   damage(which: number): void {
     this.receive(0)
     const [position] = this.ring.splice(which % (this.ring.length + 1), 1)

@@ -36,7 +36,7 @@ export const READERS = [
     'this.#unfinished = this.#unfinished.after\n    }\n  }\n\n  #drop',
     'this.#unfinished = this.#unfinished.after\n      break\n    }\n  }\n\n  #drop',
   ]),
-  mutant('damage that was stepped over holds what is behind', 'flip', 2000, [
+  mutant('damage that was skipped holds the items behind it', 'flip', 2000, [
     SOURCE,
     'if (isSkip) this.#deliveries.skip(position)\n    else this',
     'this',

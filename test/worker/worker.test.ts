@@ -151,7 +151,7 @@ test('an item is pushed as it was at the call, and a view takes nothing else wit
   for (const entry of entries) expect(entry.item.buffer.byteLength).toBe(entry.item.length)
 })
 
-test('the page has the codec, and steps over what does not decode', async () => {
+test('the page has the codec, and skips what does not decode', async () => {
   await using worker = new TestWorker()
   const bytes = await worker.page()
   await bytes.pushMany([item('{"a":1}'), item('{'), item('{"b":2}')])

@@ -43,7 +43,7 @@ export class ReaderModel {
     this.#context = context
   }
 
-  /** Damage was stepped over. */
+  /** Damage was skipped. */
   skip(damaged: number, position: Position): void {
     this.damaged += damaged
     this.delivered.push({ id: this.front, position, damaged, finished: true })

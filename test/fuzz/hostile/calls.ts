@@ -99,7 +99,7 @@ export async function consume(
         came.missed += missed
       }
       came.done = popped.ended
-      if (!popped.ended && popped.to <= from) throw new Error(`${from} is not stepped over`)
+      if (!popped.ended && popped.to <= from) throw new Error(`${from} is not skipped`)
       from = popped.to
       if (options.advances === true && random.chance(0.7)) await consumer.advance(from)
     }

@@ -50,7 +50,7 @@ async function rewrite(
   }
 }
 
-/** What a consumer comes to that steps over what is damaged. */
+/** What a consumer comes to that skips what is damaged. */
 async function consumed(device: MemoryBlockDevice) {
   await using consumer = await Consumer.attach(device)
   let [items, damaged, from] = [0, 0, consumer.position]

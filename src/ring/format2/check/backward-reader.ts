@@ -18,7 +18,7 @@ export interface PastBatch {
   readonly limit: number
 }
 
-/** Options of `LookBack`. */
+/** Options of `BackwardReader`. */
 export interface BackwardReaderOptions {
   /** Limits the search to batches that an item of this length can need, or that have several items. Default 16 MiB. */
   readonly maxItemBytes?: number | undefined

@@ -18,7 +18,7 @@ export interface WorkErrorDetails {
 }
 
 /**
- * `RingReader.process` ended, because an item can neither be handled nor stepped over.
+ * `RingReader.process` ended, because an item can neither be handled nor skipped.
  *
  * @example
  * ```ts
