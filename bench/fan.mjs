@@ -8,13 +8,13 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { machineOf, machineText } from './lib/machine.mjs'
 import {
-  FanIn,
   FileBlockDevice,
   MemoryBlockDevice,
-  PartitionedWriter,
+  partitioned,
   RingReader,
   RingWriter,
-  Tee,
+  receiveFrom,
+  tee,
 } from './lib/ring.mjs'
 import { compact, markdown } from './lib/table.mjs'
 
@@ -130,7 +130,7 @@ async function fanIn(devices) {
   const readers = await Promise.all(
     devices.map((device) => RingReader.open(device, { lazyAck: true })),
   )
-  const rings = new FanIn(readers)
+  const rings = receiveFrom(readers)
   const took = await timed(async () => {
     for (let left = items; left > 0; left--) {
       const { entry } = await rings.receive()
@@ -150,7 +150,7 @@ function pushPlain(devices) {
 function pushTee(devices) {
   let all
   return push(devices, (writers, batch) => {
-    all ??= new Tee(writers)
+    all ??= tee(writers)
     return all.pushMany(batch)
   })
 }
@@ -158,7 +158,7 @@ function pushTee(devices) {
 function pushPartitioned(devices) {
   let all
   return push(devices, (writers, batch) => {
-    all ??= new PartitionedWriter(writers, (item) => item[0] | (item[1] << 8))
+    all ??= partitioned(writers, (item) => item[0] | (item[1] << 8))
     return all.pushMany(batch)
   })
 }

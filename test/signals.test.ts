@@ -12,7 +12,7 @@ import { compare, copy, erase, fill, fold, foldMapped, sparseCopy } from '../src
 import { systemClock } from '../src/clock.ts'
 import type { Codec } from '../src/codec/codec.ts'
 import { bytes } from '../src/codec/index.ts'
-import { FanIn, Group, PartitionedWriter, repartition, Tee } from '../src/fan/index.ts'
+import { Group, partitioned, receiveFrom, repartition, tee } from '../src/fan/index.ts'
 import { Consumer, type LeaseOptions, Producer, RingReader, RingWriter } from '../src/index.ts'
 import { Journal } from '../src/journal/index.ts'
 import { collect } from '../src/metrics/index.ts'
@@ -217,7 +217,7 @@ const calls: Readonly<
       }),
     'receive of a fan-in, waiting': (signal) =>
       withRing(signal, async ({ writer, reader }) => {
-        const fan = new FanIn([reader])
+        const fan = receiveFrom([reader])
         await both(fan.receive({ signal }), () => writer.push(ITEM))
       }),
     'receive of a group, waiting': (signal) =>
@@ -229,8 +229,8 @@ const calls: Readonly<
     'push of a tee that may drop, and of partitions': (signal) =>
       withRing(signal, async ({ writer }) => {
         const onDropped = (): void => undefined
-        await new Tee([{ writer, onSlow: 'drop' }], { onDropped }).push(ITEM, { signal })
-        await new PartitionedWriter([writer], () => 'key').pushMany([ITEM], { signal })
+        await tee([{ writer, onSlow: 'drop' }], { onDropped }).push(ITEM, { signal })
+        await partitioned([writer], () => 'key').pushMany([ITEM], { signal })
       }),
     'pipeTo a stream that ends': (signal) =>
       withRing(signal, async ({ writer, reader }) => {

@@ -32,6 +32,18 @@ const KINDS: OptionKinds<FanInOptions<never>> = { onFailed: 'function' }
 const ONE: ReceiveOptions = { maxItems: 1 }
 
 /**
+ * Receives from many rings in one loop. The readers belong to the caller: closing the {@link FanIn} leaves them open.
+ * @throws {TypeError} an option is unknown; something is not a `RingReader`, or the same one twice; another `FanIn` has
+ *   it, it is processing, or a call of its own receives
+ */
+export function receiveFrom<Out>(
+  readers: Iterable<RingReader<Out>>,
+  options: FanInOptions<Out> = {},
+): FanIn<Out> {
+  return new FanIn<Out>(readers, options)
+}
+
+/**
  * One loop over many rings: the rings take turns, entry by entry, and each ring's order is kept. Rings are added and removed while it
  * runs. The readers belong to the caller: `close` leaves them open. While they are here, their own calls that receive or move their
  * position are refused with a `TypeError`; entries are acknowledged as usual.
@@ -55,9 +67,9 @@ export class FanIn<Out> implements AsyncDisposable {
   #processor: FanProcessor<Out> | undefined
   #receives = false
 
-  /** @throws {TypeError} an option is unknown; something is not a `RingReader`, or the same one twice */
+  /** @internal */
   constructor(readers: Iterable<RingReader<Out>>, options: FanInOptions<Out> = {}) {
-    checkOptions('FanIn', options, KINDS)
+    checkOptions('receiveFrom', options, KINDS)
     this.#options = options
     try {
       for (const reader of readers) this.add(reader)

@@ -3,7 +3,7 @@
  *
  * @module shared-block-ring/fan
  */
-export { FanIn, type FanInOptions, type Received } from './fan-in.ts'
+export { type FanIn, type FanInOptions, type Received, receiveFrom } from './fan-in.ts'
 export { Group, type GroupOptions } from './group.ts'
 export {
   isPartialPushError,
@@ -13,9 +13,17 @@ export {
 } from './partial-push-error.ts'
 export {
   type PartitionedPosition,
-  PartitionedWriter,
+  type PartitionedWriter,
   type PartitionKey,
+  partitioned,
   partitionOf,
 } from './partitioned.ts'
 export { type RepartitionOptions, repartition } from './repartition.ts'
-export { type Branch, type DroppedBranch, type OnSlow, Tee, type TeeOptions } from './tee.ts'
+export {
+  type Branch,
+  type DroppedBranch,
+  type OnSlow,
+  type Tee,
+  type TeeOptions,
+  tee,
+} from './tee.ts'

@@ -35,6 +35,19 @@ export function partitionOf(key: PartitionKey, partitions: number): number {
 }
 
 /**
+ * Pushes each item into the ring of its key. The writers belong to the caller: closing the {@link PartitionedWriter}
+ * leaves them open.
+ * @param keyOf the key of an item; called once for each push
+ * @throws {TypeError} there is no writer; something is no `RingWriter`, or the same one twice; `keyOf` is no function
+ */
+export function partitioned<In>(
+  writers: Iterable<RingWriter<In>>,
+  keyOf: (item: In) => PartitionKey,
+): PartitionedWriter<In> {
+  return new PartitionedWriter<In>(writers, keyOf)
+}
+
+/**
  * Pushes each item into the ring that its key belongs to: items of one key stay in their order, and other keys do not wait for its
  * consumer. The order and number of the writers decide where a key belongs: change them only with {@link repartition}, or when the
  * rings are empty. The writers belong to the caller: `close` leaves them open.
@@ -45,20 +58,17 @@ export class PartitionedWriter<In> implements AsyncDisposable {
   readonly #keyOf: (item: In) => PartitionKey
   readonly #pushes = new JointPushes<In>('partitioned writer')
 
-  /**
-   * @param keyOf the key of an item; called once for each push
-   * @throws {TypeError} there is no writer; something is no `RingWriter`, or the same one twice; `keyOf` is no function
-   */
+  /** @internal */
   constructor(writers: Iterable<RingWriter<In>>, keyOf: (item: In) => PartitionKey) {
     const all = [...writers]
-    if (all.length === 0) throw new TypeError('a PartitionedWriter takes at least one RingWriter')
+    if (all.length === 0) throw new TypeError('partitioned takes at least one RingWriter')
     for (const writer of all) {
       if (!(writer instanceof RingWriter)) {
-        throw new TypeError('a PartitionedWriter takes RingWriters')
+        throw new TypeError('partitioned takes RingWriters')
       }
     }
     if (new Set(all).size < all.length) throw new TypeError('each partition is a ring of its own')
-    if (typeof keyOf !== 'function') throw new TypeError('PartitionedWriter: keyOf is a function')
+    if (typeof keyOf !== 'function') throw new TypeError('partitioned: keyOf is a function')
     this.writers = all
     this.#keyOf = keyOf
   }

@@ -70,6 +70,19 @@ interface Way<In> {
 type Push<In> = (writer: RingWriter<In>, options: WaitingOptions) => Promise<Position>
 
 /**
+ * Pushes each item into several rings. The writers belong to the caller: closing the {@link Tee} leaves them open.
+ * @throws {TypeError} an option is unknown or has the wrong type; there is no branch; something is no `RingWriter`, or
+ *   the same one twice; a branch may be dropped and there is no `onDropped`
+ * @throws {RangeError} `overwrite` of a ring that was not made so; `dropAfterMs` is out of range
+ */
+export function tee<In>(
+  branches: Iterable<RingWriter<In> | Branch<In>>,
+  options: TeeOptions<In> = {},
+): Tee<In> {
+  return new Tee<In>(branches, options)
+}
+
+/**
  * Pushes each item into several rings. A push resolves when the item is durable in all of them; each branch has its items in the order of
  * the calls. If a push rejects, or the program ends before it resolves, some branches may have the item: push it again, and these have it
  * twice. The writers belong to the caller: `close` leaves them open.
@@ -81,20 +94,16 @@ export class Tee<In> implements AsyncDisposable {
   readonly #clock: Clock
   readonly #pushes = new JointPushes<In>('tee')
 
-  /**
-   * @throws {TypeError} an option is unknown or has the wrong type; there is no branch; something is no `RingWriter`, or the same one
-   *   twice; a branch may be dropped and there is no `onDropped`
-   * @throws {RangeError} `overwrite` of a ring that was not made so; `dropAfterMs` is out of range
-   */
+  /** @internal */
   constructor(branches: Iterable<RingWriter<In> | Branch<In>>, options: TeeOptions<In> = {}) {
-    checkOptions('Tee', options, KINDS)
+    checkOptions('tee', options, KINDS)
     const { dropAfterMs = DROP_AFTER_MS, onDropped, clock = systemClock } = options
     checkRange({ dropAfterMs }, 0, MAX_TIMER_MS)
     this.#dropAfterMs = dropAfterMs
     this.#onDropped = onDropped
     this.#clock = clock
     for (const branch of branches) this.add(branch)
-    if (this.#ways.size === 0) throw new TypeError('a Tee takes at least one RingWriter')
+    if (this.#ways.size === 0) throw new TypeError('tee takes at least one RingWriter')
   }
 
   /** The writers that items go to. */
@@ -104,17 +113,17 @@ export class Tee<In> implements AsyncDisposable {
 
   /**
    * Adds a branch, such as one that was dropped: it gets the items that are pushed from now on.
-   * @throws as the constructor; {RingError} `RING_CLOSED`
+   * @throws as {@link tee}; {RingError} `RING_CLOSED`
    */
   add(branch: RingWriter<In> | Branch<In>): void {
     this.#pushes.checkOpen()
     const { writer, onSlow = 'wait' } = branch instanceof RingWriter ? { writer: branch } : branch
-    if (!(branch instanceof RingWriter)) checkOptions('Tee, branch', branch, BRANCH_KINDS)
-    if (!(writer instanceof RingWriter)) throw new TypeError('a Tee takes RingWriters')
+    if (!(branch instanceof RingWriter)) checkOptions('tee, branch', branch, BRANCH_KINDS)
+    if (!(writer instanceof RingWriter)) throw new TypeError('tee takes RingWriters')
     const { device, onFull } = writer.producer
     if (this.#ways.has(writer)) throw new TypeError(`${device.name} is a branch already`)
     if (onSlow === 'drop' && this.#onDropped === undefined) {
-      throw new TypeError("Tee: a branch with onSlow: 'drop' needs onDropped, which is told of it")
+      throw new TypeError("tee: a branch with onSlow: 'drop' needs onDropped, which is told of it")
     }
     if (onSlow === 'overwrite' && onFull !== 'overwrite') {
       throw new RangeError(

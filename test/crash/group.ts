@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { FileBlockDevice } from '../../src/block/file/index.ts'
 import { json } from '../../src/codec/index.ts'
-import { PartitionedWriter } from '../../src/fan/index.ts'
+import { partitioned } from '../../src/fan/index.ts'
 import { RingWriter } from '../../src/index.ts'
 import { inspectRing } from '../../src/tools.ts'
 import { SEED } from '../helpers/seed.ts'
@@ -51,7 +51,7 @@ async function fill(folder: string, items: number): Promise<void> {
     key: at % KEYS,
     number: Math.floor(at / KEYS),
   }))
-  await new PartitionedWriter(writers, ({ key }) => key).pushMany(all)
+  await partitioned(writers, ({ key }) => key).pushMany(all)
   for (const writer of writers) {
     const { device } = writer.producer
     await writer.close()

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { json, text } from '../../src/codec/index.ts'
 import { BlockError, isCodecError, isRingError } from '../../src/errors.ts'
-import { FanIn } from '../../src/fan/index.ts'
+import { receiveFrom } from '../../src/fan/index.ts'
 import { RingReader } from '../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
 import { collect } from '../helpers/collect.ts'
@@ -11,7 +11,7 @@ import { hung, left, named, ring, turn } from './rings.ts'
 
 test('rings take turns, and each keeps its order', async () => {
   const rings = [await ring(named('a', 300)), await ring(named('b', 300)), await ring(['c0', 'c1'])]
-  const fan = new FanIn(rings.map(({ reader }) => reader))
+  const fan = receiveFrom(rings.map(({ reader }) => reader))
   const got: string[] = []
   for await (const { entry } of fan) {
     got.push(entry.item)
@@ -31,7 +31,7 @@ test('rings take turns, and each keeps its order', async () => {
 
 test('an item that was not received stays in its ring, and its reader delivers it', async () => {
   const one = await ring(named('a', 200))
-  const fan = new FanIn([one.reader])
+  const fan = receiveFrom([one.reader])
   for (let taken = 0; taken < 3; taken++) await (await fan.receive()).entry.ack()
   const unacked = await fan.receive()
   await fan.remove(one.reader)
@@ -48,7 +48,7 @@ test('an item that was not received stays in its ring, and its reader delivers i
 
 test('rings are added and removed while a loop waits', async () => {
   const [one, other] = [await ring(), await ring()]
-  const fan = new FanIn<string>([])
+  const fan = receiveFrom<string>([])
   const received = fan.receive()
   fan.add(one.reader)
   await one.writer.push('a0')
@@ -74,7 +74,7 @@ test('a ring that fails does not stop the others', async () => {
     if (operation === 'read') throw new BlockError('BLOCK_IO', 'no', { device: 'hooked' })
   }
   const sound = await ring(named('b', 3))
-  const fan = new FanIn([reader, sound.reader])
+  const fan = receiveFrom([reader, sound.reader])
   await expect(fan.receive()).rejects.toMatchObject({ code: 'BLOCK_IO' })
   expect(fan.readers).toEqual([sound.reader])
   expect((await fan.receive()).entry.item).toBe('b0')
@@ -91,7 +91,7 @@ test('an item that does not decode is thrown, and the ring continues after it', 
   await writer.pushMany(['1', 'no json', '3'])
   await using reader = await RingReader.open(device, { codec: json<number>() })
   const failed: unknown[] = []
-  const fan = new FanIn([reader], {
+  const fan = receiveFrom([reader], {
     onFailed: (error, of) => {
       expect(of).toBe(reader)
       failed.push(error)
@@ -106,7 +106,7 @@ test('an item that does not decode is thrown, and the ring continues after it', 
 test('an item that does not decode while its ring is removed comes again', async () => {
   const { reader, release } = await hung(['no json', '"b"'], json<string>())
   const failed: unknown[] = []
-  const fan = new FanIn([reader], { onFailed: (error) => failed.push(error) })
+  const fan = receiveFrom([reader], { onFailed: (error) => failed.push(error) })
   const received = fan.receive()
   await turn()
   const removed = fan.remove(reader)
@@ -121,7 +121,7 @@ test('an item that does not decode while its ring is removed comes again', async
 
 test('a closed reader leaves, and a closed fan-in ends its loops', async () => {
   const [one, other] = [await ring(), await ring(['b0'])]
-  const fan = new FanIn([one.reader, other.reader])
+  const fan = receiveFrom([one.reader, other.reader])
   const loop = collect(fan.entries())
   await one.reader.close()
   await other.writer.push('b1')
@@ -139,7 +139,7 @@ test('a closed reader leaves, and a closed fan-in ends its loops', async () => {
 
 test('a signal ends a loop without an error, and a call with its reason', async () => {
   const { reader } = await ring(['a0', 'a1'])
-  await using fan = new FanIn([reader])
+  await using fan = receiveFrom([reader])
   const stop = new AbortController()
   const items: string[] = []
   for await (const { entry } of fan.entries({ signal: stop.signal })) {
@@ -152,7 +152,7 @@ test('a signal ends a loop without an error, and a call with its reason', async 
 
 test('many entries at once: rings take turns, each keeps its order, and the bounds hold', async () => {
   const rings = [await ring(named('a', 3)), await ring(named('b', 100)), await ring(['c0'])]
-  await using fan = new FanIn(rings.map(({ reader }) => reader))
+  await using fan = receiveFrom(rings.map(({ reader }) => reader))
   // All three have read ahead by then.
   const first = await fan.receive()
   expect(first.entry.item).toBe('a0')
@@ -175,7 +175,7 @@ test('many entries at once: rings take turns, each keeps its order, and the boun
 
 test('many entries wait for the first one, and for no more', async () => {
   const [one, other] = [await ring(), await ring()]
-  await using fan = new FanIn([one.reader, other.reader])
+  await using fan = receiveFrom([one.reader, other.reader])
   const received = fan.receiveMany()
   await turn()
   await one.writer.push('a0')
@@ -195,7 +195,7 @@ test('entries before an error are answered first', async () => {
   await using writer = await RingWriter.open(device, { createIfMissing: true, codec: text })
   await writer.pushMany(['1', 'no json', '3'])
   await using reader = await RingReader.open(device, { codec: json<number>() })
-  await using fan = new FanIn([reader])
+  await using fan = receiveFrom([reader])
   const got: unknown[] = []
   for (let calls = 0; calls < 3; calls++) {
     const received = await fan.receiveMany().catch((error: unknown) => error)
@@ -206,7 +206,7 @@ test('entries before an error are answered first', async () => {
 
 test('without waiting: what there is now, in any ring', async () => {
   const [one, other] = [await ring(), await ring()]
-  await using fan = new FanIn([one.reader, other.reader])
+  await using fan = receiveFrom([one.reader, other.reader])
   expect(await fan.tryReceive()).toBeUndefined()
   expect(await fan.tryReceiveMany()).toEqual([])
   // The readers wait by now, and may not have noticed: it looks.
@@ -225,7 +225,7 @@ test('without waiting: what there is now, in any ring', async () => {
 test('without waiting: a ring whose device hangs holds up only an answer that nothing is there', async () => {
   const { reader, release } = await hung(['a0'])
   const sound = await ring(['b0'])
-  await using fan = new FanIn([reader, sound.reader])
+  await using fan = receiveFrom([reader, sound.reader])
   expect((await fan.tryReceive())?.entry.item).toBe('b0')
   const stop = new AbortController()
   const nothing = fan.tryReceiveMany({ signal: stop.signal })
@@ -240,7 +240,7 @@ test('without waiting: a ring whose device hangs holds up only an answer that no
 test('while a fan-in has a reader, nothing else receives from it', async () => {
   const one = await ring(named('a', 3))
   const waits = await ring()
-  const fan = new FanIn([one.reader])
+  const fan = receiveFrom([one.reader])
   const calls: readonly (() => Promise<unknown>)[] = [
     () => one.reader.receive(),
     () => one.reader.tryReceiveMany(),
@@ -248,24 +248,24 @@ test('while a fan-in has a reader, nothing else receives from it', async () => {
     () => one.reader.process(() => undefined),
   ]
   for (const call of calls) await expect(call()).rejects.toThrow('a FanIn receives alone')
-  expect(() => new FanIn([one.reader])).toThrow(TypeError)
+  expect(() => receiveFrom([one.reader])).toThrow(TypeError)
   const received = waits.reader.receive()
   expect(() => fan.add(waits.reader)).toThrow('is under way: end it first')
   await waits.writer.push('b0')
   await (await received).ack()
   // One that cannot be made has no reader.
-  expect(() => new FanIn([waits.reader, one.reader])).toThrow(TypeError)
+  expect(() => receiveFrom([waits.reader, one.reader])).toThrow(TypeError)
   fan.add(waits.reader)
   await (await fan.receive()).entry.ack()
   await fan.close()
   expect((await one.reader.receive()).item).toBe('a1')
   const stop = new AbortController()
   const processed = waits.reader.process(() => undefined, { signal: stop.signal })
-  expect(() => new FanIn([waits.reader])).toThrow('process receives alone')
+  expect(() => receiveFrom([waits.reader])).toThrow('process receives alone')
   stop.abort()
   await processed
 })
 
 test('options are checked', () => {
-  expect(() => new FanIn([], { onFail: () => undefined } as object)).toThrow('no option onFail')
+  expect(() => receiveFrom([], { onFail: () => undefined } as object)).toThrow('no option onFail')
 })

@@ -1,12 +1,7 @@
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { json } from '../../src/codec/index.ts'
-import {
-  isPartialPushError,
-  PartitionedWriter,
-  partitionOf,
-  repartition,
-} from '../../src/fan/index.ts'
+import { isPartialPushError, partitioned, partitionOf, repartition } from '../../src/fan/index.ts'
 import { Producer } from '../../src/ring/access/attach.ts'
 import { inspectRing } from '../../src/ring/access/inspect.ts'
 import { RingReader } from '../../src/ring/queue/reader.ts'
@@ -44,7 +39,7 @@ const items = (keys: number, each: number): Item[] =>
 async function filled(rings: readonly MemoryBlockDevice[], all: readonly Item[]): Promise<void> {
   const writers: RingWriter<Item>[] = []
   for (const device of rings) writers.push(await RingWriter.open(device, { codec }))
-  await new PartitionedWriter(writers, keyOf).pushMany(all)
+  await partitioned(writers, keyOf).pushMany(all)
   for (const writer of writers) await writer.close()
 }
 
@@ -89,7 +84,7 @@ test('items go where their keys belong, in order', async () => {
   await filled(rings, items(20, 10))
   await check(rings, 20, 10)
   const writer = await RingWriter.open(rings[0] as MemoryBlockDevice, { codec })
-  const one = new PartitionedWriter([writer], keyOf)
+  const one = partitioned([writer], keyOf)
   expect(one.writerOf({ key: 'a', number: 0 })).toBe(writer)
   expect(await one.push({ key: 'a', number: 0 })).toMatchObject({ partition: 0 })
 })
@@ -98,9 +93,7 @@ test('nothing is pushed of many if one has no key', async () => {
   const [device] = await devices(1)
   if (device === undefined) return
   const writer = await RingWriter.open(device, { codec })
-  const broken = new PartitionedWriter([writer], ({ key, number }) =>
-    number === 1 ? ({} as string) : key,
-  )
+  const broken = partitioned([writer], ({ key, number }) => (number === 1 ? ({} as string) : key))
   await expect(broken.pushMany(items(1, 2))).rejects.toThrow('found object')
   expect(await itemsOf(device)).toEqual([])
 })
@@ -176,7 +169,7 @@ test('a push of many answers where each partition ends', async () => {
   const rings = await devices(3)
   const writers: RingWriter<Item>[] = []
   for (const device of rings) writers.push(await RingWriter.open(device, { codec }))
-  const users = new PartitionedWriter(writers, keyOf)
+  const users = partitioned(writers, keyOf)
   const all = items(8, 2)
   const positions = await users.pushMany(all)
   const partitions = [...new Set(all.map(({ key }) => partitionOf(key, 3)))].sort()
@@ -197,7 +190,7 @@ test('a push of many that fails in one partition tells which ones have their ite
   const writers: RingWriter<Item>[] = []
   for (const device of rings) writers.push(await RingWriter.open(device, { codec }))
   const [sound, broken] = writers as [RingWriter<Item>, RingWriter<Item>]
-  const users = new PartitionedWriter(writers, keyOf)
+  const users = partitioned(writers, keyOf)
   const all = items(8, 2)
   await broken.close()
   const error: unknown = await users.pushMany(all).catch((thrown) => thrown)
@@ -218,7 +211,7 @@ test('closing withdraws what waits, and leaves the writers open', async () => {
   while ((await writer.tryPush(new Uint8Array(400))).status === 'ok');
   const waiting: Promise<unknown>[] = []
   {
-    await using one = new PartitionedWriter([writer], () => 'key')
+    await using one = partitioned([writer], () => 'key')
     waiting.push(one.push(new Uint8Array(1)), one.pushMany([new Uint8Array(2)]))
     for (const each of waiting) each.catch(() => undefined)
     const [closed, again] = [one.close(), one.close()]

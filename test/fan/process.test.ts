@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { FanProcessor } from '../../src/fan/fan-processor.ts'
-import { FanIn } from '../../src/fan/index.ts'
+import { receiveFrom } from '../../src/fan/index.ts'
 import { reserve } from '../../src/ring/queue/reader.ts'
 import { Turns } from '../../src/tasks/turns.ts'
 import { collect } from '../helpers/collect.ts'
@@ -9,7 +9,7 @@ import { hung, left, named, ring, turn } from './rings.ts'
 test('all rings are handled, with the turns of one, and each key of a ring in order', async () => {
   const names = ['a', 'b', 'c', 'd']
   const rings = await Promise.all(names.map((name) => ring(named(name, 60))))
-  const fan = new FanIn(rings.map(({ reader }) => reader))
+  const fan = receiveFrom(rings.map(({ reader }) => reader))
   const handled: string[] = []
   let running = 0
   let most = 0
@@ -33,7 +33,7 @@ test('all rings are handled, with the turns of one, and each key of a ring in or
 
 test('an item that was received and not acknowledged is handled, and no other one twice', async () => {
   const one = await ring(named('a', 10))
-  const fan = new FanIn([one.reader])
+  const fan = receiveFrom([one.reader])
   await (await fan.receive()).entry.ack()
   const handled: string[] = []
   await fan.process((item) => handled.push(item), { untilEmpty: true })
@@ -45,7 +45,7 @@ test('an item that was received and not acknowledged is handled, and no other on
 test('a ring is added and removed while it works; what was begun is acknowledged', async () => {
   const [one, other] = [await ring(named('a', 40)), await ring(named('b', 40))]
   const stop = new AbortController()
-  const fan = new FanIn([one.reader])
+  const fan = receiveFrom([one.reader])
   const handled: string[] = []
   let removing: Promise<void> | undefined
   const processing = fan.process(
@@ -72,7 +72,7 @@ test('a ring is added and removed while it works; what was begun is acknowledged
 
 test('a ring that is removed and added while it begins is handled once', async () => {
   const [one, slow] = [await ring(named('a', 6)), await hung()]
-  const fan = new FanIn([one.reader, slow.reader])
+  const fan = receiveFrom([one.reader, slow.reader])
   await (await fan.receive()).entry.ack()
   const handled: string[] = []
   let running = 0
@@ -96,7 +96,7 @@ test('a ring that is removed and added while it begins is handled once', async (
 test('a ring that is removed while it begins is not handled after that', async () => {
   for (let hops = 0; hops < 12; hops++) {
     const one = await ring(named('a', 30))
-    const fan = new FanIn([one.reader])
+    const fan = receiveFrom([one.reader])
     if (hops % 2 === 0) await (await fan.receive()).entry.ack()
     const handled: string[] = []
     const processing = fan.process((item) => handled.push(item), { untilEmpty: true })
@@ -113,7 +113,7 @@ test('a ring that is removed while it begins is not handled after that', async (
 test('a ring cannot be added before it is removed', async () => {
   const one = await ring(named('a', 3))
   const stop = new AbortController()
-  const fan = new FanIn([one.reader])
+  const fan = receiveFrom([one.reader])
   let end = (): void => undefined
   const handling = new Promise<void>((resolve) => {
     end = resolve
@@ -144,11 +144,11 @@ test('a ring that fails stops all, or is reported and removed', async () => {
   const fails = (item: string, job: { giveUp(reason: unknown): unknown }): unknown =>
     item === 'a0' ? job.giveUp('no') : undefined
   const [one, other] = await make()
-  const strict = new FanIn([one.reader, other.reader])
+  const strict = receiveFrom([one.reader, other.reader])
   await expect(strict.process(fails)).rejects.toMatchObject({ code: 'WORK_GIVEN_UP' })
   const [third, fourth] = await make()
   const told: unknown[] = []
-  const lenient = new FanIn([third.reader, fourth.reader], {
+  const lenient = receiveFrom([third.reader, fourth.reader], {
     onFailed: (_, reader) => told.push(reader),
   })
   expect(await lenient.process(fails, { untilEmpty: true })).toMatchObject({ handled: 2 })
@@ -159,7 +159,7 @@ test('a ring that fails stops all, or is reported and removed', async () => {
 
 test('closing it ends it, and a closed reader only leaves', async () => {
   const [one, other] = [await ring(), await ring()]
-  const fan = new FanIn([one.reader, other.reader])
+  const fan = receiveFrom([one.reader, other.reader])
   const processing = fan.process(() => undefined)
   processing.catch(() => undefined)
   await expect(fan.receive()).rejects.toThrow('processing')
@@ -194,7 +194,7 @@ test('a ring that is added again when its failure is told is removed as any othe
   const one = await ring(['a0'])
   const stop = new AbortController()
   let told = 0
-  const fan = new FanIn([one.reader], {
+  const fan = receiveFrom([one.reader], {
     onFailed: (_, reader) => {
       if (++told < 3) fan.add(reader)
     },
@@ -224,7 +224,7 @@ test('a ring that is added again when its failure is told is removed as any othe
 
 test('a receive that waits when process begins is refused', async () => {
   const one = await ring()
-  const fan = new FanIn([one.reader])
+  const fan = receiveFrom([one.reader])
   const [waiting, looping] = [fan.receive(), collect(fan)]
   looping.catch(() => undefined)
   const stop = new AbortController()
@@ -239,7 +239,7 @@ test('a receive that waits when process begins is refused', async () => {
 
 test('options are checked before anything is handled', async () => {
   const { reader, writer } = await ring()
-  const fan = new FanIn([reader])
+  const fan = receiveFrom([reader])
   await expect(fan.process(() => undefined, { concurrency: 0 })).rejects.toThrow(RangeError)
   await expect(fan.process(() => undefined, { requeueTo: writer })).rejects.toThrow('many')
   await expect(fan.process(undefined as unknown as () => void)).rejects.toThrow('a function')

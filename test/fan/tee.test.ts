@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { json, text } from '../../src/codec/index.ts'
 import { BlockError } from '../../src/errors.ts'
-import { type DroppedBranch, isPartialPushError, Tee } from '../../src/fan/index.ts'
+import { type DroppedBranch, isPartialPushError, tee } from '../../src/fan/index.ts'
 import { Producer } from '../../src/ring/access/attach.ts'
 import { RingReader } from '../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
@@ -29,7 +29,7 @@ async function fill({ writer }: Out): Promise<void> {
 
 test('an item is durable in all branches, in the order of the calls', async () => {
   const [one, other] = [await out(), await out()]
-  const both = new Tee([one.writer, { writer: other.writer }])
+  const both = tee([one.writer, { writer: other.writer }])
   const [, , last] = await Promise.all([both.push('a'), both.pushMany(['b', 'c']), both.push('d')])
   expect([...last]).toEqual([
     [one.writer, one.writer.producer.position],
@@ -42,7 +42,7 @@ test('an item is durable in all branches, in the order of the calls', async () =
 test('a push waits for the slow branch, and a signal ends that', async () => {
   const [one, slow] = [await out(), await out()]
   await fill(slow)
-  const both = new Tee([one.writer, slow.writer])
+  const both = tee([one.writer, slow.writer])
   let isDurable = false
   const pushed = both.push('a').then(() => {
     isDurable = true
@@ -61,20 +61,20 @@ test('a push waits for the slow branch, and a signal ends that', async () => {
 
 test('a branch that overwrites its oldest waits for nobody', async () => {
   const [one, telemetry] = [await out({}, 1024), await out({ onFull: 'overwrite' })]
-  const both = new Tee([one.writer, { writer: telemetry.writer, onSlow: 'overwrite' }])
+  const both = tee([one.writer, { writer: telemetry.writer, onSlow: 'overwrite' }])
   for (let number = 0; number < 80; number++) await both.push(`${number} ${'x'.repeat(300)}`)
   expect((await left(one)).length).toBe(80)
   const kept = await left(telemetry)
   expect(kept.length).toBeLessThan(80)
   expect(kept.at(-1)).toMatch(/^79 /)
-  expect(() => new Tee([{ writer: one.writer, onSlow: 'overwrite' }])).toThrow('keeps its oldest')
+  expect(() => tee([{ writer: one.writer, onSlow: 'overwrite' }])).toThrow('keeps its oldest')
 })
 
 test('a branch that is too slow is dropped and reported, and its push withdrawn', async () => {
   const clock = new FakeClock()
   const [one, slow] = [await out(), await out()]
   const told: DroppedBranch<string>[] = []
-  const both = new Tee([one.writer, { writer: slow.writer, onSlow: 'drop' }], {
+  const both = tee([one.writer, { writer: slow.writer, onSlow: 'drop' }], {
     dropAfterMs: 1000,
     onDropped: (branch) => told.push(branch),
     clock,
@@ -109,12 +109,14 @@ test('a branch that fails is dropped if it may be; otherwise the push fails', as
     if (operation === 'write') throw new BlockError('BLOCK_IO', 'no', { device: 'hooked' })
   }
   const told: unknown[] = []
-  const lossy = new Tee([sound.writer, { writer, onSlow: 'drop' }], {
+  const lossy = tee([sound.writer, { writer, onSlow: 'drop' }], {
     onDropped: ({ error }) => told.push(error),
   })
   await lossy.push('a')
   expect(told).toMatchObject([{ code: 'BLOCK_IO' }])
-  const error: unknown = await new Tee([writer, sound.writer]).push('b').catch((thrown) => thrown)
+  const error: unknown = await tee([writer, sound.writer])
+    .push('b')
+    .catch((thrown) => thrown)
   if (!isPartialPushError(error)) throw error
   expect(error).toMatchObject({
     code: 'PUSH_PARTIAL',
@@ -138,7 +140,7 @@ test('a branch whose device hangs holds up no push once it is dropped', async ()
   })
   device.before = () => released
   const told: unknown[] = []
-  const lossy = new Tee([sound.writer, { writer, onSlow: 'drop' }], {
+  const lossy = tee([sound.writer, { writer, onSlow: 'drop' }], {
     ...{ dropAfterMs: 1000, clock },
     onDropped: ({ error }) => told.push(error),
   })
@@ -168,7 +170,7 @@ test('an item that no branch can take is an error, and no branch is dropped for 
   const device = new MemoryBlockDevice({ sizeSectors: 1024 })
   const writer = await RingWriter.open(device, { createIfMissing: true, codec })
   const told: unknown[] = []
-  const lossy = new Tee([{ writer, onSlow: 'drop' }], { onDropped: (branch) => told.push(branch) })
+  const lossy = tee([{ writer, onSlow: 'drop' }], { onDropped: (branch) => told.push(branch) })
   await expect(lossy.push(1n)).rejects.toMatchObject({ code: 'CODEC_ENCODE' })
   await expect(lossy.pushMany([1, 1n])).rejects.toMatchObject({ code: 'CODEC_ENCODE' })
   await expect(lossy.pushMany(7 as never)).rejects.toThrow(TypeError)
@@ -180,7 +182,7 @@ test('an item that no branch can take is an error, and no branch is dropped for 
 test('an item that is too large for one branch is thrown, and the others have it', async () => {
   const [small, large] = [await out(), await out({}, 1024)]
   const told: unknown[] = []
-  const lossy = new Tee([large.writer, { writer: small.writer, onSlow: 'drop' }], {
+  const lossy = tee([large.writer, { writer: small.writer, onSlow: 'drop' }], {
     onDropped: (dropped) => told.push(dropped),
   })
   const big = 'x'.repeat(100_000)
@@ -199,7 +201,7 @@ test('where one branch fails, what waits in the others is withdrawn, and the err
   const [full, closed] = [await out(), await out()]
   await fill(full)
   const before = await left(full)
-  const both = new Tee([full.writer, closed.writer])
+  const both = tee([full.writer, closed.writer])
   const waiting = both.pushMany(['a', 'b'])
   await closed.writer.close()
   for (const pushed of [waiting, both.push('c')]) {
@@ -219,7 +221,7 @@ test('closing withdraws what waits, and leaves the writers open', async () => {
   const [one, full] = [await out(), await out()]
   await fill(full)
   const taken = (await left(full)).length
-  const both = new Tee([one.writer, full.writer])
+  const both = tee([one.writer, full.writer])
   const waiting = [both.push('a'), both.pushMany(['b', 'c'])]
   const settled = Promise.allSettled(waiting)
   while ((await left(one)).length < 3);
@@ -251,7 +253,7 @@ test('`await using` closes it, after the commit that is under way', async () => 
   let pushed: Promise<unknown> | undefined
   let isClosed = false
   const closing = (async () => {
-    await using only = new Tee([writer])
+    await using only = tee([writer])
     pushed = only.push('a')
     await new Promise(setImmediate)
   })().then(() => {
@@ -269,7 +271,7 @@ test('a push fails once every branch was dropped', async () => {
   const only = await out()
   await only.writer.close()
   let told = 0
-  const lossy = new Tee([{ writer: only.writer, onSlow: 'drop' }], { onDropped: () => void told++ })
+  const lossy = tee([{ writer: only.writer, onSlow: 'drop' }], { onDropped: () => void told++ })
   await expect(lossy.push('a')).rejects.toMatchObject({ code: 'RING_CLOSED' })
   await expect(lossy.push('b')).rejects.toThrow('no branch left')
   expect(told).toBe(1)
@@ -277,13 +279,13 @@ test('a push fails once every branch was dropped', async () => {
 
 test('its arguments are checked', async () => {
   const { writer } = await out()
-  expect(() => new Tee([])).toThrow('at least one')
-  expect(() => new Tee([writer, writer])).toThrow('already')
-  expect(() => new Tee([{ writer, onSlow: 'drop' }])).toThrow('onDropped')
-  expect(() => new Tee([{ writer, onSlow: 'fly' } as object as { writer: typeof writer }])).toThrow(
+  expect(() => tee([])).toThrow('at least one')
+  expect(() => tee([writer, writer])).toThrow('already')
+  expect(() => tee([{ writer, onSlow: 'drop' }])).toThrow('onDropped')
+  expect(() => tee([{ writer, onSlow: 'fly' } as object as { writer: typeof writer }])).toThrow(
     'onSlow',
   )
-  expect(() => new Tee([{} as RingWriter<string>])).toThrow('RingWriter')
-  expect(() => new Tee([writer], { dropAfterMs: -1 })).toThrow(RangeError)
-  expect(() => new Tee([writer], { drop: 1 } as object)).toThrow('no option drop')
+  expect(() => tee([{} as RingWriter<string>])).toThrow('RingWriter')
+  expect(() => tee([writer], { dropAfterMs: -1 })).toThrow(RangeError)
+  expect(() => tee([writer], { drop: 1 } as object)).toThrow('no option drop')
 })

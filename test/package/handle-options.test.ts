@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { type BlockDevice, MemoryBlockDevice } from '../../src/block/index.ts'
-import { FanIn, Group, PartitionedWriter, Tee } from '../../src/fan/index.ts'
+import { type FanIn, Group, partitioned, receiveFrom, tee } from '../../src/fan/index.ts'
 import { type Job, RingReader, RingWriter } from '../../src/index.ts'
 import { Journal } from '../../src/journal/index.ts'
 import { Pool } from '../../src/pool/index.ts'
@@ -39,7 +39,7 @@ const withReader = (use: Use<RingReader>): Promise<unknown> =>
 
 const withFanIn = (use: Use<FanIn<Uint8Array>>): Promise<unknown> =>
   withReader(async (reader) => {
-    await using fan = new FanIn([reader])
+    await using fan = receiveFrom([reader])
     return await use(fan)
   })
 
@@ -115,9 +115,9 @@ const METHODS: Readonly<Record<string, (options: never) => Promise<unknown>>> = 
   'Journal.push': (options) => withJournal((journal) => journal.push(ITEM, options)),
   'Journal.sync': (options) => withJournal((journal) => journal.sync(options)),
   'PartitionedWriter.push': (options) =>
-    withWriter((writer) => new PartitionedWriter([writer], keyOf).push(ITEM, options)),
+    withWriter((writer) => partitioned([writer], keyOf).push(ITEM, options)),
   'PartitionedWriter.pushMany': (options) =>
-    withWriter((writer) => new PartitionedWriter([writer], keyOf).pushMany([], options)),
+    withWriter((writer) => partitioned([writer], keyOf).pushMany([], options)),
   'Pool.add': (options) => withPool((pool) => pool.add('more', options)),
   'Pool.remove': (options) => withPool((pool) => pool.remove('ring', options)),
   'Producer.advance': (options) =>
@@ -153,8 +153,8 @@ const METHODS: Readonly<Record<string, (options: never) => Promise<unknown>>> = 
   'RingWriter.push': (options) => withWriter((writer) => writer.push(ITEM, options)),
   'RingWriter.pushEncoded': (options) => withWriter((writer) => writer.pushEncoded(ITEM, options)),
   'RingWriter.pushMany': (options) => withWriter((writer) => writer.pushMany([], options)),
-  'Tee.push': (options) => withWriter((writer) => new Tee([writer]).push(ITEM, options)),
-  'Tee.pushMany': (options) => withWriter((writer) => new Tee([writer]).pushMany([], options)),
+  'Tee.push': (options) => withWriter((writer) => tee([writer]).push(ITEM, options)),
+  'Tee.pushMany': (options) => withWriter((writer) => tee([writer]).pushMany([], options)),
 }
 
 /** What has methods with options that it hands on, or that somebody else wrote. */

@@ -16,7 +16,7 @@ import {
 import { listNbdExports, NbdBlockDevice } from '../../src/block/nbd/index.ts'
 import { OpfsBlockDevice } from '../../src/block/opfs/index.ts'
 import { bytes, compressed, encrypted } from '../../src/codec/index.ts'
-import { FanIn, Group, repartition, Tee } from '../../src/fan/index.ts'
+import { Group, receiveFrom, repartition, tee } from '../../src/fan/index.ts'
 import { fenceByCeph, fenceByCommand } from '../../src/hosts/index.ts'
 import { Consumer, Producer, RingReader, RingWriter } from '../../src/index.ts'
 import { Journal } from '../../src/journal/index.ts'
@@ -87,9 +87,9 @@ const OTHERS: Readonly<Record<string, Call>> = {
   fenceByCeph: (options) => fenceByCeph(options),
   fenceByCommand: (options) => fenceByCommand(['true'], options),
   listNbdExports: (options) => listNbdExports('nbd://localhost/', options),
-  FanIn: (options) => new FanIn([], options),
+  receiveFrom: (options) => receiveFrom([], options),
   RingServer: (options) => new RingServer(new MessageChannel().port1, options),
-  Tee: (options) => new Tee([], options),
+  tee: (options) => tee([], options),
 }
 
 /** What takes options and does not check them itself. */

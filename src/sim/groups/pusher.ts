@@ -36,12 +36,12 @@ export class Pusher {
     const { seed, oracle, pauseMs, rings } = this.#context
     const { clock } = process
     const random = Random.of(seed, nameOf(this.names.role), life.number)
-    const { isPartialPushError, PartitionedWriter, partitionOf } = fan.value ?? (await fan.load())
+    const { isPartialPushError, partitioned, partitionOf } = fan.value ?? (await fan.load())
     const writers: RingWriter[] = []
     for (const device of await this.#context.open(process)) {
       writers.push(await RingWriter.open(device, { clock }))
     }
-    const all = new PartitionedWriter(writers, keyOf)
+    const all = partitioned(writers, keyOf)
     while (!this.#isStopped) {
       const items = Array.from({ length: random.between(1, MOST_ITEMS) }, (): GroupItem => {
         const key = `${this.names.role} key ${random.below(this.#context.keys)}`

@@ -528,7 +528,7 @@ export const EXCLUDED: Readonly<Record<string, string>> = {
   'RingConnection.open': 'is connected to a worker',
   'Group.open': 'opens readers',
   partitionOf: 'takes a key',
-  PartitionedWriter: 'takes writers',
-  FanIn: 'takes readers',
-  Tee: 'takes writers',
+  partitioned: 'takes writers',
+  receiveFrom: 'takes readers',
+  tee: 'takes writers',
 }
