@@ -24,24 +24,3 @@ export async function readScratch<T>(
     free.push(new WeakRef(memory))
   }
 }
-
-/** Memory for synchronous reads, whose results are used before the next one. */
-let memory = new Uint8Array(0)
-
-/**
- * Reads sectors synchronously, into memory that the next such call reuses, for any device; undefined if the device cannot be read that way, or
- * fails. An error would end the turn in which readers of other devices check too: the next `read` rejects with it.
- */
-export function readNow(
-  device: BlockDevice,
-  sectorStart: number,
-  bytes: number,
-): Uint8Array | undefined {
-  if (memory.length < bytes) memory = new Uint8Array(bytes)
-  const found = memory.subarray(0, bytes)
-  try {
-    return device.readNow?.(sectorStart, found) ? found : undefined
-  } catch {
-    return undefined
-  }
-}

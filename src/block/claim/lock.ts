@@ -4,8 +4,6 @@ import { promisify } from 'node:util'
 import type { Native } from '../native/calls.ts'
 import { closeQuietly } from '../native/close.ts'
 
-const openFile = promisify(open)
-
 /** Locks are taken here, beyond all data. */
 const LOCKS_START = 1n << 62n
 
@@ -36,7 +34,7 @@ export async function lockRole(target: LockTarget, role: string): Promise<Lock> 
   if (native === undefined || !writable) return { kind: 'none' }
   // A separate open file, because its locks belong to it and not to the process; through /proc, because the path may
   // lead to another file by now. Without /proc there is no lock.
-  const own = await openFile(`/proc/self/fd/${fd}`, constants.O_RDWR).catch(() => undefined)
+  const own = await promisify(open)(`/proc/self/fd/${fd}`, constants.O_RDWR).catch(() => undefined)
   if (own === undefined) return { kind: 'none' }
   const byte = byteOf(role)
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {

@@ -7,7 +7,7 @@ import { type DeviceContent, describeContent, readContent } from '../report/sign
 import type { CreateOptions } from '../types.ts'
 import { cursorAt } from './disk/cursor.ts'
 import { encodeGuard, isGuarded } from './disk/guard.ts'
-import { validSuperblocks } from './disk/identify.ts'
+import { readSuperblocks } from './disk/identify.ts'
 import {
   BLOCK_SIZES,
   DEFAULT_BLOCK_SIZE,
@@ -18,6 +18,7 @@ import {
 import { ORIGIN } from './disk/log-position.ts'
 import { encodeConsumerSlot, encodeProducerSlot } from './disk/slots.ts'
 import { encodeSuperblock, MAX_NAME_BYTES, type Superblock } from './disk/superblock.ts'
+import { isValidCopy } from './disk/superblock-copy.ts'
 
 const UUID_BYTES = 16
 
@@ -205,7 +206,7 @@ async function isRing(
   blockSize: number,
 ): Promise<boolean> {
   if (!isGuarded(content.start)) return hasMagic(content.start)
-  if ((await validSuperblocks(device, await device.getInfo())).length > 0) return true
+  if ((await readSuperblocks(device, await device.getInfo())).some(isValidCopy)) return true
   // A creation without a superblock was interrupted. It can have written only its own blocks.
   const rest = content.start.subarray(dataOffset(blockSize))
   return rest.some((byte) => byte !== 0)

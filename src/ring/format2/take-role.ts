@@ -34,7 +34,6 @@ export async function takeRole(
       const { leaseRole } = leases.value ?? (await leases.load())
       return await leaseRole(taken, role, { ...lease, signal })
     }
-    if (taken.disk.hasNoLeaseNow(role)) return taken
     const block = await readLeaseOf(taken.disk, role)
     if (!isBlank(block)) {
       const { checkUnleased } = leases.value ?? (await leases.load())

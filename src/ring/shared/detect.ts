@@ -1,11 +1,11 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { readRange } from '../../block/read-range.ts'
-import { readNow } from '../../block/scratch.ts'
 import { isRingError } from '../../errors.ts'
 import { Lazy } from '../../util/lazy.ts'
 import { hasMagic } from '../format1/magic.ts'
 import { GUARD_BYTES, isGuarded, kindInGuard } from '../format2/disk/guard.ts'
-import { credible, validSuperblocks } from '../format2/disk/identify.ts'
+import { credible, readSuperblocks } from '../format2/disk/identify.ts'
+import { isValidCopy } from '../format2/disk/superblock-copy.ts'
 
 const refusals = new Lazy(() => import('../format2/disk/superblock-errors.ts'))
 /** Loaded on demand: the guard identifies the content of most devices. */
@@ -47,16 +47,13 @@ export async function holdsPool(device: BlockDevice): Promise<boolean> {
 async function contentOf(device: BlockDevice): Promise<1 | 2 | 'pool'> {
   const info = await device.getInfo()
   const { sectorSize, sizeSectors } = info
-  const sectors = Math.min(sizeSectors, Math.ceil(GUARD_BYTES / sectorSize))
-  const now = readNow(device, 0, sectors * sectorSize)
-  // Not used after the next read, which may reuse its memory.
-  const start = now ?? (await readRange(device, 0, GUARD_BYTES, info)).bytes
+  const { bytes: start } = await readRange(device, 0, GUARD_BYTES, info)
   const guarded = isGuarded(start)
   const kind = guarded ? kindInGuard(start) : undefined
   if (kind !== undefined) return kind === 'pool' ? 'pool' : 2
   const bool = start[sectorSize + 8]
   if (!guarded && hasMagic(start) && (bool === 1 || bool === 2)) return 1
-  const sound = await validSuperblocks(device, info)
+  const sound = (await readSuperblocks(device, info)).filter(isValidCopy)
   if (await (await loaded()).hasDirectory(device, info, sound)) return 'pool'
   if (guarded) return 2
   const [copy] = credible(sound, sectorSize * sizeSectors)

@@ -117,12 +117,6 @@ export function statedSize(block: Uint8Array): number {
   return HEADER.get(viewOf(block)).size
 }
 
-/** The length that a block claims if it begins with the magic of a metadata block; undefined otherwise. */
-export function statedBlockSize(start: Uint8Array): number | undefined {
-  if (start.length < HEADER_BYTES) return undefined
-  return MAGIC_BYTES.every((byte, at) => start[at] === byte) ? statedSize(start) : undefined
-}
-
 /** The length and identity that a lease claims, damaged or not; undefined if the block does not claim to be a lease. */
 export function statedLease(
   block: Uint8Array,

@@ -1,13 +1,11 @@
 import type { BlockDevice, BlockInfo } from '../../../block/device.ts'
-import { readNow, readScratch } from '../../../block/scratch.ts'
+import { readScratch } from '../../../block/scratch.ts'
 import { crc32c } from '../../../checksum/crc32c.ts'
 import type { RingError } from '../../../errors.ts'
 import { Lazy } from '../../../util/lazy.ts'
 import { NO_NAMES } from '../../names.ts'
-import type { Role } from '../../roles.ts'
 import type { Names } from '../../types.ts'
 import type { BadBlock } from './block.ts'
-import { isBlank } from './bytes.ts'
 import { identifyRing } from './identify.ts'
 import { type Layout, makeLayout } from './layout.ts'
 import type { SeenSlots } from './seen-slots.ts'
@@ -29,6 +27,9 @@ import { traceProducer, traceSlots } from './trace-slots.ts'
 export const diskErrors: Lazy<typeof import('./disk-errors.ts')> = new Lazy(
   () => import('./disk-errors.ts'),
 )
+
+/** Memory for synchronous reads, whose results are used before the next one. */
+let memory = new Uint8Array(0)
 
 /** Adjacent blocks on the device. */
 interface AdjacentBlocks {
@@ -126,13 +127,6 @@ export class Disk {
     return found !== undefined && seen.isSame(found)
   }
 
-  /** True if the role was never leased, synchronously; false also if the device cannot be read that way. */
-  hasNoLeaseNow(role: Role): boolean {
-    const { leases, blockSize } = this.layout
-    const found = this.readNow(leases[role], blockSize)
-    return found !== undefined && isBlank(found)
-  }
-
   #withSlots<T>(use: (bytes: Uint8Array) => T): Promise<T> {
     const { offset, bytes } = this.layout.slots
     return readScratch(this.device, this.sectorOf(offset), bytes, use)
@@ -225,7 +219,14 @@ export class Disk {
    * be read that way.
    */
   readNow(offset: number, bytes: number): Uint8Array | undefined {
-    return readNow(this.device, this.sectorOf(offset), bytes)
+    if (memory.length < bytes) memory = new Uint8Array(bytes)
+    const found = memory.subarray(0, bytes)
+    try {
+      return this.device.readNow?.(this.sectorOf(offset), found) ? found : undefined
+    } catch {
+      // An error would end the turn in which readers of other devices check too. The next `read` rejects with it.
+      return undefined
+    }
   }
 
   /** Writes blocks of the log: one write, unless they wrap. They are on stable storage when this resolves. */

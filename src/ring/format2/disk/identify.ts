@@ -1,8 +1,7 @@
 import type { BlockDevice, BlockInfo } from '../../../block/device.ts'
 import { readRange } from '../../../block/read-range.ts'
-import { readNow, readScratch } from '../../../block/scratch.ts'
+import { readScratch } from '../../../block/scratch.ts'
 import { Lazy } from '../../../util/lazy.ts'
-import { statedBlockSize } from './block.ts'
 import {
   BLOCK_SIZES,
   dataBlocksOf,
@@ -11,10 +10,15 @@ import {
   lastSuperblock,
   secondSuperblock,
   superblockOffsets,
-  UNIT_BYTES,
 } from './layout.ts'
 import { parseSuperblock, type Superblock } from './superblock.ts'
-import { isSameRing, isUnknown, isValidCopy, type ValidCopy } from './superblock-copy.ts'
+import {
+  isSameRing,
+  isUnknown,
+  isValidCopy,
+  type SuperblockCopy,
+  type ValidCopy,
+} from './superblock-copy.ts'
 
 // Finds out which ring a device holds. It can also hold superblocks of other rings: an earlier ring, a ring that was
 // copied into an item before items were masked, or one in another partition. So a copy counts only at an offset where
@@ -32,7 +36,7 @@ const END_BYTES = 128 * 1024
  */
 export async function identifyRing(device: BlockDevice, info: BlockInfo): Promise<Superblock> {
   const { sectorSize, sizeSectors } = info
-  const sound = await validSuperblocks(device, info)
+  const sound = (await readSuperblocks(device, info)).filter(isValidCopy)
   const [copy] = credible(sound, sectorSize * sizeSectors)
   if (copy === undefined || isUnknown(copy.superblock)) {
     const { ambiguous, noSuperblock, unsupported } = await refusals.load()
@@ -93,75 +97,33 @@ async function lastCopy(
   return isValidCopy(copy) ? [copy] : []
 }
 
-/** An offset where a superblock can be, and the block size of the ring that would keep it there. */
-interface Place {
-  readonly offset: number
-  readonly size: number
-}
-
-/** Superblocks with a valid checksum, at all offsets where one can be, those at the front first. */
-export async function validSuperblocks(
+/** Reads every offset where a superblock can be, those at the front first. */
+export async function readSuperblocks(
   device: BlockDevice,
   info: BlockInfo,
-): Promise<readonly ValidCopy[]> {
+): Promise<readonly SuperblockCopy[]> {
   const { sectorSize, sizeSectors } = info
   const deviceBytes = sectorSize * sizeSectors
-  const placesOf = (offsetOf: (size: number) => number): readonly Place[] =>
-    BLOCK_SIZES.map((size) => ({ offset: offsetOf(size), size })).filter(
-      ({ offset, size }) => offset >= 0 && offset + size <= deviceBytes,
-    )
-  const front = [...placesOf(firstSuperblock), ...placesOf(secondSuperblock)]
-  const end = placesOf((size) => lastSuperblock(size, deviceBytes))
-  const now = validNow(device, info, [...front, ...end])
-  if (now !== undefined) return now
-  const look = (
+  const copiesIn = (
     from: number,
     length: number,
-    places: readonly Place[],
-  ): Promise<readonly ValidCopy[]> => {
+    offsets: readonly ((size: number) => number)[],
+  ): Promise<readonly SuperblockCopy[]> => {
     const sector = Math.floor(from / sectorSize)
     const sectors = Math.min(sizeSectors - sector, Math.ceil(length / sectorSize))
     const start = sector * sectorSize
     return readScratch(device, sector, sectors * sectorSize, (bytes) =>
-      places.flatMap(({ offset, size }) =>
-        validIn(bytes.subarray(offset - start, offset - start + size), offset),
+      offsets.flatMap((offsetOf) =>
+        BLOCK_SIZES.flatMap((size) => {
+          const offset = offsetOf(size)
+          const at = offset - start
+          if (at < 0 || at + size > bytes.length) return []
+          return [{ offset, superblock: parseSuperblock(bytes.subarray(at, at + size), offset) }]
+        }),
       ),
     )
   }
-  const found = await look(0, FRONT_BYTES, front)
-  return [...found, ...(await look(Math.max(0, deviceBytes - END_BYTES), END_BYTES, end))]
-}
-
-function validIn(block: Uint8Array, offset: number): readonly ValidCopy[] {
-  if (statedBlockSize(block) !== block.length) return []
-  const copy = { offset, superblock: parseSuperblock(block, offset) }
-  return isValidCopy(copy) ? [copy] : []
-}
-
-/**
- * As `validSuperblocks`, synchronously: it reads one sector of each offset, and the block if that begins like one. Undefined if the device cannot
- * be read that way; an unreadable sector never can.
- */
-function validNow(
-  device: BlockDevice,
-  { sectorSize }: BlockInfo,
-  places: readonly Place[],
-): readonly ValidCopy[] | undefined {
-  if (UNIT_BYTES % sectorSize !== 0) return undefined
-  const copies: ValidCopy[] = []
-  /** The size that the block at an offset claims. */
-  const stated = new Map<number, number | undefined>()
-  for (const { offset, size } of places) {
-    const sector = offset / sectorSize
-    if (!stated.has(offset)) {
-      const head = readNow(device, sector, sectorSize)
-      if (head === undefined) return undefined
-      stated.set(offset, statedBlockSize(head))
-    }
-    if (stated.get(offset) !== size) continue
-    const read = readNow(device, sector, Math.ceil(size / sectorSize) * sectorSize)
-    if (read === undefined) return undefined
-    copies.push(...validIn(read.subarray(0, size), offset))
-  }
-  return copies
+  const front = await copiesIn(0, FRONT_BYTES, [firstSuperblock, secondSuperblock])
+  const last = (size: number): number => lastSuperblock(size, deviceBytes)
+  return [...front, ...(await copiesIn(Math.max(0, deviceBytes - END_BYTES), END_BYTES, [last]))]
 }
