@@ -6,7 +6,12 @@
 
 export { type RingHolders, whoHolds } from './ring/access/holders.ts'
 export { inspectRing } from './ring/access/inspect.ts'
-export { breakLease, type RingLeases, readLeases } from './ring/access/lease.ts'
+export {
+  breakLease,
+  type LeaseToolOptions,
+  type RingLeases,
+  readLeases,
+} from './ring/access/lease.ts'
 export type {
   Followed,
   FollowOptions,

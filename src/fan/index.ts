@@ -18,7 +18,7 @@ export {
   partitioned,
   partitionOf,
 } from './partitioned.ts'
-export { type RepartitionOptions, repartition } from './repartition.ts'
+export { type Repartitioned, type RepartitionOptions, repartition } from './repartition.ts'
 export {
   type Branch,
   type DroppedBranch,

@@ -11,14 +11,20 @@ import { untilAborted } from '../util/abort.ts'
 import { checkOptions, type OptionKinds } from '../util/options.ts'
 import { type PartitionKey, partitionOf } from './partitioned.ts'
 
+/** What {@link repartition} moved. */
+export interface Repartitioned {
+  /** Items moved so far, or in all. */
+  readonly items: number
+}
+
 /** Options of {@link repartition}. */
 export interface RepartitionOptions<Out> {
   /** Decodes items for `keyOf`; they are moved as they are. Default: items are bytes. */
   readonly codec?: Codec<Out, never>
   /** Called repeatedly while a new ring is full, or suspended. */
   readonly onBlocked?: () => void
-  /** Called after each batch, with the number of items moved so far. */
-  readonly onProgress?: (moved: number) => void
+  /** Called after each batch, with the items moved so far. */
+  readonly onProgress?: (moved: Repartitioned) => void
   /** Ends it between two batches; calling again continues there. */
   readonly signal?: AbortSignal
 }
@@ -36,7 +42,6 @@ const KINDS: OptionKinds<RepartitionOptions<never>> = {
  * producer's of the new ones, which have to exist. Items of a key keep their order, if nothing was pushed to the new rings before. An item
  * is acknowledged in the old ring once it is durable in the new one: an interrupted call loses nothing, and called again it continues, moving
  * its last batch twice at most.
- * @returns how many items were moved
  * @throws {TypeError} a ring is among both, or twice; there is no new ring
  * @throws {RingError} as `RingReader.receive` does at what is damaged or too large; and as `Consumer.attach` and `Producer.attach`
  * @throws {CodecError} an item does not decode; what `keyOf` throws: the item and those after it stay where they are
@@ -47,7 +52,7 @@ export async function repartition<Out = Uint8Array>(
   to: Iterable<BlockDevice>,
   keyOf: (item: Out) => PartitionKey,
   options: RepartitionOptions<Out> = {},
-): Promise<number> {
+): Promise<Repartitioned> {
   checkOptions('repartition', options, KINDS)
   if (typeof keyOf !== 'function') throw new TypeError('repartition: keyOf is a function')
   const { codec = bytes as Codec<Out & Uint8Array, never>, onBlocked, onProgress, signal } = options
@@ -79,7 +84,7 @@ export async function repartition<Out = Uint8Array>(
       }
       return shares
     }
-    let moved = 0
+    let items = 0
     for (const device of old) {
       // Keeps other producers out; a suspended ring has none anyway.
       const attached = await attachProducer(device, waiting)
@@ -91,11 +96,11 @@ export async function repartition<Out = Uint8Array>(
         const shares = await sharesOf(entries, reader.consumer.format)
         await Promise.all(writers.map((writer, at) => writer.pushMany(shares[at] ?? [], waiting)))
         await reader.ackAll(entries)
-        moved += entries.length
-        onProgress?.(moved)
+        items += entries.length
+        onProgress?.({ items })
       }
     }
-    return moved
+    return { items }
   } finally {
     for (const each of opened.reverse()) await each[Symbol.asyncDispose]()
   }

@@ -23,9 +23,11 @@ import { Journal } from '../../src/journal/index.ts'
 import { collect, Instruments } from '../../src/metrics/index.ts'
 import { Pool } from '../../src/pool/index.ts'
 import {
+  breakLease,
   dumpAt,
   inspectRing,
   migrateRing,
+  readLeases,
   repairRing,
   resumeRing,
   suspendRing,
@@ -62,6 +64,8 @@ const OF_A_DEVICE: Readonly<Record<string, Call>> = {
   'Group.open': (options, device) => Group.open([device], options),
   migrateRing: (options, device) => migrateRing(other, device, options),
   'Pool.open': (options, device) => Pool.open(device, options),
+  breakLease: (options, device) => breakLease(device, 'producer', options),
+  readLeases: (options, device) => readLeases(device, options),
   repairRing: (options, device) => repairRing(device, options),
   repartition: (options, device) => repartition([device], [other], () => 'key', options),
   resumeRing: (options, device) => resumeRing(device, options),

@@ -1,5 +1,7 @@
+import { checkCall } from '../../block/check-device.ts'
 import type { BlockDevice } from '../../block/device.ts'
 import { type Clock, systemClock } from '../../clock.ts'
+import type { OptionKinds } from '../../util/options.ts'
 import { formatUuid } from '../format2/disk/block.ts'
 import { freeLease } from '../format2/lease/free.ts'
 import { LeaseStore, leaseOfRing } from '../format2/lease/store.ts'
@@ -9,6 +11,14 @@ import type { Role } from '../roles.ts'
 import { keyOf } from '../shared/key.ts'
 import { leasePlaces, openLeasable } from './lease-places.ts'
 import { salvage, unreadableBytes } from './readable-part.ts'
+
+/** Options of {@link readLeases} and {@link breakLease}. */
+export interface LeaseToolOptions {
+  /** The source of time. Default: the system's. */
+  readonly clock?: Clock
+}
+
+const KINDS: OptionKinds<LeaseToolOptions> = { clock: 'object' }
 
 /** The leases of both roles, as far as they are readable. */
 export interface RingLeases {
@@ -25,14 +35,17 @@ export interface RingLeases {
 
 /**
  * Reads the leases of a ring, without taking a role. An unreadable lease is reported as such.
+ * @throws {TypeError} an option is unknown or has the wrong type
  * @throws {RangeError} the ring is of format 1, which has no leases
  * @throws {RingError} `RING_NOT_INITIALISED`, `RING_CORRUPT`, `RING_UNSUPPORTED`
  * @throws {BlockError} as the device throws it, if too much is unreadable to find the ring
  */
 export async function readLeases(
   device: BlockDevice,
-  { clock = systemClock }: { readonly clock?: Clock } = {},
+  options: LeaseToolOptions = {},
 ): Promise<RingLeases> {
+  checkCall('readLeases', device, options, KINDS)
+  const { clock = systemClock } = options
   return await salvage(device, async (readable, format) => {
     const disk = await openLeasable(readable, format)
     const read = async (role: Role): Promise<LeaseState | UnreadableLease> => {
@@ -62,8 +75,10 @@ export async function readLeases(
 export async function breakLease(
   device: BlockDevice,
   role: Role,
-  { clock = systemClock }: { readonly clock?: Clock } = {},
+  options: LeaseToolOptions = {},
 ): Promise<LeaseState> {
+  checkCall('breakLease', device, options, KINDS)
+  const { clock = systemClock } = options
   const places = await leasePlaces(device)
   const claim = device.capabilities.claim
     ? await device.claim(role, { holder: 'a program that breaks the lease', key: keyOf(device) })
