@@ -24,10 +24,10 @@ const { values } = parseArgs({
 
 /** The programs of a round, and how they are told where random inputs begin. */
 const SIMULATOR = [
-  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '600', '--format', '1', '--from'],
-  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '1000', '--format', '2', '--from'],
+  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '400', '--format', '1', '--from'],
+  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '800', '--format', '2', '--from'],
   ['scripts/sim.mjs', '--mix', 'each', '--seeds', '400', '--format', '2-overwrite', '--from'],
-  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '400', '--format', '2-reader', '--from'],
+  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '350', '--format', '2-reader', '--from'],
   [
     'scripts/sim.mjs',
     '--mix',
@@ -45,7 +45,7 @@ const SIMULATOR = [
   ['scripts/sim.mjs', '--mix', 'each', '--seeds', '300', '--format', '2-hostile', '--from'],
   ['scripts/sim.mjs', '--seeds', '200', '--format', 'leases', '--from'],
   ['scripts/sim.mjs', '--seeds', '120', '--format', 'pools', '--from'],
-  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '108', '--format', 'groups', '--from'],
+  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '81', '--format', 'groups', '--from'],
   // Not the simulator, but as short: checks left out, found by hostile images.
   ['scripts/sim-mutants.mjs', '--format', 'hostile', '--some', '3', '--seed'],
 ]
