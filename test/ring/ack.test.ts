@@ -305,6 +305,20 @@ describe('maxUnacked', () => {
     expect((await reader.receive()).item).toBe('b')
   })
 
+  test('loses no entry when onHeld throws: the next call throws it', async () => {
+    await using reader = await open(await filled(), {
+      maxUnacked: 2,
+      onHeld: () => {
+        throw new Error('held')
+      },
+    })
+    const entries = await reader.receiveMany()
+    expect(entries.map(({ item }) => item)).toEqual(['a', 'b'])
+    await expect(reader.receiveMany()).rejects.toThrow('held')
+    await reader.ackAll(entries)
+    expect((await reader.receiveMany()).map(({ item }) => item)).toEqual(['c', 'd'])
+  })
+
   test('bounds what is delivered, and tells which entry holds it', async () => {
     const device = await filled()
     const clock = new FakeClock()

@@ -153,7 +153,8 @@ export class EntrySource<Out> {
         this.#passed(position)
         continue
       }
-      if (this.#limit.check()) break
+      // The check throws what `onHeld` throws, and would lose these entries: the next call reports it.
+      if (entries.length > 0 ? this.#limit.isFull : this.#limit.check()) break
       const pin = views ? popped.pin : undefined
       const stored = popped.pin === pin ? popped.item : new Uint8Array(popped.item)
       try {
