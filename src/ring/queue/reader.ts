@@ -260,6 +260,8 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     return this.#receiving.run(async () => {
       for (;;) {
         if (this.#closed !== undefined) throw this.#closed
+        // `process` may have ended while the device was slow: entries taken for it now would be lost.
+        signal?.throwIfAborted()
         const entries = await this.#reading.run(() => this.#source.take(options))
         if (entries.length > 0) {
           this.#waiter.reset()
