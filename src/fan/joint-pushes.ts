@@ -13,17 +13,26 @@ export interface PushPart<In> {
   readonly push: (options: WaitingOptions) => Promise<Position | undefined>
 }
 
+/** What failed of a push. */
+interface Failures<In> {
+  /** The error of each ring that failed; undefined while none has. */
+  errors: Map<RingWriter<In>, unknown> | undefined
+  first: unknown
+}
+
 /**
  * Pushes that go through several writers.
  *
  * - If one part fails, the parts that still wait are withdrawn; a commit under way ends first. So when a push settles, it is known which rings
  *   have its items.
  * - Closing does the same to all pushes. It never closes a writer.
+ * - Thousands of pushes may wait at the same time, so each keeps few objects alive: collecting them would take most of the time.
  */
 export class JointPushes<In> {
   readonly #name: string
   readonly #closing = new AbortController()
-  #underWay = 0
+  /** The signals of the pushes under way: aborting one withdraws what waits. */
+  readonly #underWay = new Set<CallSignal>()
   #rejected = 0
   #onIdle: () => void = () => undefined
   #closed: Promise<Closed> | undefined
@@ -49,23 +58,21 @@ export class JointPushes<In> {
   ): Promise<ReadonlyMap<RingWriter<In>, Position>> {
     this.checkOpen()
     signal?.throwIfAborted()
-    const closing = this.#closing.signal
-    this.#underWay++
+    const over = new CallSignal()
+    const failures: Failures<In> = { errors: undefined, first: undefined }
+    this.#underWay.add(over)
+    const unlisten = signal && onAbort(signal, () => over.abort(signal.reason))
     try {
-      const [only] = parts
-      // One part has no other to be withdrawn for: it does without a signal of its own.
-      if (only !== undefined && parts.length === 1 && signal === undefined) {
-        const position = await only.push({ signal: closing })
-        return new Map(position === undefined ? [] : [[only.writer, position]])
-      }
-      return await this.#pushAll(parts, signal)
-    } catch (error) {
-      const cause = error instanceof PartialPushError ? error.cause : error
-      if (closing.aborted && cause === closing.reason) this.#rejected++
-      throw error
+      const durable = await pushAll(parts, over, failures)
+      const { errors, first } = failures
+      if (errors === undefined) return durable
+      const closing = this.#closing.signal
+      if (closing.aborted && first === closing.reason) this.#rejected++
+      throw durable.size === 0 ? first : new PartialPushError(durable, errors, first)
     } finally {
-      this.#underWay--
-      if (this.#underWay === 0) this.#onIdle()
+      unlisten?.()
+      this.#underWay.delete(over)
+      if (this.#underWay.size === 0) this.#onIdle()
     }
   }
 
@@ -77,42 +84,38 @@ export class JointPushes<In> {
 
   async #close(): Promise<Closed> {
     const message = `The ${this.#name} was closed; its writers were not`
-    this.#closing.abort(new RingError('RING_CLOSED', message, {}))
-    if (this.#underWay > 0) {
+    const closed = new RingError('RING_CLOSED', message, {})
+    this.#closing.abort(closed)
+    for (const push of this.#underWay) push.abort(closed)
+    if (this.#underWay.size > 0) {
       await new Promise<void>((resolve) => {
         this.#onIdle = resolve
       })
     }
     return { rejected: this.#rejected }
   }
+}
 
-  async #pushAll(
-    parts: readonly PushPart<In>[],
-    signal: AbortSignal | undefined,
-  ): Promise<ReadonlyMap<RingWriter<In>, Position>> {
-    const closing = this.#closing.signal
-    const over = new CallSignal()
-    const endings = [signal, closing].map((each) => onAbort(each, () => over.abort(each?.reason)))
-    const failed = new Map<RingWriter<In>, unknown>()
-    let first: { readonly error: unknown } | undefined
-    const pushPart = async ({ writer, push }: PushPart<In>): Promise<Position | undefined> => {
-      try {
-        return await push({ signal: over.asSignal })
-      } catch (error) {
-        failed.set(writer, error)
-        first ??= { error }
-        over.abort(error)
-        return undefined
-      }
-    }
-    const positions = await Promise.all(parts.map(pushPart))
-    for (const end of endings) end()
-    const durable = new Map<RingWriter<In>, Position>()
-    for (const [at, { writer }] of parts.entries()) {
-      const position = positions[at]
-      if (position !== undefined) durable.set(writer, position)
-    }
-    if (first === undefined) return durable
-    throw durable.size === 0 ? first.error : new PartialPushError(durable, failed, first.error)
+/** Resolves with the position in each ring that has its items, once all parts have settled. Never rejects. */
+async function pushAll<In>(
+  parts: readonly PushPart<In>[],
+  over: CallSignal,
+  failures: Failures<In>,
+): Promise<ReadonlyMap<RingWriter<In>, Position>> {
+  const waiting: WaitingOptions = { signal: over.asSignal }
+  const pushing = parts.map(({ writer, push }) =>
+    push(waiting).catch((error: unknown) => {
+      if (failures.errors === undefined) failures.first = error
+      failures.errors ??= new Map()
+      failures.errors.set(writer, error)
+      over.abort(error)
+      return undefined
+    }),
+  )
+  const durable = new Map<RingWriter<In>, Position>()
+  for (const [at, { writer }] of parts.entries()) {
+    const position = await pushing[at]
+    if (position !== undefined) durable.set(writer, position)
   }
+  return durable
 }

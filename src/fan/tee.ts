@@ -62,6 +62,7 @@ const BRANCH_KINDS: OptionKinds<Branch<never>> = {
 interface Way<In> {
   readonly writer: RingWriter<In>
   readonly mayDrop: boolean
+  /** Of a branch that may be dropped. */
   durableTo: Position | undefined
   /** Aborted when it is dropped: its waiting pushes are withdrawn. */
   readonly dropped: AbortController
@@ -187,7 +188,7 @@ export class Tee<In> implements AsyncDisposable {
     const parts = ways.map((way) => ({
       writer: way.writer,
       push: (waiting: WaitingOptions) =>
-        way.mayDrop ? this.#orDrop(way, push, waiting) : this.#into(way, push, waiting),
+        way.mayDrop ? this.#orDrop(way, push, waiting) : push(way.writer, waiting),
     }))
     const positions = await this.#pushes.push(parts, signal)
     // Without this, an item that every branch was dropped for would count as durable.
