@@ -42,7 +42,10 @@ export interface DroppedBranch<In> {
 export interface TeeOptions<In> {
   /** Time that a push waits for a branch that may be dropped, in milliseconds. Default 10,000. */
   readonly dropAfterMs?: number
-  /** Called for each branch that was dropped: because it was too slow, or its writer failed. Required if a branch may be dropped. */
+  /**
+   * Called for each branch that was dropped: because it was too slow, or its writer failed. Required if a branch may be dropped. The push that
+   * waited for the branch throws what this throws.
+   */
   readonly onDropped?: (dropped: DroppedBranch<In>) => void
   /** Default: the machine's clock. */
   readonly clock?: Clock
@@ -213,8 +216,12 @@ export class Tee<In> implements AsyncDisposable {
       onAbort(signal, () => over.abort(signal?.reason)),
       onAbort(dropped, () => over.abort()),
     ]
+    let isSlow = false
     this.#clock.sleep(this.#dropAfterMs, over.signal, { background: true }).then(
-      () => this.#drop(way, undefined),
+      () => {
+        isSlow = true
+        over.abort()
+      },
       () => undefined,
     )
     try {
@@ -222,8 +229,10 @@ export class Tee<In> implements AsyncDisposable {
       return await untilAborted(this.#into(way, push, { signal: over.signal }), over.signal)
     } catch (error) {
       if (dropped.aborted) return undefined
-      if (signal?.aborted === true || isCallersFault(error)) throw error
-      this.#drop(way, error)
+      // Not by the timer, so that the push throws what `onDropped` throws.
+      if (isSlow) this.#drop(way, undefined)
+      else if (signal?.aborted === true || isCallersFault(error)) throw error
+      else this.#drop(way, error)
       return undefined
     } finally {
       for (const end of endings) end()

@@ -100,6 +100,24 @@ test('a branch that is too slow is dropped and reported, and its push withdrawn'
   expect(clock.sleepers).toBe(0)
 })
 
+test('an exception of onDropped is thrown by the push that waited', async () => {
+  const clock = new FakeClock()
+  const [one, slow] = [await out(), await out()]
+  while ((await slow.writer.tryPush('s'.repeat(500))).status === 'ok');
+  const both = tee([one.writer, { writer: slow.writer, onSlow: 'drop' }], {
+    ...{ dropAfterMs: 1000, clock },
+    onDropped: () => {
+      throw new Error('no one to tell')
+    },
+  })
+  const pushed = both.push('s'.repeat(500)).catch((error: unknown) => error)
+  await clock.advance(1000)
+  const error = await pushed
+  expect(isPartialPushError(error) && [...error.durable.keys()]).toEqual([one.writer])
+  expect(error).toMatchObject({ cause: { message: 'no one to tell' } })
+  expect(both.writers).toEqual([one.writer])
+})
+
 test('a branch that fails is dropped if it may be; otherwise the push fails', async () => {
   const sound = await out()
   const device = new HookedDevice(new MemoryBlockDevice({ sizeSectors: 144 }))
