@@ -400,6 +400,18 @@ describe('a writer', () => {
     expect(await outcomes).toMatchObject(Array(2).fill({ reason: { code: 'RING_CLOSED' } }))
   })
 
+  test('ends tryPush, too, when it closes while a codec never ends', async () => {
+    const stuck: Codec<string> = { ...text, encode: () => new Promise(() => undefined) }
+    const writer = await RingWriter.open(await smallRing(), { codec: stuck })
+    let outcome: unknown
+    writer.tryPush('stuck').catch((error: unknown) => {
+      outcome = error
+    })
+    await writer.close()
+    await settle()
+    expect(outcome).toMatchObject({ code: 'RING_CLOSED' })
+  })
+
   test('leaves no rejection behind if a codec fails in two ways at once', async () => {
     const odd: Codec<number> = {
       name: 'odd',

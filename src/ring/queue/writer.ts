@@ -5,6 +5,7 @@ import { bytes } from '../../codec/bytes.ts'
 import { type Codec, encodeItem, encodeItems } from '../../codec/codec.ts'
 import { isRingError, RingError } from '../../errors.ts'
 import type { Position } from '../../position.ts'
+import { untilAborted } from '../../util/abort.ts'
 import { NO_OPTIONS, signalOf, type WaitingOptions } from '../../util/waiting.ts'
 import { attachProducer, checkLease, type Producer } from '../access/attach.ts'
 import type { QueueProducer } from '../format.ts'
@@ -230,7 +231,11 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
    * @throws as `push`
    */
   async tryPushMany(items: readonly In[]): Promise<TryPushManyResult> {
-    const encoded = await this.#encode(items)
+    const encoding = this.#encode(items)
+    // A codec may never finish.
+    const encoded = await (encoding instanceof Promise
+      ? untilAborted(encoding, this.#closing.signal)
+      : encoding)
     this.#checkOpen()
     if (!this.#queue.empty || this.#encoding.any) return { status: 'full' }
     const startedAt = this.#startedAt()
