@@ -1,7 +1,7 @@
-import { isRingError, RingError } from '../errors.ts'
+import { RingError } from '../errors.ts'
 import type { RingEntry } from '../ring/queue/entry.ts'
 import type { Handler, ProcessOptions, ProcessSummary } from '../ring/queue/process/types.ts'
-import { type Reserved, RingReader, reserve } from '../ring/queue/reader.ts'
+import { internalsOf, type Reserved, RingReader, reserve } from '../ring/queue/reader.ts'
 import type { ReceiveOptions } from '../ring/queue/reader-options.ts'
 import { BOUND_KINDS, popBounds } from '../ring/shared/single-item.ts'
 import { Fifo } from '../tasks/fifo.ts'
@@ -15,7 +15,8 @@ import { ReadyEntries } from './ready-entries.ts'
 export interface FanInOptions<Out> {
   /**
    * Called when a ring fails, with what its reader threw: the others continue. After a `CodecError` the ring continues after that item too;
-   * after any other error it is taken out, and `add` puts it back. Default: `receive` throws it.
+   * after any other error it is taken out, and `add` puts it back. A reader that was closed has failed with `RING_CLOSED`: `remove` it before
+   * you close it. Default: `receive` throws it.
    */
   readonly onFailed?: (error: unknown, reader: RingReader<Out>) => void
 }
@@ -35,6 +36,7 @@ const ONE: ReceiveOptions = { maxItems: 1 }
  * Receives from many rings in one loop. The readers belong to the caller: closing the {@link FanIn} leaves them open.
  * @throws {TypeError} an option is unknown; something is not a `RingReader`, or the same one twice; another `FanIn` has
  *   it, it is processing, or a call of its own receives
+ * @throws {RingError} `RING_CLOSED`: a reader was closed
  */
 export function receiveFrom<Out>(
   readers: Iterable<RingReader<Out>>,
@@ -88,7 +90,7 @@ export class FanIn<Out> implements AsyncDisposable {
    * Receives from one more ring.
    * @throws {TypeError} it is not a `RingReader`, or is in already, or its `remove` has not resolved; another `FanIn` has it, it is processing,
    *   or a call of its own receives
-   * @throws {RingError} `RING_CLOSED`
+   * @throws {RingError} `RING_CLOSED`: the reader was closed, or this was
    */
   add(reader: RingReader<Out>): void {
     this.#checkOpen()
@@ -98,6 +100,14 @@ export class FanIn<Out> implements AsyncDisposable {
     }
     if (this.#leaving.has(reader)) {
       throw new TypeError(`the ring on ${reader.consumer.device.name} is still being removed`)
+    }
+    if (internalsOf(reader).closing.aborted) {
+      const { name } = reader.consumer.device
+      throw new RingError(
+        'RING_CLOSED',
+        `The reader of ${name} was closed: open it again, and add it`,
+        { device: name },
+      )
     }
     const reserved = reserve(reader, 'a FanIn')
     this.#members.set(reader, reserved)
@@ -292,8 +302,9 @@ export class FanIn<Out> implements AsyncDisposable {
   }
 
   #processorFailed(error: unknown, reader: RingReader<Out>): void {
+    // A program that removes a reader may close it at once.
+    if (this.#leaving.has(reader) && internalsOf(reader).closing.aborted) return
     this.#drop(reader)
-    if (isClosed(error)) return
     if (this.#options.onFailed === undefined) this.#processor?.fail(error)
     else this.#options.onFailed(error, reader)
   }
@@ -374,7 +385,6 @@ export class FanIn<Out> implements AsyncDisposable {
         this.#supplies.delete(reader)
         this.#drop(reader)
       }
-      if (isClosed(error)) return undefined
       if (this.#options.onFailed === undefined) throw error
       this.#options.onFailed(error, reader)
       return undefined
@@ -382,9 +392,4 @@ export class FanIn<Out> implements AsyncDisposable {
       if (supply.isReady) this.#ready.push(supply)
     }
   }
-}
-
-/** True if the program closed the reader: that is intended, and no failure. */
-function isClosed(error: unknown): boolean {
-  return isRingError(error) && error.code === 'RING_CLOSED'
 }

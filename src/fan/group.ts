@@ -377,6 +377,8 @@ export class Group<Out> implements AsyncDisposable {
   }
 
   #failed(error: unknown, reader: RingReader<Out>): void {
+    // The program has closed it, which is no failure: the next check releases the ring.
+    if (isRingError(error) && error.code === 'RING_CLOSED') return
     const [device] = [...this.#held].find(([, held]) => held === reader) ?? []
     if (device === undefined) return
     // After an item that does not decode, the ring stays with this member.

@@ -119,12 +119,46 @@ test('an item that does not decode while its ring is removed comes again', async
   await expect(received).rejects.toMatchObject({ code: 'RING_CLOSED' })
 })
 
-test('a closed reader leaves, and a closed fan-in ends its loops', async () => {
-  const [one, other] = [await ring(), await ring(['b0'])]
+test('a reader that was closed is refused', async () => {
+  const [one, other] = [await ring(), await ring()]
+  await one.reader.close()
+  const { name } = one.device
+  const refused = expect.objectContaining({
+    code: 'RING_CLOSED',
+    message: expect.stringContaining(`reader of ${name} was closed: open it again, and add it`),
+    details: { device: name },
+  })
+  expect(() => receiveFrom([other.reader, one.reader])).toThrow(refused)
+  const fan = receiveFrom([other.reader])
+  expect(() => fan.add(one.reader)).toThrow(refused)
+  expect(fan.readers).toEqual([other.reader])
+})
+
+test('a reader that is closed meanwhile has failed, as its waiting call is told', async () => {
+  const [one, other] = [await ring(), await ring()]
   const fan = receiveFrom([one.reader, other.reader])
+  const received = fan.receive()
+  await one.reader.close()
+  await expect(received).rejects.toMatchObject({
+    code: 'RING_CLOSED',
+    details: { device: one.device.name },
+  })
+  expect(fan.readers).toEqual([other.reader])
+  await other.writer.push('b0')
+  expect((await fan.receive()).entry.item).toBe('b0')
+})
+
+test('closed readers leave with onFailed, and a closed fan-in ends its loops', async () => {
+  const [one, other] = [await ring(), await ring(['b0'])]
+  const failed: unknown[] = []
+  const fan = receiveFrom([one.reader, other.reader], {
+    onFailed: (error, reader) => failed.push([isRingError(error) && error.code, reader]),
+  })
   const loop = collect(fan.entries())
   await one.reader.close()
   await other.writer.push('b1')
+  while (failed.length === 0) await turn()
+  expect(failed).toEqual([['RING_CLOSED', one.reader]])
   await turn()
   await fan.close()
   const items = (await loop).map(({ entry }) => entry.item)

@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest'
+import { isRingError } from '../../src/errors.ts'
 import { FanProcessor } from '../../src/fan/fan-processor.ts'
 import { receiveFrom } from '../../src/fan/index.ts'
 import { reserve } from '../../src/ring/queue/reader.ts'
 import { Turns } from '../../src/tasks/turns.ts'
+import { deferred } from '../../src/util/deferred.ts'
 import { collect } from '../helpers/collect.ts'
 import { hung, left, named, ring, turn } from './rings.ts'
 
@@ -157,9 +159,47 @@ test('a ring that fails stops all, or is reported and removed', async () => {
   expect(await left(third)).toEqual(['a0'])
 })
 
-test('closing it ends it, and a closed reader only leaves', async () => {
+test('a reader that is closed meanwhile ends processing with its error', async () => {
   const [one, other] = [await ring(), await ring()]
   const fan = receiveFrom([one.reader, other.reader])
+  const processing = fan.process(() => undefined)
+  await turn()
+  await one.reader.close()
+  await expect(processing).rejects.toMatchObject({
+    code: 'RING_CLOSED',
+    details: { device: one.device.name },
+  })
+  expect(fan.readers).toEqual([other.reader])
+})
+
+test('a reader that is removed may be closed at once', async () => {
+  const [one, other] = [await ring(['a0']), await ring()]
+  const stop = new AbortController()
+  const fan = receiveFrom([one.reader, other.reader])
+  const handling = deferred<void>()
+  const running = deferred<void>()
+  const processing = fan.process(
+    () => {
+      running.resolve()
+      return handling.promise
+    },
+    { signal: stop.signal },
+  )
+  await running.promise
+  const removed = fan.remove(one.reader)
+  await one.reader.close()
+  handling.resolve()
+  await removed
+  stop.abort()
+  expect(await processing).toMatchObject({ handled: 0 })
+})
+
+test('closing it ends it, and with onFailed a closed reader only leaves', async () => {
+  const [one, other] = [await ring(), await ring()]
+  const failed: unknown[] = []
+  const fan = receiveFrom([one.reader, other.reader], {
+    onFailed: (error, reader) => failed.push([isRingError(error) && error.code, reader]),
+  })
   const processing = fan.process(() => undefined)
   processing.catch(() => undefined)
   await expect(fan.receive()).rejects.toThrow('processing')
@@ -167,6 +207,7 @@ test('closing it ends it, and a closed reader only leaves', async () => {
   await one.reader.close()
   while (fan.readers.length > 1) await turn()
   expect(fan.readers).toEqual([other.reader])
+  expect(failed).toEqual([['RING_CLOSED', one.reader]])
   await fan.close()
   await expect(processing).rejects.toMatchObject({ code: 'RING_CLOSED' })
   await other.writer.push('b0')
