@@ -1,6 +1,11 @@
 import { checkOptions, type OptionKinds } from '../util/options.ts'
 import type { BlockDevice } from './device.ts'
 
+/** True if it has what every device has. */
+export function isDevice(given: unknown): boolean {
+  return typeof given === 'object' && given !== null && 'read' in given && 'capabilities' in given
+}
+
 /**
  * Checks that a device was given, and not the path of one.
  * @param call what was called, for the message
@@ -8,8 +13,7 @@ import type { BlockDevice } from './device.ts'
  */
 export function checkDevice(call: string, device: BlockDevice): void {
   const given: unknown = device
-  if (typeof given === 'object' && given !== null && 'read' in given && 'capabilities' in given)
-    return
+  if (isDevice(given)) return
   const isPromise = given instanceof Promise
   const found = isPromise
     ? 'a promise of one: await it'

@@ -1,13 +1,14 @@
 import { RingError } from '../errors.ts'
 import type { RingEntry } from '../ring/queue/entry.ts'
 import type { Handler, ProcessOptions, ProcessSummary } from '../ring/queue/process/types.ts'
-import { internalsOf, type Reserved, RingReader, reserve } from '../ring/queue/reader.ts'
+import { internalsOf, type Reserved, type RingReader, reserve } from '../ring/queue/reader.ts'
 import type { ReceiveOptions } from '../ring/queue/reader-options.ts'
 import { BOUND_KINDS, popBounds } from '../ring/shared/single-item.ts'
 import { Fifo } from '../tasks/fifo.ts'
 import { onAbort, untilAborted } from '../util/abort.ts'
 import { checkOptions, type OptionKinds } from '../util/options.ts'
 import { signalOf, type WaitingOptions } from '../util/waiting.ts'
+import { checkList, checkReader } from './arguments.ts'
 import { FanProcessor } from './fan-processor.ts'
 import { ReadyEntries } from './ready-entries.ts'
 
@@ -72,6 +73,7 @@ export class FanIn<Out> implements AsyncDisposable {
   /** @internal */
   constructor(readers: Iterable<RingReader<Out>>, options: FanInOptions<Out> = {}) {
     checkOptions('receiveFrom', options, KINDS)
+    checkList('receiveFrom', 'RingReaders', readers)
     this.#options = options
     try {
       for (const reader of readers) this.add(reader)
@@ -94,7 +96,7 @@ export class FanIn<Out> implements AsyncDisposable {
    */
   add(reader: RingReader<Out>): void {
     this.#checkOpen()
-    if (!(reader instanceof RingReader)) throw new TypeError('expected a RingReader')
+    checkReader('receiveFrom', reader)
     if (this.#members.has(reader)) {
       throw new TypeError(`the ring on ${reader.consumer.device.name} is in already`)
     }

@@ -13,6 +13,7 @@ import { Lazy } from '../util/lazy.ts'
 import { checkRange } from '../util/numbers.ts'
 import { checkOptions, type OptionKinds } from '../util/options.ts'
 import type { WaitingOptions } from '../util/waiting.ts'
+import { checkList } from './arguments.ts'
 import { FanIn, type Received } from './fan-in.ts'
 import { type Seating, Seats } from './seats.ts'
 
@@ -122,6 +123,7 @@ export class Group<Out> implements AsyncDisposable {
     options: GroupOptions<Out> = {},
   ): Promise<Group<Out>> {
     checkOptions('Group.open', options, KINDS)
+    checkList('Group.open', 'block devices', rings)
     const devices = [...rings]
     for (const device of devices) checkDevice('Group.open', device)
     const [first] = devices

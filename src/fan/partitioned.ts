@@ -1,8 +1,9 @@
 import { crc32c } from '../checksum/crc32c.ts'
 import type { Position } from '../position.ts'
-import { RingWriter } from '../ring/queue/writer.ts'
+import type { RingWriter } from '../ring/queue/writer.ts'
 import type { Closed } from '../ring/types.ts'
 import { signalOf, type WaitingOptions } from '../util/waiting.ts'
+import { checkList, checkWriter } from './arguments.ts'
 import { JointPushes, type PushPart } from './joint-pushes.ts'
 
 /** A key of items; a number and its digits as a string are the same key. */
@@ -39,6 +40,7 @@ export function partitionOf(key: PartitionKey, partitions: number): number {
  * leaves them open.
  * @param keyOf the key of an item; called once for each push
  * @throws {TypeError} there is no writer; something is no `RingWriter`, or the same one twice; `keyOf` is no function
+ * @throws {RingError} `RING_CLOSED`: a writer was closed
  */
 export function partitioned<In>(
   writers: Iterable<RingWriter<In>>,
@@ -60,13 +62,10 @@ export class PartitionedWriter<In> implements AsyncDisposable {
 
   /** @internal */
   constructor(writers: Iterable<RingWriter<In>>, keyOf: (item: In) => PartitionKey) {
+    checkList('partitioned', 'RingWriters', writers)
     const all = [...writers]
     if (all.length === 0) throw new TypeError('partitioned takes at least one RingWriter')
-    for (const writer of all) {
-      if (!(writer instanceof RingWriter)) {
-        throw new TypeError('partitioned takes RingWriters')
-      }
-    }
+    for (const writer of all) checkWriter('partitioned', writer)
     if (new Set(all).size < all.length) throw new TypeError('each partition is a ring of its own')
     if (typeof keyOf !== 'function') throw new TypeError('partitioned: keyOf is a function')
     this.writers = all

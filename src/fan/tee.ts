@@ -1,12 +1,13 @@
 import { type Clock, MAX_TIMER_MS, systemClock } from '../clock.ts'
 import { isCodecError, isRingError, RingError } from '../errors.ts'
 import type { Position } from '../position.ts'
-import { RingWriter } from '../ring/queue/writer.ts'
+import type { RingWriter } from '../ring/queue/writer.ts'
 import type { Closed } from '../ring/types.ts'
 import { onAbort, untilAborted } from '../util/abort.ts'
 import { checkRange } from '../util/numbers.ts'
 import { checkOptions, type OptionKinds } from '../util/options.ts'
 import { signalOf, type WaitingOptions } from '../util/waiting.ts'
+import { checkList, checkWriter, nameOf } from './arguments.ts'
 import { JointPushes } from './joint-pushes.ts'
 
 const DROP_AFTER_MS = 10_000
@@ -78,6 +79,7 @@ type Push<In> = (writer: RingWriter<In>, options: WaitingOptions) => Promise<Pos
  * @throws {TypeError} an option is unknown or has the wrong type; there is no branch; something is no `RingWriter`, or
  *   the same one twice; a branch may be dropped and there is no `onDropped`
  * @throws {RangeError} `overwrite` of a ring that was not made so; `dropAfterMs` is out of range
+ * @throws {RingError} `RING_CLOSED`: a writer was closed
  */
 export function tee<In>(
   branches: Iterable<RingWriter<In> | Branch<In>>,
@@ -106,6 +108,7 @@ export class Tee<In> implements AsyncDisposable {
     this.#dropAfterMs = dropAfterMs
     this.#onDropped = onDropped
     this.#clock = clock
+    checkList('tee', 'RingWriters', branches)
     for (const branch of branches) this.add(branch)
     if (this.#ways.size === 0) throw new TypeError('tee takes at least one RingWriter')
   }
@@ -117,13 +120,13 @@ export class Tee<In> implements AsyncDisposable {
 
   /**
    * Adds a branch, such as one that was dropped: it gets the items that are pushed from now on.
-   * @throws as {@link tee}; {RingError} `RING_CLOSED`
+   * @throws as {@link tee}; {RingError} `RING_CLOSED`: this was closed
    */
   add(branch: RingWriter<In> | Branch<In>): void {
     this.#pushes.checkOpen()
-    const { writer, onSlow = 'wait' } = branch instanceof RingWriter ? { writer: branch } : branch
-    if (!(branch instanceof RingWriter)) checkOptions('tee, branch', branch, BRANCH_KINDS)
-    if (!(writer instanceof RingWriter)) throw new TypeError('tee takes RingWriters')
+    const { writer, onSlow = 'wait' } = isBranch(branch) ? branch : { writer: branch }
+    if (isBranch(branch)) checkOptions('tee, branch', branch, BRANCH_KINDS)
+    checkWriter('tee', writer)
     const { device, onFull } = writer.producer
     if (this.#ways.has(writer)) throw new TypeError(`${device.name} is a branch already`)
     if (onSlow === 'drop' && this.#onDropped === undefined) {
@@ -247,6 +250,11 @@ export class Tee<In> implements AsyncDisposable {
     dropped.abort()
     this.#onDropped?.({ writer, durableTo, error })
   }
+}
+
+/** True if it is a branch with options, misspelt ones included, and nothing else. */
+function isBranch<In>(branch: RingWriter<In> | Branch<In>): branch is Branch<In> {
+  return typeof branch === 'object' && branch !== null && nameOf(branch) === undefined
 }
 
 /** True if the pushed item is at fault, not a branch. */

@@ -62,7 +62,7 @@ test('rings are added and removed while a loop waits', async () => {
   await fan.remove(one.reader)
   expect((await one.reader.receive()).item).toBe('a1')
   expect(() => fan.add(other.reader)).toThrow('is in already')
-  expect(() => fan.add({} as RingReader<string>)).toThrow('expected a RingReader')
+  expect(() => fan.add({} as RingReader<string>)).toThrow('takes RingReaders, not an object')
 })
 
 test('a ring that fails does not stop the others', async () => {

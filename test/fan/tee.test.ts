@@ -287,9 +287,9 @@ test('`await using` closes it, after the commit that is under way', async () => 
 
 test('a push fails once every branch was dropped', async () => {
   const only = await out()
-  await only.writer.close()
   let told = 0
   const lossy = tee([{ writer: only.writer, onSlow: 'drop' }], { onDropped: () => void told++ })
+  await only.writer.close()
   await expect(lossy.push('a')).rejects.toMatchObject({ code: 'RING_CLOSED' })
   await expect(lossy.push('b')).rejects.toThrow('no branch left')
   expect(told).toBe(1)

@@ -32,6 +32,11 @@ const MAX_QUEUED_ITEMS = 65_536
 /** The default of `maxQueuedBytes`. */
 const MAX_QUEUED_BYTES = 256 << 20
 
+/** True if `close` was called, for other parts of the package. */
+let isClosed: <In>(writer: RingWriter<In>) => boolean
+
+export { isClosed }
+
 /** No caller waits for the commit any longer. */
 interface Abandoned {
   readonly status: 'abandoned'
@@ -72,6 +77,10 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
   #closingDone: Promise<Closed> | undefined
   /** Queued pushes that closing rejected. */
   #rejected = 0
+
+  static {
+    isClosed = (writer) => writer.#closed !== undefined
+  }
 
   private constructor(producer: QueueProducer, waiter: Waiter, options: WriterOptions<In>) {
     const { maxQueuedItems = MAX_QUEUED_ITEMS, maxQueuedBytes = MAX_QUEUED_BYTES } = options
