@@ -4,10 +4,15 @@ import { type Clock, MAX_TIMER_MS, systemClock } from '../clock.ts'
 import { bytes } from '../codec/bytes.ts'
 import type { Codec } from '../codec/codec.ts'
 import { isBlockError, isRingError, RingError } from '../errors.ts'
+import { checkLease } from '../ring/access/attach.ts'
 import type { AwaitedRing } from '../ring/queue/await-ring.ts'
 import type { Handler, ProcessOptions, ProcessSummary } from '../ring/queue/process/types.ts'
 import { internalsOf, RingReader } from '../ring/queue/reader.ts'
-import type { ReaderOptions, ReceiveOptions } from '../ring/queue/reader-options.ts'
+import {
+  checkReaderOptions,
+  type ReaderOptions,
+  type ReceiveOptions,
+} from '../ring/queue/reader-options.ts'
 import { firstAborted, untilAborted } from '../util/abort.ts'
 import { Lazy } from '../util/lazy.ts'
 import { checkRange } from '../util/numbers.ts'
@@ -123,6 +128,9 @@ export class Group<Out> implements AsyncDisposable {
     options: GroupOptions<Out> = {},
   ): Promise<Group<Out>> {
     checkOptions('Group.open', options, KINDS)
+    const { reader = {} } = options
+    checkReaderOptions('Group.open, reader', reader)
+    if (reader.lease !== undefined) await checkLease(reader.lease)
     checkList('Group.open', 'block devices', rings)
     const devices = [...rings]
     for (const device of devices) checkDevice('Group.open', device)

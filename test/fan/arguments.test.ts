@@ -78,3 +78,22 @@ test('a writer that was closed is refused', async () => {
   expect(() => tee([other.writer]).add(one.writer)).toThrow(refused)
   expect(() => partitioned(writers, (item) => item)).toThrow(refused)
 })
+
+test('options of the readers of a group are validated before any request', async () => {
+  const { device } = await ring()
+  let requests = 0
+  const claim = device.claim.bind(device)
+  device.claim = (...given) => {
+    requests++
+    return claim(...given)
+  }
+  const misspelt = { reader: { codecs: 1 } }
+  expect(await messageOf(Group.open, [device], misspelt)).toContain(
+    'Group.open, reader has no option codecs',
+  )
+  await expect(Group.open([device], { reader: { maxUnacked: 0 } })).rejects.toThrow(RangeError)
+  await expect(
+    Group.open([device], { reader: { lease: { durationMs: -1 } as never } }),
+  ).rejects.toThrow()
+  expect(requests).toBe(0)
+})
