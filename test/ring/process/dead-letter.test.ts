@@ -99,6 +99,41 @@ describe('a dead letter', () => {
     })
   })
 
+  test('is stored together with others that fail at the same time, and releases the role', async () => {
+    const names = Array.from({ length: 24 }, (_, index) => `bad ${index}`)
+    const device = await filled(names)
+    const dead = await smallRing()
+    const failed: string[] = []
+    const summary = await drain(device, (_, job) => job.giveUp('no such user'), {
+      deadLetter: dead,
+      concurrency: 8,
+      onFailed: (_, { what }) => void failed.push(what),
+    })
+    expect(summary).toMatchObject({ deadLettered: 24 })
+    expect(failed.filter((what) => what !== 'handler')).toEqual([])
+    expect(await itemsOf(dead)).toHaveLength(24)
+    await using free = await RingWriter.open(dead)
+    expect(free.blocked).toBe(false)
+  })
+
+  test('is stored by another writer after one that failed', async () => {
+    const device = await filled(['bad 1', 'bad 2', 'bad 3'])
+    const dead = new HookedDevice(await smallRing())
+    const failed: string[] = []
+    let writes = 0
+    dead.before = ({ operation }) => {
+      if (operation === 'write' && ++writes === 3) throw new Error('the disk is on fire')
+    }
+    const summary = await drain(device, (_, job) => job.giveUp('no such user'), {
+      deadLetter: dead,
+      concurrency: 3,
+      onFailed: (_, { what }) => void failed.push(what),
+    })
+    expect(summary).toMatchObject({ deadLettered: 3 })
+    expect(failed).toContain('deadLetter')
+    expect(new Set(await itemsOf(dead)).size).toBeGreaterThanOrEqual(3)
+  })
+
   test('that its ring can never take ends processing, and the item stays', async () => {
     const large = 'x'.repeat(6000)
     const device = await filled([large])

@@ -2,6 +2,7 @@ import type { BlockDevice } from '../../../block/device.ts'
 import type { Clock } from '../../../clock.ts'
 import { deadLetters } from '../../../codec/dead-letter.ts'
 import { isRingError } from '../../../errors.ts'
+import { deferred } from '../../../util/deferred.ts'
 import { errorText } from '../../../util/error-text.ts'
 import { inspectRing } from '../../access/inspect.ts'
 import { RingWriter } from '../writer.ts'
@@ -25,26 +26,94 @@ export function sinkOf<Out>(
 }
 
 /**
- * Hands dead letters to a ring, through its writer or its device. With a device, it takes the producer's role for each
- * dead letter only, so that many workers can share the ring.
+ * Hands dead letters to a ring, through its writer or its device.
  * @throws {TypeError} the option is neither
  */
 function deadLettersIn<Out>(
   sink: Exclude<DeadLetterSink<Out>, DeadLetterFunction<Out>>,
-  { clock, client }: Names,
+  names: Names,
 ): DeadLetterFunction<Out> {
-  if (isEncodedSink(sink)) return (letter, options) => handOver(sink, letter, clock, options)
+  if (isEncodedSink(sink)) return (letter, options) => handOver(sink, letter, names.clock, options)
   if (isDevice(sink)) {
-    return async (letter, { signal }) => {
-      // Waiting for room would block other items, and keep the role of this ring from other workers.
-      const onBlocked = (): void => {
-        throw new Error('the ring of the dead letters is full or suspended')
-      }
-      await using writer = await RingWriter.open(sink, { signal, clock, client, onBlocked })
-      await handOver(writer, letter, clock, { signal })
-    }
+    const ring = new DeadLetterRing(sink, names)
+    return (letter, { signal }) => ring.store(letter, signal)
   }
   throw new TypeError('deadLetter is a device with a ring, a RingWriter or a function')
+}
+
+/** A writer that stores share while they run. */
+interface SharedWriter {
+  readonly writer: Promise<RingWriter>
+  /** To be called once the role is released. */
+  readonly release: () => void
+  stores: number
+}
+
+/**
+ * Stores dead letters in the ring of a device. Stores that run at the same time share a writer, and it is closed when
+ * none runs, so that many workers can use the ring. After a failed store the next one opens another writer.
+ */
+class DeadLetterRing {
+  readonly #device: BlockDevice
+  readonly #names: Names
+  #shared: SharedWriter | undefined
+  /** Resolves once the last writer has released the role. */
+  #released: Promise<void> = Promise.resolve()
+
+  constructor(device: BlockDevice, names: Names) {
+    this.#device = device
+    this.#names = names
+  }
+
+  /** Resolves when the letter is durable, and the role is released unless other stores need it. */
+  async store(letter: DeadLetter<unknown>, signal: AbortSignal): Promise<void> {
+    this.#shared ??= this.#newWriter(signal)
+    const shared = this.#shared
+    shared.stores++
+    try {
+      await handOver(await shared.writer, letter, this.#names.clock, { signal })
+    } catch (error) {
+      this.#retire(shared)
+      throw error
+    } finally {
+      if (--shared.stores === 0) {
+        this.#retire(shared)
+        await this.#close(shared)
+      }
+    }
+  }
+
+  #newWriter(signal: AbortSignal): SharedWriter {
+    const before = this.#released
+    const { promise: released, resolve: release } = deferred<void>()
+    this.#released = released
+    const open = async (): Promise<RingWriter> => {
+      await before
+      return await RingWriter.open(this.#device, { ...this.#names, signal, onBlocked })
+    }
+    return { writer: open(), release, stores: 0 }
+  }
+
+  /** The next store opens another writer. */
+  #retire(shared: SharedWriter): void {
+    if (this.#shared === shared) this.#shared = undefined
+  }
+
+  async #close({ writer, release }: SharedWriter): Promise<void> {
+    try {
+      const opened = await writer
+      await opened.close()
+    } catch {
+      // It could not be opened, which each store has reported.
+    } finally {
+      release()
+    }
+  }
+}
+
+/** Waiting for room would block other items, and keep the role of this ring from other workers. */
+function onBlocked(): never {
+  throw new Error('the ring of the dead letters is full or suspended')
 }
 
 /** Pushes a dead letter. The reason is shortened if the ring refuses its length. */
