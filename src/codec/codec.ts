@@ -9,6 +9,7 @@ import type { Position } from '../position.ts'
 import { allOwn, type OwnItems, ownItems } from '../ring/shared/own-items.ts'
 import { formatPosition } from '../ring/shared/position-text.ts'
 import { errorText } from '../util/error-text.ts'
+import { shown } from '../util/options.ts'
 
 /**
  * Encodes items to bytes and decodes them. The popped type (`Out`) may differ from the pushed one (`In`), if a schema
@@ -35,6 +36,16 @@ export interface Codec<Out, In = Out> {
  * @throws {RingError} the ring refuses the item, which is not the codec's fault
  */
 type Keep = (bytes: Uint8Array) => Uint8Array
+
+/**
+ * Checks the items of a push: a text in their place would be pushed as its characters, one item each.
+ * @throws {TypeError} they are no array
+ */
+export function checkItems(items: unknown): void {
+  if (Array.isArray(items)) return
+  const found = typeof items === 'string' ? 'a text' : shown(items)
+  throw new TypeError(`pushMany takes an array of items, not ${found}; use push`)
+}
 
 /**
  * Encodes items; synchronously if the codec does.

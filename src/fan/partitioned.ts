@@ -1,4 +1,5 @@
 import { crc32c } from '../checksum/crc32c.ts'
+import { checkItems } from '../codec/codec.ts'
 import type { Position } from '../position.ts'
 import type { RingWriter } from '../ring/queue/writer.ts'
 import type { Closed } from '../ring/types.ts'
@@ -105,6 +106,7 @@ export class PartitionedWriter<In> implements AsyncDisposable {
     options: WaitingOptions = {},
   ): Promise<readonly PartitionedPosition[]> {
     const signal = signalOf('PartitionedWriter.pushMany', options)
+    checkItems(items)
     const shares = new Map<number, In[]>()
     for (const item of items) {
       const partition = this.#partitionOf(item)

@@ -1,5 +1,5 @@
 import { bytes } from '../codec/bytes.ts'
-import { type Codec, decodeItem, encodeItems } from '../codec/codec.ts'
+import { type Codec, checkItems, decodeItem, encodeItems } from '../codec/codec.ts'
 import { isCodecError, RingError } from '../errors.ts'
 import type { Position } from '../position.ts'
 import type { RingEntry } from '../ring/queue/entry.ts'
@@ -210,6 +210,7 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
     const signal = signalOf('RingConnection.pushMany', options)
     signal?.throwIfAborted()
     if (this.#ended !== undefined) throw this.#ended
+    checkItems(items)
     // Encoded before any wait, because the items count as they are at the call. The copies are transferred to the
     // worker.
     const encoded = encodeItems(this.#codec, items, copyOf)

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { Group, partitioned, receiveFrom, tee } from '../../src/fan/index.ts'
 import { RingReader } from '../../src/ring/queue/reader.ts'
-import { ring } from './rings.ts'
+import { left, ring } from './rings.ts'
 
 /** What a call without type checking throws. */
 async function messageOf(call: (...given: never[]) => unknown, ...given: unknown[]) {
@@ -96,4 +96,25 @@ test('options of the readers of a group are validated before any request', async
     Group.open([device], { reader: { lease: { durationMs: -1 } as never } }),
   ).rejects.toThrow()
   expect(requests).toBe(0)
+})
+
+test('a text in place of an array of items is refused, and nothing is pushed', async () => {
+  const one = await ring()
+  const { writer } = one
+  const both = tee([writer])
+  const users = partitioned([writer], (item) => item)
+  const calls = [
+    (items: never) => writer.pushMany(items),
+    (items: never) => writer.tryPushMany(items),
+    (items: never) => both.pushMany(items),
+    (items: never) => users.pushMany(items),
+  ]
+  for (const call of calls) {
+    const message = (found: string): string =>
+      `TypeError: pushMany takes an array of items, not ${found}; use push`
+    expect(await messageOf(call, 'abc')).toBe(message('a text'))
+    expect(await messageOf(call, undefined)).toBe(message('undefined'))
+    expect(await messageOf(call, new Set(['a']))).toBe(message('an object'))
+  }
+  expect(await left(one)).toEqual([])
 })

@@ -22,6 +22,14 @@ async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   return settled
 }
 
+test('a text in place of an array of items is refused', async () => {
+  await using worker = new TestWorker()
+  const page = await worker.page()
+  await expect(page.pushMany('abc' as unknown as Uint8Array[])).rejects.toThrow(
+    'pushMany takes an array of items, not a text; use push',
+  )
+})
+
 test('a page pushes, receives, and acknowledges in any order', async () => {
   await using worker = new TestWorker()
   const page = await worker.page()

@@ -2,7 +2,7 @@ import { checkDevice } from '../../block/check-device.ts'
 import type { BlockDevice } from '../../block/device.ts'
 import { type Clock, systemClock } from '../../clock.ts'
 import { bytes } from '../../codec/bytes.ts'
-import { type Codec, encodeItem, encodeItems } from '../../codec/codec.ts'
+import { type Codec, checkItems, encodeItem, encodeItems } from '../../codec/codec.ts'
 import { isRingError, RingError } from '../../errors.ts'
 import type { Position } from '../../position.ts'
 import { untilAborted } from '../../util/abort.ts'
@@ -311,6 +311,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
   }
 
   #encode(items: readonly In[]): OwnItems | Promise<OwnItems> {
+    checkItems(items)
     const own = ownItems()
     const keep = this.#memory.keeper(own, items.length, this.producer)
     return encodeItems(this.#codec, items, keep, own)
