@@ -33,6 +33,11 @@ export interface Received<Out> {
 const KINDS: OptionKinds<FanInOptions<never>> = { onFailed: 'function' }
 const ONE: ReceiveOptions = { maxItems: 1 }
 
+/** Closes a fan-in; its calls reject with this. */
+let endFanIn: <Out>(fan: FanIn<Out>, reason: RingError) => Promise<void>
+
+export { endFanIn }
+
 /**
  * Receives from many rings in one loop. The readers belong to the caller: closing the {@link FanIn} leaves them open.
  * @throws {TypeError} an option is unknown; something is not a `RingReader`, or the same one twice; another `FanIn` has
@@ -69,6 +74,10 @@ export class FanIn<Out> implements AsyncDisposable {
   /** Set while `process` runs, which replaces receiving. */
   #processor: FanProcessor<Out> | undefined
   #receives = false
+
+  static {
+    endFanIn = (fan, reason) => fan.#end(reason)
+  }
 
   /** @internal */
   constructor(readers: Iterable<RingReader<Out>>, options: FanInOptions<Out> = {}) {
@@ -267,7 +276,11 @@ export class FanIn<Out> implements AsyncDisposable {
 
   /** Ends it and leaves the readers open: they deliver the entries that were not received here. Never fails; can be called again. */
   async close(): Promise<void> {
-    this.#closing.abort(new RingError('RING_CLOSED', 'The fan-in was closed', { device: 'fan-in' }))
+    await this.#end(new RingError('RING_CLOSED', 'The fan-in was closed', {}))
+  }
+
+  async #end(reason: RingError): Promise<void> {
+    this.#closing.abort(reason)
     const all = [...this.#members.keys(), ...this.#leaving.keys()]
     await Promise.all(all.map((reader) => this.remove(reader)))
   }

@@ -19,7 +19,7 @@ import { checkRange } from '../util/numbers.ts'
 import { checkOptions, type OptionKinds } from '../util/options.ts'
 import type { WaitingOptions } from '../util/waiting.ts'
 import { checkList } from './arguments.ts'
-import { FanIn, type Received } from './fan-in.ts'
+import { endFanIn, FanIn, type Received } from './fan-in.ts'
 import { type Seating, Seats } from './seats.ts'
 
 const awaiting = new Lazy(() => import('../ring/queue/await-ring.ts'))
@@ -233,10 +233,11 @@ export class Group<Out> implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    this.#closing.abort(new RingError('RING_CLOSED', 'The member has left the group', {}))
+    const closed = new RingError('RING_CLOSED', 'The group was closed', {})
+    this.#closing.abort(closed)
     await this.#checking
     await Promise.all([...this.#opening.values()].map(({ done }) => done))
-    await this.#fan.close()
+    await endFanIn(this.#fan, closed)
     await Promise.all(this.#releasing.values())
     for (const [device, reader] of this.#held) await this.#release(device, reader)
     await this.#seats.leave()

@@ -244,7 +244,7 @@ export class Pool implements AsyncDisposable {
    */
   async close(): Promise<void> {
     const { name } = this.device
-    this.#closed ??= new RingError('RING_CLOSED', `The pool on ${name} was closed`, {
+    this.#closed ??= new RingError('RING_CLOSED', `The pool of ${name} was closed`, {
       device: name,
     })
     await this.#serial.run(async () => undefined)

@@ -77,8 +77,9 @@ test('a member receives many entries at once, of the rings that it has', async (
   expect(got.map((each) => each?.entry.item).sort()).toEqual(['first', 'first', 'second', 'second'])
   for (const each of got) await each?.entry.ack()
   await group.close()
+  const message = 'The group was closed'
   for (const call of [group.tryReceive(), group.tryReceiveMany(), group.receiveMany()]) {
-    await expect(call).rejects.toMatchObject({ code: 'RING_CLOSED' })
+    await expect(call).rejects.toMatchObject({ code: 'RING_CLOSED', message })
   }
 })
 

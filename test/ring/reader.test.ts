@@ -112,6 +112,25 @@ describe('a reader', () => {
     expect((await first).item[0]).toBe(7)
   })
 
+  test('refuses to receive and to seek once it is closed', async () => {
+    const device = await smallRing()
+    await append(await attachProducer(device), item(1))
+    const reader = await RingReader.open(device)
+    const { position } = await reader.receive()
+    await reader.close()
+    const message = `The reader of ${device.name} was closed`
+    const calls = [
+      () => reader.receive(),
+      () => reader.tryReceive(),
+      () => reader.seek(position),
+      () => reader.rewind(),
+    ]
+    for (const call of calls) {
+      await expect(call()).rejects.toMatchObject({ code: 'RING_CLOSED', message })
+    }
+    await reader.close()
+  })
+
   test('stops waiting when it is closed', async () => {
     const device = new HookedDevice(await smallRing())
     const clock = new FakeClock()

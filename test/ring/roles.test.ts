@@ -427,7 +427,9 @@ describe('misuse', () => {
     const producer = await attachProducer(device)
     await producer.close()
     await producer.close()
-    await expect(producer.push(new Uint8Array(1))).rejects.toThrow('This handle was closed')
+    await expect(producer.push(new Uint8Array(1))).rejects.toThrow(
+      `The handle of ${device.name} was closed`,
+    )
     await expect(device.getInfo()).resolves.toBeDefined()
   })
 })

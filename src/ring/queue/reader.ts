@@ -481,6 +481,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
    */
   async seek(position: Position, options: SeekOptions = {}): Promise<void> {
     checkOptions('RingReader.seek', options, SEEK_KINDS)
+    this.#closing.signal.throwIfAborted()
     this.#source.checkDelivered(position)
     this.#checkUnreserved()
     await this.#seek(position, options)
@@ -525,9 +526,9 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   async close(): Promise<void> {
     const { device } = this.consumer
     const isFirst = this.#closed === undefined
-    this.#closed ??= new RingError('RING_CLOSED', 'The reader was closed', {
-      device: device.name,
-    })
+    const { name } = device
+    const message = `The reader of ${name} was closed`
+    this.#closed ??= new RingError('RING_CLOSED', message, { device: name })
     this.#closing.abort(this.#closed)
     this.#waiter.wake()
     this.#waiter.close()

@@ -278,9 +278,9 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
   }
 
   async #close(): Promise<Closed> {
-    const closed = new RingError('RING_CLOSED', 'The writer was closed', {
-      device: this.producer.device.name,
-    })
+    const { name } = this.producer.device
+    const message = `The writer of ${name} was closed`
+    const closed = new RingError('RING_CLOSED', message, { device: name })
     this.#closed = closed
     this.#closing.abort(closed)
     this.#queue.abandon(closed)

@@ -114,7 +114,7 @@ export abstract class BaseRole implements RingRole {
   protected run<T>(operation: () => Promise<T>): Promise<T> {
     const device = this.device.name
     if (this.#closed !== undefined) {
-      const message = 'This handle was closed'
+      const message = `The handle of ${device} was closed`
       return Promise.reject(new RingError('RING_CLOSED', message, { device }))
     }
     return this.#serial.run(() => {

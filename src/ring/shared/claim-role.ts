@@ -47,7 +47,7 @@ export async function claimRole(
   const { queue = UNNAMED, client = UNNAMED, clock = systemClock } = options
   const { refreshIntervalMs = DEFAULT_REFRESH_INTERVAL_MS } = options
   const { maxItemBytes = DEFAULT_MAX_ITEM_BYTES } = options
-  const holder = `client ${JSON.stringify(client)} of queue ${JSON.stringify(queue)}`
+  const holder = holderOf({ queue, client })
   const hints: RoleHints = {}
   const kept: KeptKey = {}
   const claim = device.capabilities.claim
@@ -64,4 +64,9 @@ export async function claimRole(
   hints.given = claim?.hints
   const names = { queue, client }
   return { device, names, clock, refreshIntervalMs, maxItemBytes, exclusive, kept, hints, release }
+}
+
+function holderOf({ queue, client }: Names): string {
+  const who = client === UNNAMED ? '(no name given; set client)' : JSON.stringify(client)
+  return `client ${who}${queue === UNNAMED ? '' : ` of queue ${JSON.stringify(queue)}`}`
 }
