@@ -132,7 +132,11 @@ async function inspect(device: BlockDevice): Promise<{ found: string; help: stri
   try {
     const content = await readContent(device)
     const found = describeContent(content)
-    if (content.firstNonZero < 0) return { found, help: 'create the ring first' }
+    if (content.firstNonZero < 0) {
+      const help =
+        'create the ring first (sbr create, or createIfMissing: true; waitForRing: true waits for its producer)'
+      return { found, help }
+    }
     const { unfinished } = content
     return unfinished === undefined
       ? { found, help: 'is it the right device?' }
