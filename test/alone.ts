@@ -1,6 +1,7 @@
 /**
- * Files of `npm test` that replace modules, count what V8 executes or how much memory is held, or change what a process has once: each has
- * a process of its own. The others share processes, where a module is loaded and compiled once for many of them.
+ * Files of `npm test` that replace modules, count what V8 executes or how much memory is held, or change what a process
+ * has once: each has a process of its own. The others share processes, where a module is loaded and compiled once for
+ * many of them.
  */
 export const ALONE: readonly string[] = [
   'test/block/file-replaced.test.ts',

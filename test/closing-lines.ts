@@ -7,8 +7,8 @@ Not run: real processes, servers, loop devices, crashes and faults:  npm run tes
 `
 
 /**
- * What is printed after the summary: why tests were skipped, and what `npm test` leaves to the other commands. Adds the counts
- * to the file that SBR_TALLY names, if it does: `.ci/run` sums them up.
+ * What is printed after the summary: why tests were skipped, and what `npm test` leaves to the other commands. Adds the
+ * counts to the file that SBR_TALLY names, if it does: `.ci/run` sums them up.
  */
 export class ClosingLines implements Reporter {
   #projects: readonly string[] = []

@@ -184,3 +184,17 @@ test('names of tests are no fragments: none leans on the name before it, or is t
   expect(fragments).toEqual([])
   expect(names).toBeGreaterThan(1500)
 })
+
+test('comments fit into 120 columns, but for samples of code', () => {
+  const long: string[] = []
+  let comments = 0
+  for (const file of [...filesOf('src', '.ts'), ...filesOf('test', '.ts')]) {
+    for (const line of readFileSync(join(root, file), 'utf8').split('\n')) {
+      if (!/^\s*(?:\*|\/\/|\/\*) /.test(line) && !/^\s*\/\*\* /.test(line)) continue
+      comments++
+      if (line.length > 120 && !/^\s*\* export /.test(line)) long.push(`${file}: ${line.trim()}`)
+    }
+  }
+  expect(long).toEqual([])
+  expect(comments).toBeGreaterThan(8000)
+})

@@ -3,8 +3,8 @@ import { posix } from 'node:path'
 import { expect, test } from 'vitest'
 
 /**
- * The floors of ARCHITECTURE.md, from the ground up: a module imports from its own floor and from those beneath, types included.
- * Each is a list of paths in src/; of two that fit a module, the longer one counts.
+ * The floors of ARCHITECTURE.md, from the ground up: a module imports from its own floor and from those beneath, types
+ * included. Each is a list of paths in src/; of two that fit a module, the longer one counts.
  */
 const FLOORS: Readonly<Record<string, readonly string[]>> = {
   words: ['errors', 'position', 'clock', 'util/', 'checksum/'],

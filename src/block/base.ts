@@ -32,7 +32,8 @@ const ZEROES_BYTES = 1 << 20
 
 /**
  * Keeps the rules of {@link BlockDevice} that are the same everywhere (arguments, read-only,
- * disconnecting), so that a back-end only transfers bytes, in its `do…` methods: docs/back-ends.md has the rules for them.
+ * disconnecting), so that a back-end only transfers bytes, in its `do…` methods: docs/back-ends.md has the rules for
+ * them.
  *
  * The permit of a request was asked when a `do…` method is called. One that splits, queues or repeats a request asks it
  * again before each part that it sends.
@@ -71,10 +72,10 @@ export abstract class BaseBlockDevice implements BlockDevice {
   /**
    * Fills the buffers, in their order, from `sectorStart` on, and must fill all of them.
    *
-   * As in every `do…` method, the request is checked: it lies within `info.sizeSectors`, and has at least one sector and whole ones.
-   * Calls overlap, and none is made after `disconnect`. A method that splits a request settles when all parts have, even if one
-   * of them failed (`Promise.allSettled`): after a rejection the caller reuses its buffers. It fails with
-   * a `BlockError` with one of `BLOCK_ERROR_CODES`, or with a code of the back-end.
+   * As in every `do…` method, the request is checked: it lies within `info.sizeSectors`, and has at least one sector
+   * and whole ones. Calls overlap, and none is made after `disconnect`. A method that splits a request settles when all
+   * parts have, even if one of them failed (`Promise.allSettled`): after a rejection the caller reuses its buffers. It
+   * fails with a `BlockError` with one of `BLOCK_ERROR_CODES`, or with a code of the back-end.
    */
   protected abstract doRead(
     sectorStart: number,
@@ -82,14 +83,18 @@ export abstract class BaseBlockDevice implements BlockDevice {
     permit: Permit,
   ): Promise<void>
 
-  /** Fills the buffer before it returns, if that takes no longer than a copy in memory; else returns false. It must not throw. */
+  /**
+   * Fills the buffer before it returns, if that takes no longer than a copy in memory; else returns false. It must not
+   * throw.
+   */
   protected doReadNow(_sectorStart: number, _buffer: Uint8Array): boolean {
     return false
   }
 
   /**
    * Writes the buffers, in their order, from `sectorStart` on, without a copy: they do not change until it settles. If
-   * `durable`, it resolves when the data is on stable storage; with a device that has no such write, write and then flush.
+   * `durable`, it resolves when the data is on stable storage; with a device that has no such write, write and then
+   * flush.
    */
   protected abstract doWrite(
     sectorStart: number,
@@ -99,8 +104,8 @@ export abstract class BaseBlockDevice implements BlockDevice {
   ): Promise<void>
 
   /**
-   * Puts all data on stable storage that was written before the call, through any handle. After a rejection the cache may have dropped
-   * it, so a later flush must not resolve as if that data were safe: rings attach again then.
+   * Puts all data on stable storage that was written before the call, through any handle. After a rejection the cache
+   * may have dropped it, so a later flush must not resolve as if that data were safe: rings attach again then.
    */
   protected abstract doFlush(permit: Permit): Promise<void>
 
@@ -156,7 +161,10 @@ export abstract class BaseBlockDevice implements BlockDevice {
     throw unsupportedError(this.name, 'seekUnmapped')
   }
 
-  /** Makes a role exclusive until the process ends (capability `claim`); throws `claimedError` if it is held. See `LocalClaims`. */
+  /**
+   * Makes a role exclusive until the process ends (capability `claim`); throws `claimedError` if it is held. See
+   * `LocalClaims`.
+   */
   protected async doClaim(_role: string, _options: ClaimOptions): Promise<BlockClaim> {
     throw unsupportedError(this.name, 'claim')
   }

@@ -34,8 +34,8 @@ export interface BlockCapabilities {
 /** Options of a request. */
 export interface RequestOptions {
   /**
-   * Called each time before something is sent for the request, also when it is split, queued or tried again. If it throws,
-   * nothing more of the request is sent, and the request rejects with that error.
+   * Called each time before something is sent for the request, also when it is split, queued or tried again. If it
+   * throws, nothing more of the request is sent, and the request rejects with that error.
    */
   readonly permit?: Permit
 }

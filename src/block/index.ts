@@ -1,6 +1,6 @@
 /**
- * Block devices: the interface, a device in memory, devices that wrap others, work on whole devices, and what a back-end of
- * your own is made of.
+ * Block devices: the interface, a device in memory, devices that wrap others, work on whole devices, and what a
+ * back-end of your own is made of.
  *
  * @module shared-block-ring/block
  */

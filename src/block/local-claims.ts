@@ -8,9 +8,9 @@ interface Held extends ClaimOptions {
 }
 
 /**
- * Claims and requests of a device that only this process can reach: a back-end with the capability `claim` passes it the arguments of
- * `doClaim`, `doAsk` and `doHolderOf`. All handles of one device share one `LocalClaims`. It keeps no other process
- * out: a device that others reach needs a lock that ends with its process.
+ * Claims and requests of a device that only this process can reach: a back-end with the capability `claim` passes it
+ * the arguments of `doClaim`, `doAsk` and `doHolderOf`. All handles of one device share one `LocalClaims`. It keeps no
+ * other process out: a device that others reach needs a lock that ends with its process.
  *
  * @example
  * ```ts

@@ -4,8 +4,9 @@ import type { BlockDevice } from './device.ts'
 const kept = new Map<number, WeakRef<Uint8Array>[]>()
 
 /**
- * Reads sectors into memory that only `use` sees: the next read, of any device, may get the same memory. Large pieces take longer to make than
- * to read into, and small pieces that each of a thousand rings keeps are much together. The memory is plain: direct I/O copies from its own.
+ * Reads sectors into memory that only `use` sees: the next read, of any device, may get the same memory. Large pieces
+ * take longer to make than to read into, and small pieces that each of a thousand rings keeps are much together. The
+ * memory is plain: direct I/O copies from its own.
  */
 export async function readScratch<T>(
   device: BlockDevice,

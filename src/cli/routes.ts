@@ -96,8 +96,8 @@ export async function commandOf([word, next]: readonly string[]): Promise<string
 }
 
 /**
- * The routes for a word: only its command, because loading all of them takes longer than most commands take to run. All of them for
- * any other word, for the help or for advice.
+ * The routes for a word: only its command, because loading all of them takes longer than most commands take to run. All
+ * of them for any other word, for the help or for advice.
  */
 export async function loadRoutes(word: string | undefined): Promise<Record<string, Route>> {
   const all = Object.entries(ROUTES)

@@ -6,7 +6,10 @@ const STOPPING = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const
 
 type SignalName = (typeof STOPPING)[number] | 'SIGPIPE'
 
-/** The command was stopped before it was done. The exit code is the one a shell uses for a program that the signal killed. */
+/**
+ * The command was stopped before it was done. The exit code is the one a shell uses for a program that the signal
+ * killed.
+ */
 export class Stopped extends CommandError {
   readonly signal: SignalName
 

@@ -88,8 +88,9 @@ const CASES: readonly DeviceCase[] = [
  * - **beneath** (with `openGated`): durable writes and flushes reach the storage beneath the device; its failures are
  *   reported; nothing is sent that a request's permit refuses, or after `disconnect` has resolved.
  *
- * Operations whose capability the device lacks must throw `BLOCK_UNSUPPORTED`; their cases are skipped, and so are those
- * that need a source's missing method. Whether a durable write survives a power cut is out of reach, and not tested.
+ * Operations whose capability the device lacks must throw `BLOCK_UNSUPPORTED`; their cases are skipped, and so are
+ * those that need a source's missing method. Whether a durable write survives a power cut is out of reach, and not
+ * tested.
  */
 export function deviceConformance(options: DeviceConformanceOptions): void {
   for (const { name, run } of deviceConformanceCases(options)) {

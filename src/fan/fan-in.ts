@@ -15,9 +15,9 @@ import { ReadyEntries } from './ready-entries.ts'
 /** Options of {@link FanIn}. */
 export interface FanInOptions<Out> {
   /**
-   * Called when a ring fails, with what its reader threw: the others continue. After a `CodecError` the ring continues after that item too;
-   * after any other error it is taken out, and `add` puts it back. A reader that was closed has failed with `RING_CLOSED`: `remove` it before
-   * you close it. Default: `receive` throws it.
+   * Called when a ring fails, with what its reader threw: the others continue. After a `CodecError` the ring continues
+   * after that item too; after any other error it is taken out, and `add` puts it back. A reader that was closed has
+   * failed with `RING_CLOSED`: `remove` it before you close it. Default: `receive` throws it.
    */
   readonly onFailed?: (error: unknown, reader: RingReader<Out>) => void
 }
@@ -52,12 +52,14 @@ export function receiveFrom<Out>(
 }
 
 /**
- * One loop over many rings: the rings take turns, entry by entry, and each ring's order is kept. Rings are added and removed while it
- * runs. The readers belong to the caller: `close` leaves them open. While they are here, their own calls that receive or move their
- * position are refused with a `TypeError`; entries are acknowledged as usual.
+ * One loop over many rings: the rings take turns, entry by entry, and each ring's order is kept. Rings are added and
+ * removed while it runs. The readers belong to the caller: `close` leaves them open. While they are here, their own
+ * calls that receive or move their position are refused with a `TypeError`; entries are acknowledged as usual.
  *
- * - A ring with something to take is in `#ready` once; after its turn it goes to the end of that queue, so none waits for another's backlog.
- * - Entries that a ring had read ahead and not handed out go back to its reader when the ring is removed, or when `process` takes over.
+ * - A ring with something to take is in `#ready` once; after its turn it goes to the end of that queue, so none waits
+ *   for another's backlog.
+ * - Entries that a ring had read ahead and not handed out go back to its reader when the ring is removed, or when
+ *   `process` takes over.
  */
 export class FanIn<Out> implements AsyncDisposable {
   readonly #options: FanInOptions<Out>
@@ -99,8 +101,8 @@ export class FanIn<Out> implements AsyncDisposable {
 
   /**
    * Receives from one more ring.
-   * @throws {TypeError} it is not a `RingReader`, or is in already, or its `remove` has not resolved; another `FanIn` has it, it is processing,
-   *   or a call of its own receives
+   * @throws {TypeError} it is not a `RingReader`, or is in already, or its `remove` has not resolved; another `FanIn`
+   *   has it, it is processing, or a call of its own receives
    * @throws {RingError} `RING_CLOSED`: the reader was closed, or this was
    */
   add(reader: RingReader<Out>): void {
@@ -127,9 +129,9 @@ export class FanIn<Out> implements AsyncDisposable {
   }
 
   /**
-   * Stops receiving from a ring; removing one that is not there is no error. Once it resolves, the reader delivers the entries that were not
-   * received here. Received entries can still be acknowledged. While `process` runs, it resolves when the handlers of that ring have ended,
-   * or its `graceMs` is over, and the finished items are acknowledged.
+   * Stops receiving from a ring; removing one that is not there is no error. Once it resolves, the reader delivers the
+   * entries that were not received here. Received entries can still be acknowledged. While `process` runs, it resolves
+   * when the handlers of that ring have ended, or its `graceMs` is over, and the finished items are acknowledged.
    */
   async remove(reader: RingReader<Out>): Promise<void> {
     const reserved = this.#members.get(reader)
@@ -164,8 +166,8 @@ export class FanIn<Out> implements AsyncDisposable {
   }
 
   /**
-   * The next entries of all rings, at least one: what is read ahead by then. The rings take turns, entry by entry. Up to 1,000 entries or
-   * 1 MiB by default.
+   * The next entries of all rings, at least one: what is read ahead by then. The rings take turns, entry by entry. Up
+   * to 1,000 entries or 1 MiB by default.
    * @throws as `receive`; entries before an error are answered first
    */
   async receiveMany(options: ReceiveOptions = {}): Promise<readonly Received<Out>[]> {
@@ -218,8 +220,8 @@ export class FanIn<Out> implements AsyncDisposable {
   }
 
   /**
-   * One entry after the other, waiting for more; acknowledges nothing by itself. Ends, without an error, when the signal is aborted or
-   * this is closed.
+   * One entry after the other, waiting for more; acknowledges nothing by itself. Ends, without an error, when the
+   * signal is aborted or this is closed.
    * @throws as `receive`
    */
   async *entries(options: WaitingOptions = {}): AsyncGenerator<Received<Out>, void, undefined> {
@@ -237,10 +239,11 @@ export class FanIn<Out> implements AsyncDisposable {
   }
 
   /**
-   * Calls a handler for the items of all rings, as `RingReader.process` does for those of one, with the same options except
-   * `requeueTo`. `concurrency` applies to all rings together, which take turns; `maxHeldBytes` is divided among them; `keyOf` keeps the order
-   * within a ring: the same key in another ring is another key. If the call for a ring fails, all stop and this rejects; with an
-   * `onFailed`, that is called, the ring is removed, and the others continue. Rings can be added and removed meanwhile; do not receive.
+   * Calls a handler for the items of all rings, as `RingReader.process` does for those of one, with the same options
+   * except `requeueTo`. `concurrency` applies to all rings together, which take turns; `maxHeldBytes` is divided among
+   * them; `keyOf` keeps the order within a ring: the same key in another ring is another key. If the call for a ring
+   * fails, all stop and this rejects; with an `onFailed`, that is called, the ring is removed, and the others continue.
+   * Rings can be added and removed meanwhile; do not receive.
    * @throws {TypeError | RangeError} an option is out of range, or another call is under way; there is a `requeueTo`
    * @throws as `RingReader.process`
    * @throws {RingError} `RING_CLOSED` when this was closed
@@ -274,7 +277,10 @@ export class FanIn<Out> implements AsyncDisposable {
     }
   }
 
-  /** Ends it and leaves the readers open: they deliver the entries that were not received here. Never fails; can be called again. */
+  /**
+   * Ends it and leaves the readers open: they deliver the entries that were not received here. Never fails; can be
+   * called again.
+   */
   async close(): Promise<void> {
     await this.#end(new RingError('RING_CLOSED', 'The fan-in was closed', {}))
   }

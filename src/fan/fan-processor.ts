@@ -17,8 +17,8 @@ interface HandledRing {
 }
 
 /**
- * Handles the items of many rings: each ring has its own call of `process`, so that its items are settled and ordered as usual, and
- * all calls share one set of turns.
+ * Handles the items of many rings: each ring has its own call of `process`, so that its items are settled and ordered
+ * as usual, and all calls share one set of turns.
  */
 export class FanProcessor<Out> {
   readonly #handler: Handler<Out>

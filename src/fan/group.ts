@@ -31,13 +31,14 @@ const RETRY_MS = 5000
 const OPENING = 8
 
 /**
- * Options of joining a group. An exception in a callback ends the group: it releases its rings, and `receive`, `entries` and `process`
- * throw the exception.
+ * Options of joining a group. An exception in a callback ends the group: it releases its rings, and `receive`,
+ * `entries` and `process` throw the exception.
  */
 export interface GroupOptions<Out> {
   /**
-   * Options of opening each ring; with a `lease` for each, the group's machines exclude each other too. With `waitForRing`, a ring that does not
-   * exist yet is looked for at each check. Once the `signal` is aborted, no more rings are taken.
+   * Options of opening each ring; with a `lease` for each, the group's machines exclude each other too. With
+   * `waitForRing`, a ring that does not exist yet is looked for at each check. Once the `signal` is aborted, no more
+   * rings are taken.
    */
   readonly reader?: ReaderOptions<Out>
   /** The interval of checks for members of the group, in milliseconds. Default 500. */
@@ -47,8 +48,9 @@ export interface GroupOptions<Out> {
   /** Called when it has released one. */
   readonly onReleased?: (device: BlockDevice) => void
   /**
-   * Called when a ring fails, or fails to open for another reason than that another member has it; it is retried after 5 s. After a
-   * `CodecError` of `receive` the ring continues after that item. Default: `receive` throws that error, and any other ends the group.
+   * Called when a ring fails, or fails to open for another reason than that another member has it; it is retried after
+   * 5 s. After a `CodecError` of `receive` the ring continues after that item. Default: `receive` throws that error,
+   * and any other ends the group.
    */
   readonly onFailed?: (error: unknown, device: BlockDevice) => void
   /** Default: the machine's clock. */
@@ -70,9 +72,9 @@ export function shareOf(rings: number, { members, rank }: Seating): number {
 }
 
 /**
- * A member of a group: programs on one machine that share some rings. Each ring has one consumer at a time; the members have equal
- * shares, and rings move when members join and leave. It opens a reader for each ring that it takes, and closes it; the devices belong to
- * the caller.
+ * A member of a group: programs on one machine that share some rings. Each ring has one consumer at a time; the members
+ * have equal shares, and rings move when members join and leave. It opens a reader for each ring that it takes, and
+ * closes it; the devices belong to the caller.
  *
  * - A member has a ring if it holds the consumer's role, so no two members ever have the same one.
  * - At each check it counts the taken seats, which gives its share of the rings; then it releases or takes rings.
@@ -203,8 +205,8 @@ export class Group<Out> implements AsyncDisposable {
   }
 
   /**
-   * Calls a handler for the items of this member's rings, as `FanIn.process` does. When a ring has to move, its running handlers have
-   * `graceMs` to end.
+   * Calls a handler for the items of this member's rings, as `FanIn.process` does. When a ring has to move, its running
+   * handlers have `graceMs` to end.
    * @throws as `FanIn.process`; with an `onFailed`, that gets the errors of single rings instead
    * @throws what ended the group, as `receive`
    */
@@ -212,7 +214,10 @@ export class Group<Out> implements AsyncDisposable {
     return await this.#untilFailed(this.#fan.process(handler, options))
   }
 
-  /** Leaves the group and releases the rings; unacknowledged items are delivered to others. Never fails; can be called again. */
+  /**
+   * Leaves the group and releases the rings; unacknowledged items are delivered to others. Never fails; can be called
+   * again.
+   */
   close(): Promise<void> {
     this.#closed ??= this.#close()
     return this.#closed
@@ -283,7 +288,10 @@ export class Group<Out> implements AsyncDisposable {
     this.#take()
   }
 
-  /** The rings in the order in which this member tries them: each member starts elsewhere, so that they do not all try the same ones. */
+  /**
+   * The rings in the order in which this member tries them: each member starts elsewhere, so that they do not all try
+   * the same ones.
+   */
   #inOrder(): Iterator<BlockDevice> {
     const { members, rank } = this.#seating
     const start = Math.floor((rank * this.#devices.length) / members)
@@ -291,8 +299,9 @@ export class Group<Out> implements AsyncDisposable {
   }
 
   /**
-   * Tries the rings that others may have released, until it has its share. A ring whose opening takes longer than a check (a lease of a
-   * dead host does) is not counted: it is opened in parallel, and released if it turns out to be one too many.
+   * Tries the rings that others may have released, until it has its share. A ring whose opening takes longer than a
+   * check (a lease of a dead host does) is not counted: it is opened in parallel, and released if it turns out to be
+   * one too many.
    */
   #take(): void {
     const now = this.#clock.now()
@@ -365,8 +374,8 @@ export class Group<Out> implements AsyncDisposable {
   }
 
   /**
-   * Waits until everything before the reader's position is acknowledged; entries after it were taken back. A reader that is
-   * closed, or whose write failed, acknowledges nothing more: the next member delivers the rest again.
+   * Waits until everything before the reader's position is acknowledged; entries after it were taken back. A reader
+   * that is closed, or whose write failed, acknowledges nothing more: the next member delivers the rest again.
    */
   async #acknowledged(reader: RingReader<Out>): Promise<void> {
     const { oldest, watch, closing, hasEnded } = internalsOf(reader)

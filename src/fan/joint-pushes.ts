@@ -9,7 +9,9 @@ import { PartialPushError } from './partial-push-error.ts'
 /** One ring's part of a push. */
 export interface PushPart<In> {
   readonly writer: RingWriter<In>
-  /** Pushes it; resolves with the position after its last item, or with undefined if the push goes on without this ring. */
+  /**
+   * Pushes it; resolves with the position after its last item, or with undefined if the push goes on without this ring.
+   */
   readonly push: (options: WaitingOptions) => Promise<Position | undefined>
 }
 
@@ -23,10 +25,11 @@ interface Failures<In> {
 /**
  * Pushes that go through several writers.
  *
- * - If one part fails, the parts that still wait are withdrawn; a commit under way ends first. So when a push settles, it is known which rings
- *   have its items.
+ * - If one part fails, the parts that still wait are withdrawn; a commit under way ends first. So when a push settles,
+ *   it is known which rings have its items.
  * - Closing does the same to all pushes. It never closes a writer.
- * - Thousands of pushes may wait at the same time, so each keeps few objects alive: collecting them would take most of the time.
+ * - Thousands of pushes may wait at the same time, so each keeps few objects alive: collecting them would take most of
+ *   the time.
  */
 export class JointPushes<In> {
   readonly #name: string

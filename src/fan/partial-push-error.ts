@@ -16,8 +16,8 @@ export interface PartialPushErrorDetails {
 }
 
 /**
- * A push of a `Tee` or a `PartitionedWriter` succeeded in some rings and failed in others; its `cause` is what failed first. If it failed in
- * all of them, that is thrown itself.
+ * A push of a `Tee` or a `PartitionedWriter` succeeded in some rings and failed in others; its `cause` is what failed
+ * first. If it failed in all of them, that is thrown itself.
  */
 export class PartialPushError extends CodedError<PartialPushErrorCode, PartialPushErrorDetails> {
   override readonly name = 'PartialPushError'

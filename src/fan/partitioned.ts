@@ -21,8 +21,8 @@ export interface PartitionedPosition {
 const encoder = new TextEncoder()
 
 /**
- * Which of some partitions a key belongs to, from 0: CRC-32C of its UTF-8, modulo their number. The same in every version and on every
- * machine.
+ * Which of some partitions a key belongs to, from 0: CRC-32C of its UTF-8, modulo their number. The same in every
+ * version and on every machine.
  * @throws {TypeError} the key is no string, number or bigint
  * @throws {RangeError} `partitions` is no whole number from 1
  */
@@ -51,9 +51,9 @@ export function partitioned<In>(
 }
 
 /**
- * Pushes each item into the ring that its key belongs to: items of one key stay in their order, and other keys do not wait for its
- * consumer. The order and number of the writers decide where a key belongs: change them only with {@link repartition}, or when the
- * rings are empty. The writers belong to the caller: `close` leaves them open.
+ * Pushes each item into the ring that its key belongs to: items of one key stay in their order, and other keys do not
+ * wait for its consumer. The order and number of the writers decide where a key belongs: change them only with {@link
+ * repartition}, or when the rings are empty. The writers belong to the caller: `close` leaves them open.
  */
 export class PartitionedWriter<In> implements AsyncDisposable {
   /** The partitions, by their number. */
@@ -94,11 +94,11 @@ export class PartitionedWriter<In> implements AsyncDisposable {
   }
 
   /**
-   * Pushes many items, those of a partition in as few commits as possible. It is not one transaction: if it rejects, each partition may have
-   * some of its items, from the front.
+   * Pushes many items, those of a partition in as few commits as possible. It is not one transaction: if it rejects,
+   * each partition may have some of its items, from the front.
    * @returns the position after the last item of each partition that got any, by the number of the partition
-   * @throws {PartialPushError} some partitions have all of their items and others do not: as soon as one fails, the push is withdrawn from
-   *   those where it waits
+   * @throws {PartialPushError} some partitions have all of their items and others do not: as soon as one fails, the
+   *   push is withdrawn from those where it waits
    * @throws as `push`, if no partition has all of its items; if `keyOf` fails for one, nothing is pushed
    */
   async pushMany(
@@ -127,8 +127,8 @@ export class PartitionedWriter<In> implements AsyncDisposable {
   }
 
   /**
-   * Closes it, and leaves the writers open. Waiting pushes are withdrawn and reject with `RING_CLOSED`; a commit under way ends first. Never
-   * fails; can be called again.
+   * Closes it, and leaves the writers open. Waiting pushes are withdrawn and reject with `RING_CLOSED`; a commit under
+   * way ends first. Never fails; can be called again.
    */
   close(): Promise<Closed> {
     return this.#pushes.close()

@@ -3,11 +3,15 @@ import type { Position } from '../position.ts'
 import type { RingEntry } from '../ring/queue/entry.ts'
 import type { Reserved, RingReader } from '../ring/queue/reader.ts'
 
-/** The amount of a ring that is read before its turn: enough that a turn rarely waits, and little with hundreds of rings. */
+/**
+ * The amount of a ring that is read before its turn: enough that a turn rarely waits, and little with hundreds of
+ * rings.
+ */
 const AHEAD = { maxItems: 64, maxBytes: 64 << 10 } as const
 
 /**
- * The entries that one ring of a fan-in has ready. It reads a little ahead; entries that are not handed out go back to the ring.
+ * The entries that one ring of a fan-in has ready. It reads a little ahead; entries that are not handed out go back to
+ * the ring.
  *
  * ```
  *   handed out | ready        | not read

@@ -37,13 +37,14 @@ const KINDS: OptionKinds<RepartitionOptions<never>> = {
 }
 
 /**
- * Moves the unacknowledged items from the rings of one partitioning into those of another, each item to the partition of its key: for
- * another number of partitions. No other program may push or receive until it resolves: it takes both roles of the old rings, and the
- * producer's of the new ones, which have to exist. Items of a key keep their order, if nothing was pushed to the new rings before. An item
- * is acknowledged in the old ring once it is durable in the new one: an interrupted call loses nothing, and called again it continues, moving
- * its last batch twice at most.
+ * Moves the unacknowledged items from the rings of one partitioning into those of another, each item to the partition
+ * of its key: for another number of partitions. No other program may push or receive until it resolves: it takes both
+ * roles of the old rings, and the producer's of the new ones, which have to exist. Items of a key keep their order, if
+ * nothing was pushed to the new rings before. An item is acknowledged in the old ring once it is durable in the new
+ * one: an interrupted call loses nothing, and called again it continues, moving its last batch twice at most.
  * @throws {TypeError} a ring is among both, or twice; there is no new ring
- * @throws {RingError} as `RingReader.receive` does at what is damaged or too large; and as `Consumer.attach` and `Producer.attach`
+ * @throws {RingError} as `RingReader.receive` does at what is damaged or too large; and as `Consumer.attach` and
+ *   `Producer.attach`
  * @throws {CodecError} an item does not decode; what `keyOf` throws: the item and those after it stay where they are
  * @throws the signal's reason
  */
@@ -107,8 +108,8 @@ export async function repartition<Out = Uint8Array>(
 }
 
 /**
- * In format 1 a ring has no identity of its own: two rings are known to be the same only if they are on the same device object. Two
- * devices of one storage exclude each other by their claims.
+ * In format 1 a ring has no identity of its own: two rings are known to be the same only if they are on the same device
+ * object. Two devices of one storage exclude each other by their claims.
  * @throws {TypeError} two of the devices have one ring
  */
 async function checkDistinct(

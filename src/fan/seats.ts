@@ -13,8 +13,8 @@ export interface Seating {
 }
 
 /**
- * Shows the members of a group to each other: each claims a seat, which the kernel releases when its process ends. Seats only decide how
- * rings are divided; the claim on a ring's own role ensures that it has one consumer.
+ * Shows the members of a group to each other: each claims a seat, which the kernel releases when its process ends.
+ * Seats only decide how rings are divided; the claim on a ring's own role ensures that it has one consumer.
  */
 export class Seats {
   readonly #device: BlockDevice

@@ -16,7 +16,10 @@ const DROP_AFTER_MS = 10_000
 export type OnSlow =
   /** They wait for it. */
   | 'wait'
-  /** Its ring overwrites its oldest items and blocks no other branch; the ring must have been created with `onFull: 'overwrite'`. */
+  /**
+   * Its ring overwrites its oldest items and blocks no other branch; the ring must have been created with `onFull:
+   * 'overwrite'`.
+   */
   | 'overwrite'
   /** After `dropAfterMs` they continue without it, and `onDropped` is called. */
   | 'drop'
@@ -33,7 +36,10 @@ export interface Branch<In> {
 export interface DroppedBranch<In> {
   /** As in `Branch`. */
   readonly writer: RingWriter<In>
-  /** The position after the last item that is known to be durable there; undefined if none is. The next ones are missing, or may be. */
+  /**
+   * The position after the last item that is known to be durable there; undefined if none is. The next ones are
+   * missing, or may be.
+   */
   readonly durableTo: Position | undefined
   /** The error of its writer; undefined if it was too slow. */
   readonly error: unknown
@@ -44,8 +50,8 @@ export interface TeeOptions<In> {
   /** Time that a push waits for a branch that may be dropped, in milliseconds. Default 10,000. */
   readonly dropAfterMs?: number
   /**
-   * Called for each branch that was dropped: because it was too slow, or its writer failed. Required if a branch may be dropped. The push that
-   * waited for the branch throws what this throws.
+   * Called for each branch that was dropped: because it was too slow, or its writer failed. Required if a branch may be
+   * dropped. The push that waited for the branch throws what this throws.
    */
   readonly onDropped?: (dropped: DroppedBranch<In>) => void
   /** Default: the machine's clock. */
@@ -89,9 +95,9 @@ export function tee<In>(
 }
 
 /**
- * Pushes each item into several rings. A push resolves when the item is durable in all of them; each branch has its items in the order of
- * the calls. If a push rejects, or the program ends before it resolves, some branches may have the item: push it again, and these have it
- * twice. The writers belong to the caller: `close` leaves them open.
+ * Pushes each item into several rings. A push resolves when the item is durable in all of them; each branch has its
+ * items in the order of the calls. If a push rejects, or the program ends before it resolves, some branches may have
+ * the item: push it again, and these have it twice. The writers belong to the caller: `close` leaves them open.
  */
 export class Tee<In> implements AsyncDisposable {
   readonly #ways = new Map<RingWriter<In>, Way<In>>()
@@ -148,11 +154,13 @@ export class Tee<In> implements AsyncDisposable {
   }
 
   /**
-   * Pushes an item as it is at the call; resolves when it is durable in all branches. No branch is dropped for an item that cannot be pushed.
+   * Pushes an item as it is at the call; resolves when it is durable in all branches. No branch is dropped for an item
+   * that cannot be pushed.
    * @returns the position after the item in each branch that has it, by its writer; a branch that was dropped has none
-   * @throws {PartialPushError} some branches have it and others do not: as soon as one fails that may not be dropped, the push is withdrawn
-   *   from those where it waits
-   * @throws as `RingWriter.push`, if no branch has it: {CodecError} `CODEC_ENCODE`, {RingError} `RING_ITEM_TOO_LARGE` and others
+   * @throws {PartialPushError} some branches have it and others do not: as soon as one fails that may not be dropped,
+   *   the push is withdrawn from those where it waits
+   * @throws as `RingWriter.push`, if no branch has it: {CodecError} `CODEC_ENCODE`, {RingError} `RING_ITEM_TOO_LARGE`
+   *   and others
    * @throws {RingError} `RING_CLOSED`: this was closed, or no branch is left
    */
   push(item: In, options: WaitingOptions = {}): Promise<ReadonlyMap<RingWriter<In>, Position>> {
@@ -172,8 +180,8 @@ export class Tee<In> implements AsyncDisposable {
   }
 
   /**
-   * Closes it, and leaves the writers open. Waiting pushes are withdrawn and reject with `RING_CLOSED`; a commit under way ends first, but in
-   * a branch that may be dropped. Never fails; can be called again.
+   * Closes it, and leaves the writers open. Waiting pushes are withdrawn and reject with `RING_CLOSED`; a commit under
+   * way ends first, but in a branch that may be dropped. Never fails; can be called again.
    */
   close(): Promise<Closed> {
     return this.#pushes.close()

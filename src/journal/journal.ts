@@ -231,11 +231,11 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
   }
 
   /**
-   * Ends the journal; the device stays connected. Operations that were not performed stay on the device for the next start. Waiting
-   * pushes and receipts are rejected with `JOURNAL_CLOSED`. The signal of a running `perform` is aborted; if it still succeeds within
-   * `graceMs`, its operations count as performed, otherwise the next start performs them again. If the device then does not respond
-   * within another `graceMs`, pushes in flight are rejected with `JOURNAL_DEVICE`, and the roles are released once it responds. Never
-   * fails; can be called again.
+   * Ends the journal; the device stays connected. Operations that were not performed stay on the device for the next
+   * start. Waiting pushes and receipts are rejected with `JOURNAL_CLOSED`. The signal of a running `perform` is
+   * aborted; if it still succeeds within `graceMs`, its operations count as performed, otherwise the next start
+   * performs them again. If the device then does not respond within another `graceMs`, pushes in flight are rejected
+   * with `JOURNAL_DEVICE`, and the roles are released once it responds. Never fails; can be called again.
    */
   close(): Promise<void> {
     return this.#end(closed(this.#where))

@@ -147,7 +147,10 @@ export class Performer<Op> {
     return of({ operations: [], position, givenUp: { error } })
   }
 
-  /** Calls `perform` once, and acknowledges the operations if it succeeds; or stores one that was given up as a dead letter. */
+  /**
+   * Calls `perform` once, and acknowledges the operations if it succeeds; or stores one that was given up as a dead
+   * letter.
+   */
   async #attempt(group: OperationGroup<Op>): Promise<Verdict<OperationGroup<Op>>> {
     if (group.givenUp !== undefined) return this.#giveUp(group, group.givenUp.error)
     const { attempts: most, isolateAfter, clock } = this.#settings

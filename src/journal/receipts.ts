@@ -27,7 +27,10 @@ export class Receipts {
     return this.#performedUpTo
   }
 
-  /** The number of operations that were not performed, including those whose receipts were rejected when the journal ended. */
+  /**
+   * The number of operations that were not performed, including those whose receipts were rejected when the journal
+   * ended.
+   */
   get size(): number {
     return this.#pending.length + this.#left
   }

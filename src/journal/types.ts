@@ -60,16 +60,17 @@ export interface JournalOptions<Out, In = Out>
    */
   readonly performIntervalMs?: number
   /**
-   * Attempts at an operation alone before it is given up: it goes to the dead letters, or the journal ends with `JOURNAL_STOPPED`, and the
-   * operation stays on the device. Default: 10 with a `deadLetter`, otherwise no limit. A group that keeps failing is performed one by
-   * one, so that only the failing operation is given up.
+   * Attempts at an operation alone before it is given up: it goes to the dead letters, or the journal ends with
+   * `JOURNAL_STOPPED`, and the operation stays on the device. Default: 10 with a `deadLetter`, otherwise no limit. A
+   * group that keeps failing is performed one by one, so that only the failing operation is given up.
    */
   readonly attempts?: number
   /** The pauses after failures. Default: 5,000 ms after the first, at most 300,000. */
   readonly backoff?: BackoffOptions
   /**
-   * Where operations go that are given up, or do not decode, as in `RingReader.process`. The journal skips an operation once it is
-   * durable there. Default: none; an operation that does not decode ends the journal with `JOURNAL_UNDECODABLE`.
+   * Where operations go that are given up, or do not decode, as in `RingReader.process`. The journal skips an operation
+   * once it is durable there. Default: none; an operation that does not decode ends the journal with
+   * `JOURNAL_UNDECODABLE`.
    */
   readonly deadLetter?: DeadLetterSink<Out>
   /** The most operations in a group that is read and performed together. Default 1,000. */

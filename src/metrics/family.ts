@@ -18,7 +18,9 @@ export interface MetricSample {
   readonly value: number | HistogramValue
 }
 
-/** Names and values that distinguish samples of one name. The values are safe to show, and at most 256 characters long. */
+/**
+ * Names and values that distinguish samples of one name. The values are safe to show, and at most 256 characters long.
+ */
 export type MetricLabels = Readonly<Record<string, string>>
 
 /** The distribution of observations since the process began to count. */

@@ -6,9 +6,9 @@ const MAX_CHARACTERS = 256
 const CHECKSUM_DIGITS = 8
 
 /**
- * Text from outside, as the value of a label: it is safe on a terminal, and different texts make different labels, because labels
- * distinguish metrics. So a backslash is doubled, to differ from those of escapes. A long text is cut, and ends with the checksum of
- * all of it.
+ * Text from outside, as the value of a label: it is safe on a terminal, and different texts make different labels,
+ * because labels distinguish metrics. So a backslash is doubled, to differ from those of escapes. A long text is cut,
+ * and ends with the checksum of all of it.
  */
 export function labelText(text: string): string {
   const safe = safeText(text.replaceAll('\\', '\\\\'))

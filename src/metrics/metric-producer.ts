@@ -86,8 +86,8 @@ const NO_RESOURCE: OfMetrics['resource'] = {
 }
 
 /**
- * The metrics of instruments, for OpenTelemetry: `metricProducers: [metricProducer(instruments)]` of a metric reader. They have the names that
- * Prometheus gets; nothing is counted twice, and nothing is done before the reader asks.
+ * The metrics of instruments, for OpenTelemetry: `metricProducers: [metricProducer(instruments)]` of a metric reader.
+ * They have the names that Prometheus gets; nothing is counted twice, and nothing is done before the reader asks.
  */
 export function metricProducer(
   instruments: Pick<Instruments, 'families' | 'collect' | 'descriptors'>,

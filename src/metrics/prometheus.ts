@@ -18,8 +18,8 @@ interface PrintedValue {
 }
 
 /**
- * Adds the metrics of instruments to a registry of `prom-client`, until it is disposed. The registry collects them each time that it is read:
- * nothing is counted twice.
+ * Adds the metrics of instruments to a registry of `prom-client`, until it is disposed. The registry collects them each
+ * time that it is read: nothing is counted twice.
  * @param registry such as `register` of `prom-client`
  * @throws {Error} the registry has a metric of that name already
  */

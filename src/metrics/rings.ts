@@ -34,9 +34,9 @@ const KINDS: OptionKinds<CollectOptions> = { name: 'string', signal: 'signal' }
 const LEASE_STATUSES = ['never', 'free', 'held', 'damaged', 'unreadable'] as const
 
 /**
- * The metrics of a ring, without taking a role: depth, capacity, fill, when the oldest item was pushed, lag, counts since the ring was
- * made, suspension, holders on this machine, leases. Works while both sides run, and changes nothing. An unknown value has no sample, and
- * `shared_block_ring_known` says so.
+ * The metrics of a ring, without taking a role: depth, capacity, fill, when the oldest item was pushed, lag, counts
+ * since the ring was made, suspension, holders on this machine, leases. Works while both sides run, and changes
+ * nothing. An unknown value has no sample, and `shared_block_ring_known` says so.
  * @throws {RingError} as `inspectRing`
  * @throws {BlockError} as the device throws it
  * @throws the signal's reason

@@ -29,8 +29,8 @@ export interface SurveyLimit {
 }
 
 /**
- * Surveys rings repeatedly, each at most once at a time: a device that never answers costs one survey, and its time limit once. Until that
- * survey has ended, every other call for it fails immediately.
+ * Surveys rings repeatedly, each at most once at a time: a device that never answers costs one survey, and its time
+ * limit once. Until that survey has ended, every other call for it fails immediately.
  */
 export class Surveyor {
   readonly #underWay = new Map<string, Promise<RingSurvey>>()
@@ -42,7 +42,8 @@ export class Surveyor {
   }
 
   /**
-   * Surveys rings, a few at the same time, and returns the results in their order. One that fails, or does not end, hides no other.
+   * Surveys rings, a few at the same time, and returns the results in their order. One that fails, or does not end,
+   * hides no other.
    * @throws the signal's reason
    */
   async surveyAll(

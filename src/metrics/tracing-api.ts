@@ -1,4 +1,5 @@
-// What is used of `@opentelemetry/api`, by its shape: the package, which is an optional peer, is neither loaded nor needed for the types.
+// What is used of `@opentelemetry/api`, by its shape: the package, which is an optional peer, is neither loaded nor
+// needed for the types.
 
 /** Values that go with a call, such as the span that is active. */
 export interface TraceContext {

@@ -43,10 +43,11 @@ export type TracedWriter<In> = Pick<RingWriter<EnvelopeInput<In>>, 'producer' | 
 export type TracedReader<Out> = Pick<RingReader<Envelope<Out>>, 'consumer'>
 
 /**
- * Spans of OpenTelemetry around pushes and handlers, by its conventions for messaging. The context travels in the headers of an envelope, so
- * the handler's span is in the trace of the push, in whichever process.
+ * Spans of OpenTelemetry around pushes and handlers, by its conventions for messaging. The context travels in the
+ * headers of an envelope, so the handler's span is in the trace of the push, in whichever process.
  *
- * - Tracing never stops an item: headers without a valid context begin a new trace, and a context that does not fit an envelope is left out.
+ * - Tracing never stops an item: headers without a valid context begin a new trace, and a context that does not fit an
+ *   envelope is left out.
  * - Headers that already carry a context are kept, so an item that is passed on stays in its trace.
  * @example
  * ```ts
@@ -104,7 +105,8 @@ export class Tracing {
   }
 
   /**
-   * A handler for `RingReader.process` that runs within a span of its own, in the trace of the push of its item: each attempt has one.
+   * A handler for `RingReader.process` that runs within a span of its own, in the trace of the push of its item: each
+   * attempt has one.
    * @param reader whose items it handles
    */
   handler<Out>(reader: TracedReader<Out>, handler: Handler<Envelope<Out>>): Handler<Envelope<Out>> {
@@ -175,7 +177,10 @@ export class Tracing {
     return this.#tracer.startSpan(`${name} ${destination}`, { ...options, attributes }, parent)
   }
 
-  /** The context in an item's headers. They may hold anything, so this never throws; without a valid context, it is one without a span. */
+  /**
+   * The context in an item's headers. They may hold anything, so this never throws; without a valid context, it is one
+   * without a span.
+   */
   #contextOf({ headers = {} }: Partial<Pick<Envelope<unknown>, 'headers'>>): TraceContext {
     const { context, trace, propagation } = this.#api
     const base = trace.deleteSpan(context.active())

@@ -27,9 +27,14 @@ export interface Rates {
   readonly growth: number | undefined
 }
 
-/** Points that are kept: five minutes, with one a second and the newest. A server keeps them for each of a hundred rings. */
+/**
+ * Points that are kept: five minutes, with one a second and the newest. A server keeps them for each of a hundred
+ * rings.
+ */
 export const MOST_POINTS = 300
-/** Of two points that are closer, only the later one is kept. Less than a second, because looks are not exactly on time. */
+/**
+ * Of two points that are closer, only the later one is kept. Less than a second, because looks are not exactly on time.
+ */
 const APART_MS = 900
 /** The time over which rates are taken, and the shortest one for a rate. */
 const RATE_MS = 10_000
@@ -40,8 +45,8 @@ const TREND_MS = 60_000
 const LEAST_TREND_MS = 3000
 
 /**
- * A monotonic clock for intervals, in about milliseconds since 1970: the times of one process and of the next one that replaces it are
- * comparable.
+ * A monotonic clock for intervals, in about milliseconds since 1970: the times of one process and of the next one that
+ * replaces it are comparable.
  */
 export function steadyTime(): number {
   return Math.round(performance.timeOrigin + performance.now())
@@ -63,8 +68,8 @@ const FIELDS = [
 const FIRST_CAPACITY = 16
 
 /**
- * The last minutes of a ring, as numbers side by side: a server keeps them for each of its rings, and objects would take several times the
- * memory. NaN stands for null.
+ * The last minutes of a ring, as numbers side by side: a server keeps them for each of its rings, and objects would
+ * take several times the memory. NaN stands for null.
  */
 export class History {
   #numbers = new Float64Array(FIRST_CAPACITY * FIELDS.length)
@@ -82,7 +87,10 @@ export class History {
     return Array.from({ length: this.#length - from }, (_, index) => this.#point(from + index))
   }
 
-  /** True if the newest point is so old that it stays beside one of this time. A snapshot as before needs no point until then. */
+  /**
+   * True if the newest point is so old that it stays beside one of this time. A snapshot as before needs no point until
+   * then.
+   */
   isDue(at: number): boolean {
     const newest = this.#length - 1
     return (

@@ -109,7 +109,10 @@ export function fillOfRing({ log, data }: RingSeen): number | undefined {
   return log === undefined ? undefined : fillOf({ usedBytes: log.used, capacityBytes: data.bytes })
 }
 
-/** The age of the oldest item, in milliseconds; 0 if its producer's clock is ahead; undefined if there is none, or it is unknown. */
+/**
+ * The age of the oldest item, in milliseconds; 0 if its producer's clock is ahead; undefined if there is none, or it is
+ * unknown.
+ */
 export function waitedOf({ at, stats }: RingSeen): number | undefined {
   const age = oldestAgeOf(at, stats)
   return age === undefined ? undefined : Math.max(0, age)

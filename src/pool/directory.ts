@@ -44,8 +44,8 @@ interface Seen {
 }
 
 /**
- * The directory of a pool on a device: two copies, of which a change writes the first and then the second, each durably. So at any
- * time one of them is sound, and the newer one counts.
+ * The directory of a pool on a device: two copies, of which a change writes the first and then the second, each
+ * durably. So at any time one of them is sound, and the newer one counts.
  */
 export class PoolDirectory {
   readonly device: BlockDevice
@@ -60,8 +60,8 @@ export class PoolDirectory {
   }
 
   /**
-   * @throws {RingError} `RING_NOT_INITIALISED` if there is no pool; `RING_CORRUPT`, `RING_UNSUPPORTED`, `RING_UNSTABLE`;
-   *   `RING_DEVICE_TOO_SMALL` if the device has shrunk
+   * @throws {RingError} `RING_NOT_INITIALISED` if there is no pool; `RING_CORRUPT`, `RING_UNSUPPORTED`,
+   *   `RING_UNSTABLE`; `RING_DEVICE_TOO_SMALL` if the device has shrunk
    */
   static async open(device: BlockDevice, clock: Clock): Promise<PoolDirectory> {
     if (!(await holdsPool(device))) {
@@ -94,7 +94,8 @@ export class PoolDirectory {
   }
 
   /**
-   * Reads the directory for a change, which excludes other changes: completes an interrupted change, and repairs a damaged copy.
+   * Reads the directory for a change, which excludes other changes: completes an interrupted change, and repairs a
+   * damaged copy.
    * @param device the device to write through
    */
   async finishChange(device: BlockDevice): Promise<Directory> {

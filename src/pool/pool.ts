@@ -55,14 +55,16 @@ const ADD_KINDS: OptionKinds<AddRingOptions> = { ...NEW_RING_KINDS, sizeBytes: '
 const REMOVE_KINDS: OptionKinds<RemoveRingOptions> = { discardItems: 'boolean' }
 
 /**
- * A directory of named rings on one device. Each ring is a device of its own, for a producer and a consumer like any other.
+ * A directory of named rings on one device. Each ring is a device of its own, for a producer and a consumer like any
+ * other.
  *
- * Each change (`add`, `remove`, `grow`) happens or does not happen, whatever crashes, and changes wait for each other: on one machine
- * by a claim, among hosts by the lease in the options. Nothing is kept in memory: each call sees what other programs have changed.
+ * Each change (`add`, `remove`, `grow`) happens or does not happen, whatever crashes, and changes wait for each other:
+ * on one machine by a claim, among hosts by the lease in the options. Nothing is kept in memory: each call sees what
+ * other programs have changed.
  *
- * Every method throws {@link RingError} `RING_CORRUPT`, `RING_UNSUPPORTED`, `RING_UNSTABLE` and `RING_DEVICE_TOO_SMALL` like `open`;
- * `RING_POISONED` after a failed write of the directory; `RING_CLOSED` after `close`; and `BlockError` as the device throws it. The device
- * belongs to the caller: `close` leaves it open, and closing it ends the pool.
+ * Every method throws {@link RingError} `RING_CORRUPT`, `RING_UNSUPPORTED`, `RING_UNSTABLE` and `RING_DEVICE_TOO_SMALL`
+ * like `open`; `RING_POISONED` after a failed write of the directory; `RING_CLOSED` after `close`; and `BlockError` as
+ * the device throws it. The device belongs to the caller: `close` leaves it open, and closing it ends the pool.
  */
 export class Pool implements AsyncDisposable {
   /** The device that holds the pool. */
@@ -85,9 +87,10 @@ export class Pool implements AsyncDisposable {
    * Creates a pool on a blank device: an empty directory of named rings. An existing pool is not changed.
    * @throws {TypeError} an option is unknown or has the wrong type
    * @throws {RangeError} `uuid` has other than 16 bytes
-   * @throws {RingError} `RING_NOT_BLANK` without `eraseOther`, also if there is a ring; `RING_DEVICE_TOO_SMALL`; as `open`, if there is a
-   *   pool
-   * @throws {RingError} `RING_LEASED` if a host has leased a role of the ring on the device; `RING_CORRUPT` if its lease is damaged
+   * @throws {RingError} `RING_NOT_BLANK` without `eraseOther`, also if there is a ring; `RING_DEVICE_TOO_SMALL`; as
+   *   `open`, if there is a pool
+   * @throws {RingError} `RING_LEASED` if a host has leased a role of the ring on the device; `RING_CORRUPT` if its
+   *   lease is damaged
    * @throws {BlockError} `BLOCK_CLAIMED` if a ring on the device is in use; `BLOCK_READ_ONLY`
    */
   static async create(device: BlockDevice, options: CreatePoolOptions = {}): Promise<Created> {
@@ -99,8 +102,8 @@ export class Pool implements AsyncDisposable {
    * Opens the pool on a device.
    * @throws {TypeError} an option is unknown or has the wrong type
    * @throws {RangeError} an option of the lease is out of range
-   * @throws {RingError} `RING_NOT_INITIALISED` if there is no pool; `RING_CORRUPT`, `RING_UNSUPPORTED`, `RING_UNSTABLE`;
-   *   `RING_DEVICE_TOO_SMALL` if the device has shrunk
+   * @throws {RingError} `RING_NOT_INITIALISED` if there is no pool; `RING_CORRUPT`, `RING_UNSUPPORTED`,
+   *   `RING_UNSTABLE`; `RING_DEVICE_TOO_SMALL` if the device has shrunk
    */
   static async open(device: BlockDevice, options: PoolOptions = {}): Promise<Pool> {
     checkDevice('Pool.open', device)
@@ -137,8 +140,8 @@ export class Pool implements AsyncDisposable {
    * @throws {TypeError} the name is no string; an option is unknown or has the wrong type
    * @throws {RangeError} the name or an option is out of range
    * @throws {RingError} `RING_EXISTS`, `RING_POOL_FULL`; `RING_DEVICE_TOO_SMALL` if `sizeBytes` is too small for a ring
-   * @throws {RingError} `RING_LEASED`, `RING_LEASE_LOST`; `BlockError` `BLOCK_CLAIMED` if another program changes the pool for ten
-   *   seconds
+   * @throws {RingError} `RING_LEASED`, `RING_LEASE_LOST`; `BlockError` `BLOCK_CLAIMED` if another program changes the
+   *   pool for ten seconds
    */
   async add(name: string, options: AddRingOptions): Promise<PoolRingInfo> {
     checkOptions('Pool.add', options, ADD_KINDS)
@@ -169,8 +172,8 @@ export class Pool implements AsyncDisposable {
   }
 
   /**
-   * Removes a ring with all its items. It takes the ring's roles meanwhile, so it is refused while one of them is held on this machine, or
-   * leased by any host.
+   * Removes a ring with all its items. It takes the ring's roles meanwhile, so it is refused while one of them is held
+   * on this machine, or leased by any host.
    * @throws {TypeError} the name is no string; an option is unknown or has the wrong type
    * @throws {RingError} `RING_NOT_FOUND`; `RING_NOT_EMPTY` without `discardItems`; `RING_LEASED`, `RING_LEASE_LOST`
    * @throws {BlockError} `BLOCK_CLAIMED` if a role is held, or if another program changes the pool for ten seconds
@@ -191,8 +194,8 @@ export class Pool implements AsyncDisposable {
 
   /**
    * Adds to the pool what its device has grown by, if that is at least 64 KiB.
-   * @throws {RingError} `RING_LEASED`, `RING_LEASE_LOST`; `BlockError` `BLOCK_CLAIMED` if another program changes the pool for ten
-   *   seconds
+   * @throws {RingError} `RING_LEASED`, `RING_LEASE_LOST`; `BlockError` `BLOCK_CLAIMED` if another program changes the
+   *   pool for ten seconds
    */
   async grow(): Promise<{
     /** Bytes of the pool before. */
@@ -220,8 +223,8 @@ export class Pool implements AsyncDisposable {
   }
 
   /**
-   * Frees the lease of the directory from a host that is gone for good. Make sure of that: if it is alive, both hosts may change the pool
-   * at the same time and damage it.
+   * Frees the lease of the directory from a host that is gone for good. Make sure of that: if it is alive, both hosts
+   * may change the pool at the same time and damage it.
    * @returns what the lease was before; if it was free, nothing is written
    * @throws {BlockError} `BLOCK_CLAIMED`: a program on this machine changes the pool
    */
@@ -239,8 +242,8 @@ export class Pool implements AsyncDisposable {
   }
 
   /**
-   * Closes it. A change under way ends first; those that wait for it reject with `RING_CLOSED`. The pool's device stays open, and so do the
-   * devices of its rings. Never fails; can be called again.
+   * Closes it. A change under way ends first; those that wait for it reject with `RING_CLOSED`. The pool's device stays
+   * open, and so do the devices of its rings. Never fails; can be called again.
    */
   async close(): Promise<void> {
     const { name } = this.device

@@ -9,11 +9,12 @@ import { ringRemoved } from './errors.ts'
 export const ROLES_OF_RING = ['creator', 'produce', 'producer', 'consumer'] as const
 
 /**
- * A ring's part of the device of a pool: a device like any other, on which `RingWriter`, `RingReader` and all tools work.
+ * A ring's part of the device of a pool: a device like any other, on which `RingWriter`, `RingReader` and all tools
+ * work.
  *
- * A ring can be removed from the pool while its device is open, but not while one of its roles is claimed on this machine.
- * `getInfo`, each claim, and each write while no role is claimed first check that the ring is still there, and otherwise throw
- * `RING_REMOVED`, so a ring that takes its place is never written to.
+ * A ring can be removed from the pool while its device is open, but not while one of its roles is claimed on this
+ * machine. `getInfo`, each claim, and each write while no role is claimed first check that the ring is still there, and
+ * otherwise throw `RING_REMOVED`, so a ring that takes its place is never written to.
  */
 export class PoolRingDevice extends DevicePart {
   readonly #directory: PoolDirectory

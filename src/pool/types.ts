@@ -14,11 +14,14 @@ export interface CreatePoolOptions {
 
 /** Options of opening a pool. */
 export interface PoolOptions {
-  /** Name of the program, for people: it is shown to programs that have to wait for its change of the pool. Default `unknown`. */
+  /**
+   * Name of the program, for people: it is shown to programs that have to wait for its change of the pool. Default
+   * `unknown`.
+   */
   readonly client?: string
   /**
-   * Lease the directory of the pool for each change, and the roles of a ring that is removed, so that no other host has them at the
-   * same time. Taking a lease takes 2.5 s. Default: no lease.
+   * Lease the directory of the pool for each change, and the roles of a ring that is removed, so that no other host has
+   * them at the same time. Taking a lease takes 2.5 s. Default: no lease.
    */
   readonly lease?: LeaseOptions
   /** Ends the wait for a lease, with the signal's reason. */
@@ -51,7 +54,10 @@ export interface PoolStatus {
   readonly rings: readonly PoolRingInfo[]
 }
 
-/** A ring that is added to a pool. The sizes of its items, and their number, are bounded as in any ring: see `NewRingOptions`. */
+/**
+ * A ring that is added to a pool. The sizes of its items, and their number, are bounded as in any ring: see
+ * `NewRingOptions`.
+ */
 export interface AddRingOptions extends NewRingOptions {
   /** Bytes of the ring's device, rounded up to a multiple of 64 KiB. */
   readonly sizeBytes: number

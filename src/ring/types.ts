@@ -37,13 +37,14 @@ export interface AttachOptions {
    */
   readonly signal?: AbortSignal
   /**
-   * Time for which a role may rely on its last refresh, in milliseconds. It limits how late a pushing producer notices a
-   * suspend request. Default 10; 0 refreshes on every push.
+   * Time for which a role may rely on its last refresh, in milliseconds. It limits how late a pushing producer notices
+   * a suspend request. Default 10; 0 refreshes on every push.
    */
   readonly refreshIntervalMs?: number
   /**
-   * The largest item to push or pop, in bytes, if the ring has room for it: bounds the memory of an item. Popping a larger one throws
-   * `RING_ITEM_TOO_LARGE`; `parsePosition(details.position)` is the position after the item: `advance` to it to skip the item. Default 16 MiB.
+   * The largest item to push or pop, in bytes, if the ring has room for it: bounds the memory of an item. Popping a
+   * larger one throws `RING_ITEM_TOO_LARGE`; `parsePosition(details.position)` is the position after the item:
+   * `advance` to it to skip the item. Default 16 MiB.
    */
   readonly maxItemBytes?: number
   /** Lease the role on the device, so that no other host has it at the same time (format 2). Default: no lease. */
@@ -227,12 +228,13 @@ export interface RingRole extends AsyncDisposable {
 /**
  * The end that pushes. Overlapping calls run in the order of the calls.
  *
- * Every method throws {@link RingError} `RING_CLOSED`; `RING_POISONED` after a failed write or flush; `RING_CORRUPT` and
- * `RING_UNSTABLE` if the device holds something invalid; `RING_ROLE_CONFLICT` if another producer wrote; and {@link BlockError}
- * as the device throws it. `BLOCK_READ_ONLY` leaves the handle as it was: call again once the device takes writes.
+ * Every method throws {@link RingError} `RING_CLOSED`; `RING_POISONED` after a failed write or flush; `RING_CORRUPT`
+ * and `RING_UNSTABLE` if the device holds something invalid; `RING_ROLE_CONFLICT` if another producer wrote; and {@link
+ * BlockError} as the device throws it. `BLOCK_READ_ONLY` leaves the handle as it was: call again once the device takes
+ * writes.
  *
- * No call waits for room. A signal ends the search for it between two reads, never a write: a ring that overwrites is searched for the
- * next item to keep, which can take long where it is damaged.
+ * No call waits for room. A signal ends the search for it between two reads, never a write: a ring that overwrites is
+ * searched for the next item to keep, which can take long where it is damaged.
  */
 export interface Producer extends RingRole {
   /** Position after the last item pushed, visible or not. */
@@ -291,8 +293,8 @@ export interface Consumer extends RingRole {
   resume(): Promise<SuspendResult>
 
   /**
-   * Reads the item at `from` (default: the consumer's own position). Changes nothing: repeated calls return the same item until
-   * `advance`.
+   * Reads the item at `from` (default: the consumer's own position). Changes nothing: repeated calls return the same
+   * item until `advance`.
    * @throws {RangeError} `from` lies before the consumer's position or beyond the producer's, or no record can begin
    *   there
    */

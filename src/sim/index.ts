@@ -1,6 +1,6 @@
 /**
- * The simulator that the rings are tested with: seeds and exhaustive runs, and the disk beneath them. Experimental: any version may
- * change it.
+ * The simulator that the rings are tested with: seeds and exhaustive runs, and the disk beneath them. Experimental: any
+ * version may change it.
  *
  * @experimental
  * @module shared-block-ring/sim

@@ -48,8 +48,8 @@ export function backoffOf(
 }
 
 /**
- * The pause after a failed attempt, the first one being 1, in milliseconds: twice as long after each further one, up to the bound;
- * of that a random part between half and all, so that many workers do not retry at the same time.
+ * The pause after a failed attempt, the first one being 1, in milliseconds: twice as long after each further one, up to
+ * the bound; of that a random part between half and all, so that many workers do not retry at the same time.
  */
 export function backoffAfter(attempt: number, { firstMs, maxMs, random }: Backoff): number {
   const whole = Math.min(firstMs * 2 ** Math.min(attempt - 1, MAX_DOUBLINGS), maxMs)

@@ -1,4 +1,7 @@
-/** Turns that several schedulers share: a limit on their concurrent attempts. The scheduler that has waited longest is next. */
+/**
+ * Turns that several schedulers share: a limit on their concurrent attempts. The scheduler that has waited longest is
+ * next.
+ */
 export class Turns {
   #free: number
   readonly #waiting = new Set<() => void>()

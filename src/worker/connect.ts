@@ -145,8 +145,8 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
    * Connects a page to a ring that its worker serves. Resolves once the worker's device is open.
    * @throws {TypeError | RangeError} an option is out of range
    * @throws {RingError} `RING_WORKER_LOST`: the worker's script failed, or it has ended
-   * @throws as the worker's `open`, such as `BLOCK_OPEN`; the signal's reason: without a signal it waits for as long as the worker is
-   *   silent
+   * @throws as the worker's `open`, such as `BLOCK_OPEN`; the signal's reason: without a signal it waits for as long as
+   *   the worker is silent
    */
   static open(
     worker: ConnectTarget,
@@ -193,7 +193,8 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
    * Pushes an item as it is at the call. Resolves when it is durable in the worker's ring; waits for room.
    * @returns the position after the item
    * @throws {CodecError} `CODEC_ENCODE`
-   * @throws {RingError} `RING_OVERLOADED`: more waits than the options allow; `RING_CLOSED`; `RING_WORKER_LOST`; and as `RingWriter.push`
+   * @throws {RingError} `RING_OVERLOADED`: more waits than the options allow; `RING_CLOSED`; `RING_WORKER_LOST`; and as
+   *   `RingWriter.push`
    * @throws {BlockError} as `RingWriter.push`, and as the device is opened
    * @throws the signal's reason: then the item was not pushed
    */
@@ -225,7 +226,8 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
 
   /**
    * The next entry, as soon as there is one.
-   * @throws {CodecError} `CODEC_DECODE`, with the item's position, its bytes and an `ack`; the next call continues after it
+   * @throws {CodecError} `CODEC_DECODE`, with the item's position, its bytes and an `ack`; the next call continues
+   *   after it
    * @throws {RingError} as `push`, and as `RingReader.receive`
    * @throws the signal's reason
    */

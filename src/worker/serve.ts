@@ -52,9 +52,9 @@ const KINDS: OptionKinds<RingServerOptions> = {
 }
 
 /**
- * Serves a ring to pages that call `RingConnection.open`, as soon as it is constructed. The worker has the device and the roles, and a page
- * pushes, receives and acknowledges by messages. Construct it before the worker's first `await`, because earlier messages are lost. The
- * program's own messages may use the same scope.
+ * Serves a ring to pages that call `RingConnection.open`, as soon as it is constructed. The worker has the device and
+ * the roles, and a page pushes, receives and acknowledges by messages. Construct it before the worker's first `await`,
+ * because earlier messages are lost. The program's own messages may use the same scope.
  *
  * - The device, the writer and the reader are opened when a page first needs them. If that fails, the next call tries
  *   again.
@@ -89,8 +89,8 @@ export class RingServer implements AsyncDisposable {
   }
 
   /**
-   * Ends all connections, releases the roles, and closes the device. Writes under way are answered first; waiting calls are rejected with
-   * `RING_CLOSED`. Never fails; can be called again.
+   * Ends all connections, releases the roles, and closes the device. Writes under way are answered first; waiting calls
+   * are rejected with `RING_CLOSED`. Never fails; can be called again.
    */
   close(): Promise<void> {
     return this.#close()

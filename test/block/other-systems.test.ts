@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 
-// macOS and Windows, as far as they can be had here: the code for them runs with their name of the platform and without the flags of
-// `open` that Node does not have there. What their kernels do is not tested.
+// macOS and Windows, as far as they can be had here: the code for them runs with their name of the platform and without
+// the flags of `open` that Node does not have there. What their kernels do is not tested.
 
 const { constants } = vi.hoisted(() => ({ constants: {} as Record<string, number> }))
 vi.mock('node:fs', async (original) => {

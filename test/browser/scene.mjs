@@ -1,5 +1,5 @@
-// What the pictures of the documentation show: rings with programs at work. Makes them in a folder, says that they are there, and pushes and
-// receives until it is killed.
+// What the pictures of the documentation show: rings with programs at work. Makes them in a folder, says that they are
+// there, and pushes and receives until it is killed.
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'

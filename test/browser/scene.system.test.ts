@@ -12,8 +12,9 @@ import { needs } from '../helpers/interop.ts'
 import { chromiumMissing } from './chromium.ts'
 import { type Browser, launch, type Page, until } from './pages.ts'
 
-// What a person is asked at three in the morning, answered from the page alone and from `sbr top` alone: rings with programs at work, one
-// of which is stuck, one almost full, one damaged. With SBR_IMAGES=1 (npm run images) it also makes the pictures of the documentation.
+// What a person is asked at three in the morning, answered from the page alone and from `sbr top` alone: rings with
+// programs at work, one of which is stuck, one almost full, one damaged. With SBR_IMAGES=1 (npm run images) it also
+// makes the pictures of the documentation.
 
 const IMAGES = fileURLToPath(new URL('../../docs/images', import.meta.url))
 const isDrawing = process.env['SBR_IMAGES'] === '1'

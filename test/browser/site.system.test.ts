@@ -86,7 +86,10 @@ afterAll(async () => {
   server?.close()
 })
 
-/** What a new user asks: the link on the first page, words to search for, and the page and the heading that have the answer. */
+/**
+ * What a new user asks: the link on the first page, words to search for, and the page and the heading that have the
+ * answer.
+ */
 const QUESTIONS: readonly (readonly [
   link: string,
   words: string,

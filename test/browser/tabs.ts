@@ -172,7 +172,9 @@ export async function run<T>({ page }: Tab, script: string): Promise<T> {
   return value as T
 }
 
-/** Connects the page to a worker of its own, which serves a ring: `ring` in the scripts of `run`, and `take` receives. */
+/**
+ * Connects the page to a worker of its own, which serves a ring: `ring` in the scripts of `run`, and `take` receives.
+ */
 export async function connect(
   tab: Tab,
   ring: string,
@@ -229,7 +231,10 @@ export async function shareInTurn(
   return { together, lost, after }
 }
 
-/** Pushes numbered items of many sizes without an end; resolves with the last number that is known to be pushed, after some. */
+/**
+ * Pushes numbered items of many sizes without an end; resolves with the last number that is known to be pushed, after
+ * some.
+ */
 export async function pushOn(tab: Tab): Promise<number> {
   await run(
     tab,

@@ -1,5 +1,5 @@
-// Runs in a dedicated worker of the browser: `{ id, call, args }` calls one of the functions beneath, and `{ id, value }` or
-// `{ id, error }` is the answer.
+// Runs in a dedicated worker of the browser: `{ id, call, args }` calls one of the functions beneath, and `{ id, value
+// }` or `{ id, error }` is the answer.
 import { OpfsBlockDevice } from '/dist/block/opfs/index.js'
 import { json } from '/dist/codec/index.js'
 import { deviceConformanceCases } from '/dist/conformance/index.js'

@@ -20,8 +20,8 @@ const PAIR = /^([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\[\\"n])*)"(?:,(?!$)|$)/
 const VALUE = /^-?\d+(?:\.\d+)?(?:e[+-]?\d+)?$/
 
 /**
- * Reads the text format of Prometheus, version 0.0.4, as strictly as it is specified: one help and one type before the samples of
- * a name, no sample elsewhere, no two with the same labels.
+ * Reads the text format of Prometheus, version 0.0.4, as strictly as it is specified: one help and one type before the
+ * samples of a name, no sample elsewhere, no two with the same labels.
  */
 export function parseExposition(text: string): ReadonlyMap<string, MetricFamily> {
   if (!text.endsWith('\n')) throw new Error('the last line does not end')

@@ -7,7 +7,8 @@ import { formatPosition } from '../../src/ring/shared/position-text.ts'
 import { FORMAT } from '../helpers/format.ts'
 import { SMALL, sectorsFor } from '../helpers/ring.ts'
 
-// Rings are made and looked at by the library where the command line is not what a test is about: a process takes longer.
+// Rings are made and looked at by the library where the command line is not what a test is about: a process takes
+// longer.
 
 /** Makes a ring of the format of this run. */
 export async function makeRing(path: string, size = '1MiB'): Promise<void> {

@@ -44,8 +44,9 @@ export async function listing(device: BlockDevice): Promise<Listing> {
 }
 
 /**
- * What a reader has to list of an image that only reads. By itself, a consumer ends where a batch is damaged that no checkpoint covers yet:
- * the next producer that attaches finds out that it was once whole. So if `verify` counts other items, a producer attaches before.
+ * What a reader has to list of an image that only reads. By itself, a consumer ends where a batch is damaged that no
+ * checkpoint covers yet: the next producer that attaches finds out that it was once whole. So if `verify` counts other
+ * items, a producer attaches before.
  */
 export async function expectedListing(image: () => Promise<BlockDevice>): Promise<Listing> {
   const alone = await listing(await image())

@@ -1,5 +1,5 @@
-// A member of the crash test of groups: `node group-worker.mjs <folder> <rings>`. It writes down when a handler begins and ends, in the
-// order in which that happened in all members: one file, appended to.
+// A member of the crash test of groups: `node group-worker.mjs <folder> <rings>`. It writes down when a handler begins
+// and ends, in the order in which that happened in all members: one file, appended to.
 import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'

@@ -1,5 +1,5 @@
-// The worker of the crash test of `process`: `node worker.mjs <ring> <letters> <how>`. It says when a handler begins and ends, and
-// what it has handed over, before `process` learns of it. What becomes of an item follows from its index.
+// The worker of the crash test of `process`: `node worker.mjs <ring> <letters> <how>`. It says when a handler begins
+// and ends, and what it has handed over, before `process` learns of it. What becomes of an item follows from its index.
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FileBlockDevice } from '../../dist/block/file/index.js'

@@ -41,8 +41,8 @@ export class Violation extends Error {
 }
 
 /**
- * Does all that can be done with a ring to an image. Damage may be answered with an error of the package's own, and with
- * fewer items; nothing else may come of it.
+ * Does all that can be done with a ring to an image. Damage may be answered with an error of the package's own, and
+ * with fewer items; nothing else may come of it.
  * @throws {Violation}
  */
 export async function exercise(image: Image, random: Random): Promise<Outcome> {

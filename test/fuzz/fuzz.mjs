@@ -13,7 +13,10 @@ const { explain, fuzz, merge, noReport, sourceOf } = await import('./run.ts')
 const USAGE =
   'npm run fuzz -- [--hostile] [--first] [--images N] [--from N] [--format 1|2] [--workers N] [--json] | [--hostile] --seed N\n' +
   'npm run fuzz -- --commands [--images N] [--from N] [--workers N] | --commands --seed N'
-/** An image takes milliseconds, and one of a few that hold millions of items, ten seconds; beside much load, ten times that. */
+/**
+ * An image takes milliseconds, and one of a few that hold millions of items, ten seconds; beside much load, ten times
+ * that.
+ */
 const STUCK_MS = 600_000
 const WATCH_MS = 1000
 

@@ -10,9 +10,9 @@ export const MOST_GROWN: number = 64 << 20
 let before: number | undefined
 
 /**
- * Bytes of heap, buffers and WebAssembly memory that this thread has more than when this was first asked. Where that is more than
- * `MOST_GROWN`, garbage is collected first: V8 lets 64 MiB of unused buffers pile up before it looks for them, so that what the
- * system says of the process depends more on when that happens than on what is held.
+ * Bytes of heap, buffers and WebAssembly memory that this thread has more than when this was first asked. Where that is
+ * more than `MOST_GROWN`, garbage is collected first: V8 lets 64 MiB of unused buffers pile up before it looks for
+ * them, so that what the system says of the process depends more on when that happens than on what is held.
  */
 export function grown(): number {
   before ??= heldBytes()

@@ -29,8 +29,8 @@ export class Enough extends Error {}
 export const KEYS = ['requests', 'moved', 'allocated', 'largest', 'grown'] as const
 
 /**
- * Counts what is asked of a device, tells a call to stop when that is enough, and refuses when it is too much: so that what would
- * not end, or would take memory without bound, is found by counting and not by a clock.
+ * Counts what is asked of a device, tells a call to stop when that is enough, and refuses when it is too much: so that
+ * what would not end, or would take memory without bound, is found by counting and not by a clock.
  */
 export class MeteredDevice extends ForwardingBlockDevice {
   readonly usage: Usage = noUsage()

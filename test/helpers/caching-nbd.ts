@@ -28,8 +28,8 @@ export class CachingNbd {
   /** Every request that came, in order. */
   readonly seen: Seen[] = []
   /**
-   * Called before a request is done, and waited for; it is not done if its connection was cut meanwhile. The error to answer
-   * instead, if it is a number that is not 0.
+   * Called before a request is done, and waited for; it is not done if its connection was cut meanwhile. The error to
+   * answer instead, if it is a number that is not 0.
    */
   onRequest: (seen: Seen) => Promise<unknown> | unknown = () => undefined
   readonly #server: { readonly connections: number }

@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
 
-// `toEqual` and its kind compare bytes one by one, as keys of an object: a mebibyte takes a second. What is of one class is
-// compared at once; the rest is left to them.
+// `toEqual` and its kind compare bytes one by one, as keys of an object: a mebibyte takes a second. What is of one
+// class is compared at once; the rest is left to them.
 expect.addEqualityTesters([
   (one, other) =>
     one instanceof Uint8Array &&

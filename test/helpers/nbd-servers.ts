@@ -40,7 +40,9 @@ export function startQemuNbd(folder: string, args: readonly string[]): Promise<N
   return startServer(folder, 'qemu-nbd', [...place, '-t', '-e', '16', '-x', 'exp', ...args])
 }
 
-/** Starts nbd-server with an export `exp` of a file, and these lines in its configuration: the export's, the server's. */
+/**
+ * Starts nbd-server with an export `exp` of a file, and these lines in its configuration: the export's, the server's.
+ */
 export async function startNbdServer(
   folder: string,
   file: string,

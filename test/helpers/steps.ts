@@ -17,8 +17,8 @@ const WALKS = [
   ...['reverse', 'join', 'toSpliced', 'with', 'values', Symbol.iterator],
 ]
 
-// Code that V8 has optimised counts no calls that it inlined; and a garbage collection drops the code of functions that have not
-// run for a while, with what was counted of them.
+// Code that V8 has optimised counts no calls that it inlined; and a garbage collection drops the code of functions that
+// have not run for a while, with what was counted of them.
 setFlagsFromString('--no-opt')
 setFlagsFromString('--no-flush-bytecode')
 
@@ -29,9 +29,9 @@ await session.post('Profiler.enable')
 await session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: true })
 
 /**
- * How many steps the code of some source files takes while `run` is under way: how often V8 entered each of its functions
- * and blocks, and how many elements arrays had that were walked by their own methods. A count, and not a time: it is the
- * same on every machine. To be imported before anything of these files has run.
+ * How many steps the code of some source files takes while `run` is under way: how often V8 entered each of its
+ * functions and blocks, and how many elements arrays had that were walked by their own methods. A count, and not a
+ * time: it is the same on every machine. To be imported before anything of these files has run.
  * @param files what the paths of the sources end with
  */
 export async function stepsOf(files: readonly string[], run: () => unknown): Promise<number> {

@@ -1,4 +1,5 @@
-// One side of a traced pair: pushes an item within a span of the program, or handles it; prints the spans that ended, one a line.
+// One side of a traced pair: pushes an item within a span of the program, or handles it; prints the spans that ended,
+// one a line.
 import * as api from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
 import { W3CTraceContextPropagator } from '@opentelemetry/core'

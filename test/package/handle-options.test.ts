@@ -182,7 +182,9 @@ test('every method that takes options is in this table', () => {
   expect(methodsInReports()).toEqual(Object.keys(METHODS).toSorted())
 })
 
-/** Of these, another method that they call refuses the options: an item is pushed by the writer, and `entries` receives. */
+/**
+ * Of these, another method that they call refuses the options: an item is pushed by the writer, and `entries` receives.
+ */
 const REFUSED_BY: Readonly<Record<string, string>> = {
   'FanIn.entries': 'FanIn.receive',
   'Group.entries': 'FanIn.receive',

@@ -6,7 +6,8 @@ function read(name: string): unknown {
   return JSON.parse(readFileSync(fileURLToPath(new URL(`../../${name}`, import.meta.url)), 'utf8'))
 }
 
-// npm has one switch for the scripts of dependencies and for ours, and `npm pack` needs ours. So theirs are denied by name.
+// npm has one switch for the scripts of dependencies and for ours, and `npm pack` needs ours. So theirs are denied by
+// name.
 test('no dependency has an install script, except for those that are denied', () => {
   const { packages } = read('package-lock.json') as {
     packages: Record<string, { hasInstallScript?: boolean }>

@@ -69,8 +69,8 @@ const entries = [
 ].map((path) => path.replace('./', ''))
 
 /**
- * A clone with nothing installed and nothing built is packed, and the tarball is installed in an empty folder, with what the
- * README asks for.
+ * A clone with nothing installed and nothing built is packed, and the tarball is installed in an empty folder, with
+ * what the README asks for.
  */
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sbr-packed-'))

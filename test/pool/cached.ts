@@ -98,8 +98,8 @@ export class Medium {
   }
 
   /**
-   * What a power cut can leave: nothing of the cache, all, or at `each` one write alone or all but one; with each part of the one in
-   * flight. No image comes twice.
+   * What a power cut can leave: nothing of the cache, all, or at `each` one write alone or all but one; with each part
+   * of the one in flight. No image comes twice.
    */
   *cuts(inFlight: Event | undefined, each: boolean): Generator<Uint8Array> {
     const { length } = this.cached

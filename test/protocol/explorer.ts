@@ -13,7 +13,9 @@ export interface Graph {
   readonly successors: readonly (readonly number[])[]
   /** States in which all is drained and the whole ring is free. */
   readonly quiescent: readonly number[]
-  /** For each kind of step (which role does what at which point, and where the other role is then), the first one found. */
+  /**
+   * For each kind of step (which role does what at which point, and where the other role is then), the first one found.
+   */
   readonly kinds: ReadonlyMap<string, { readonly from: number; readonly step: Step }>
 }
 

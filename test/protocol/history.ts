@@ -158,7 +158,10 @@ export function stateBroken<P, C, U>(
   return undefined
 }
 
-/** The unacknowledged items on a medium have to be a run of the log: from where the cursor may be, with everything committed. */
+/**
+ * The unacknowledged items on a medium have to be a run of the log: from where the cursor may be, with everything
+ * committed.
+ */
 function mediumBroken<P, C, U>(
   protocol: Protocol<P, C, U>,
   view: View<U>,

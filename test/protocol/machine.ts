@@ -1,4 +1,7 @@
-/** One unit of the medium: what is on stable storage, and what was written since, oldest first. The last is what is seen. */
+/**
+ * One unit of the medium: what is on stable storage, and what was written since, oldest first. The last is what is
+ * seen.
+ */
 export interface Cell<U> {
   readonly stable: U
   readonly volatile: readonly U[]

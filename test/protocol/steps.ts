@@ -15,8 +15,8 @@ import {
 export interface Step {
   readonly actor: 'producer' | 'consumer' | 'power'
   /**
-   * A call; or what happens to the effect that the actor waits for: `see` (it is in the cache), `settle` (it is stable),
-   * `write` (both at once), `flush`; or `kill`, `cut`.
+   * A call; or what happens to the effect that the actor waits for: `see` (it is in the cache), `settle` (it is
+   * stable), `write` (both at once), `flush`; or `kill`, `cut`.
    */
   readonly does: string
   /** Of a cut: which version of each unit is kept, 0 for the stable one. */

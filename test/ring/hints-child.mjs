@@ -1,4 +1,5 @@
-// The other program of hints.system.test.ts: `node hints-child.mjs push|take <path>` does so for each line of its input. It uses the built code.
+// The other program of hints.system.test.ts: `node hints-child.mjs push|take <path>` does so for each line of its
+// input. It uses the built code.
 import process from 'node:process'
 import { createInterface } from 'node:readline'
 import { FileBlockDevice } from '../../dist/block/file/index.js'

@@ -31,7 +31,8 @@ async function end(child: Child): Promise<void> {
   expect(await ended).toEqual([0, null])
 }
 
-// Nothing but a hint of the other program ends a wait here: the time of who waits stands still, and its device reports no changes.
+// Nothing but a hint of the other program ends a wait here: the time of who waits stands still, and its device reports
+// no changes.
 test('a reader is told by the program that pushes, also by the next one after a kill', async () => {
   using folder = temporaryFolder()
   const path = folder.file('ring')

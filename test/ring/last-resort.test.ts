@@ -155,7 +155,8 @@ describe.runIf(FORMAT === 2)('format 2', () => {
       await disk.writeConsumerSlot(which, slot)
     }
     await expect(producer.advance(last)).rejects.toMatchObject({ code: 'RING_NO_ROOM' })
-    // Nothing was overwritten: the consumer gets the first half again, and once that is acknowledged, the advance succeeds.
+    // Nothing was overwritten: the consumer gets the first half again, and once that is acknowledged, the advance
+    // succeeds.
     const next = await Consumer.attach(device)
     const again = await next.popMany()
     expect(again.map(({ item }) => item.length)).toEqual(Array(8).fill(300))

@@ -30,8 +30,8 @@ const AT_HOME: Plugin = {
 }
 
 /**
- * Runs test files in every runtime, or in those that are named. Vitest itself is slow where it runs in Bun and Deno at all, so each file is made JavaScript that all
- * runtimes understand, with a stand-in for Vitest.
+ * Runs test files in every runtime, or in those that are named. Vitest itself is slow where it runs in Bun and Deno at
+ * all, so each file is made JavaScript that all runtimes understand, with a stand-in for Vitest.
  */
 export function testInRuntimes(
   files: readonly string[],

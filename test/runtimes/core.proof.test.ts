@@ -7,7 +7,8 @@ const FOLDERS = ['test/ring', 'test/codec', 'test/tasks', 'test/journal', 'test/
 /** What needs Vitest or its own folder, and what takes longer than all others together. */
 const LEFT_OUT = /\bvi\b|Snapshot|import\.meta|migrateRing/
 
-// What core.system.test.ts has no time for, in the runtimes where no other command runs it: the workflows run `npm test` in each Node.
+// What core.system.test.ts has no time for, in the runtimes where no other command runs it: the workflows run `npm
+// test` in each Node.
 testInRuntimes(
   FOLDERS.flatMap((folder) =>
     readdirSync(folder, { recursive: true, encoding: 'utf8' })

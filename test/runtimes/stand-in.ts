@@ -1,5 +1,5 @@
-// What test files get as `vitest` in other runtimes: its functions for tests and its assertions, without the processes and the
-// loader of modules, which need Node. It has no `vi` and no snapshots.
+// What test files get as `vitest` in other runtimes: its functions for tests and its assertions, without the processes
+// and the loader of modules, which need Node. It has no `vi` and no snapshots.
 import {
   ASYMMETRIC_MATCHERS_OBJECT,
   addCustomEqualityTesters,

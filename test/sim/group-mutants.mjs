@@ -1,5 +1,5 @@
-// Mutants of groups: one rule left out each, which members that come, go, die and stand still have to find; the same shape as in
-// mutants.mjs.
+// Mutants of groups: one rule left out each, which members that come, go, die and stand still have to find; the same
+// shape as in mutants.mjs.
 
 import { mutantsOf } from './mutant.mjs'
 

@@ -17,7 +17,8 @@ export const LEASES = [
     'if (waited >= watchedMs) return false',
     'return false',
   ]),
-  // A holder stops after 0.9 T, and the slower of two clocks counts 4 while the other one counts 5: 0.9 * 5 / 4 = 1.125.
+  // A holder stops after 0.9 T, and the slower of two clocks counts 4 while the other one counts 5: 0.9 * 5 / 4 =
+  // 1.125.
   mutant('a takeover before the owner gives up', 'drift', 500, [
     TIME,
     'SILENT_PART = 1.25',

@@ -276,7 +276,8 @@ const FORMAT2 = [
     [
       LOG_FRONT,
       `if (landmark === undefined) return { status: 'nothing' }
-      // The producer completed every batch before a landmark before it wrote the slot: what was prefetched may be older.
+      // The producer completed every batch before a landmark before it wrote the slot: what was prefetched may be
+      // older.
       this.reader.forget()
       batch = await this.#batchAt(this.#frontier)
 `,

@@ -6,7 +6,10 @@ import { ringNamed } from '../../src/sim/ring/rings.ts'
 const device = 'nbd'
 const mixes = NBD_MIXES.map(({ name }) => name)
 
-/** Tests that a ring of this format keeps its guarantees on an NBD server, whatever befalls that, in so many seeds of each mix. */
+/**
+ * Tests that a ring of this format keeps its guarantees on an NBD server, whatever befalls that, in so many seeds of
+ * each mix.
+ */
 export function testOnNbd(format: string, seeds: number): void {
   test.each(mixes)(`%s: format ${format} on an NBD server, ${seeds} seeds`, async (mix) => {
     const ring = ringNamed(format)

@@ -1,4 +1,5 @@
-// Mutants of pools: one rule left out each, which programs that change one pool have to find; the same shape as in mutants.mjs.
+// Mutants of pools: one rule left out each, which programs that change one pool have to find; the same shape as in
+// mutants.mjs.
 
 import { mutantsOf } from './mutant.mjs'
 

@@ -1,5 +1,6 @@
-// Mutants of the reader that acknowledges in any order: one rule left out each; the same shape as in mutants.mjs. That what went with a
-// cache is cut where an epoch begins takes more at once than seeds come to soon: test/ring/ack.test.ts shows it.
+// Mutants of the reader that acknowledges in any order: one rule left out each; the same shape as in mutants.mjs. That
+// what went with a cache is cut where an epoch begins takes more at once than seeds come to soon: test/ring/ack.test.ts
+// shows it.
 
 import { mutantsOf } from './mutant.mjs'
 

@@ -9,8 +9,8 @@ import { verify } from './verdict.mjs'
 const FIRST_CUTS = 40
 
 /**
- * Cuts the power at entries of a record that a seed chooses, and checks every disk that this leaves, up to the first that breaks a
- * promise. Answers what was done, and `broken` with the entry, what was kept, the disk and the message.
+ * Cuts the power at entries of a record that a seed chooses, and checks every disk that this leaves, up to the first
+ * that breaks a promise. Answers what was done, and `broken` with the entry, what was kept, the disk and the message.
  */
 export async function cutAll(record, { format, items, seed, cuts, signal, lies = false }) {
   const random = randomFrom(seed)

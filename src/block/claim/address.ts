@@ -2,10 +2,16 @@ import { createHash } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** A socket's name has at most 108 bytes on Linux, 104 elsewhere, with the final zero; and the kernel lists names in lines. */
+/**
+ * A socket's name has at most 108 bytes on Linux, 104 elsewhere, with the final zero; and the kernel lists names in
+ * lines.
+ */
 const SHORT_NAME = /^[\x21-\x7e]{1,100}$/
 
-/** The longest name on Linux. Some runtimes pad a name to this length with zeroes, which makes another name for the kernel. */
+/**
+ * The longest name on Linux. Some runtimes pad a name to this length with zeroes, which makes another name for the
+ * kernel.
+ */
 const PADDED_BYTES = 108
 
 /** The address at which the holder of a role listens. */

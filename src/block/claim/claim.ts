@@ -188,7 +188,10 @@ async function lockFor({ file }: ClaimTarget, role: string): Promise<Lock> {
   return file === undefined ? { kind: 'none' } : await lockRole(file, role)
 }
 
-/** Each claimant first listens, then checks the names that it cannot listen at: of two claimants, at least one sees the other. */
+/**
+ * Each claimant first listens, then checks the names that it cannot listen at: of two claimants, at least one sees the
+ * other.
+ */
 async function takeNames(taking: Taking): Promise<void> {
   const { target, role, lock } = taking
   const address = addressOf(target, role)

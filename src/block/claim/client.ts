@@ -28,7 +28,9 @@ export interface Conversation {
   readonly native: NativeSockets | undefined
 }
 
-/** Talks to the process that listens at a path. Takes a second at most, unless this process is stopped, and never fails. */
+/**
+ * Talks to the process that listens at a path. Takes a second at most, unless this process is stopped, and never fails.
+ */
 export async function converse(path: string, conversation: Conversation): Promise<Occupant> {
   const { native } = conversation
   const byCalls = native !== undefined && path.startsWith('\0')

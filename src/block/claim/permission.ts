@@ -16,8 +16,8 @@ const OTHER_WRITE = 0o002
 const OVERFLOW_ID = 65_534
 
 /**
- * True if a user certainly cannot open a file for writing. Root and the owner always can, because they can change the mode. A
- * program that opened it earlier, as another user, is not detected.
+ * True if a user certainly cannot open a file for writing. Root and the owner always can, because they can change the
+ * mode. A program that opened it earlier, as another user, is not detected.
  */
 export function cannotWrite({ uid, groups }: Peer, file: FileAccess): boolean {
   if (uid === 0 || uid === file.uid || file.hasAcl || (file.mode & OTHER_WRITE) !== 0) return false

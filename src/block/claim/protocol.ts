@@ -9,9 +9,9 @@ import { isNonce, isProof, proofOf } from './proof.ts'
  *     asker    { nonce, request?, proof }                         over both nonces and the request
  *     holder   { holder, pid, host, since, answer?, proof }       over both nonces, the request and the answer
  *
- * The asker first proves that it can read the device: a stranger learns nothing, and is not served. Any process on the machine may
- * be on either side, so each line, and the time for all of them, is bounded. A holder sends only these lines, and hangs up on
- * anything unexpected.
+ * The asker first proves that it can read the device: a stranger learns nothing, and is not served. Any process on the
+ * machine may be on either side, so each line, and the time for all of them, is bounded. A holder sends only these
+ * lines, and hangs up on anything unexpected.
  */
 
 /** Bytes in a line. */

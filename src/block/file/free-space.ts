@@ -2,9 +2,9 @@ import { statfs } from 'node:fs/promises'
 import { ownUser } from '../native/runtime.ts'
 
 /**
- * The reason why the file system of a path has no room for more bytes; undefined if it has, or if that is unknown. A check
- * before a long run of writes: quotas and concurrent writers can still fill the disk. The error has the code ENOSPC,
- * as the system's own would.
+ * The reason why the file system of a path has no room for more bytes; undefined if it has, or if that is unknown. A
+ * check before a long run of writes: quotas and concurrent writers can still fill the disk. The error has the code
+ * ENOSPC, as the system's own would.
  */
 export async function lackOfSpace(path: string, bytes: number): Promise<Error | undefined> {
   const found = await statfs(path, { bigint: true }).catch(() => undefined)

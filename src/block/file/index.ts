@@ -140,9 +140,9 @@ export class FileBlockDevice extends BaseBlockDevice {
   }
 
   /**
-   * Opens an existing file or raw block device. Once a second (every five seconds, to read only) it checks that a file is still the
-   * one at its path; after a removal or replacement every request and every wait throws `BLOCK_REPLACED`. Raw devices are not checked:
-   * their names come and go while the disk stays the same.
+   * Opens an existing file or raw block device. Once a second (every five seconds, to read only) it checks that a file
+   * is still the one at its path; after a removal or replacement every request and every wait throws `BLOCK_REPLACED`.
+   * Raw devices are not checked: their names come and go while the disk stays the same.
    * @throws {TypeError | RangeError} an option is out of range
    * @throws {BlockError} `BLOCK_OPEN`, `BLOCK_READ_ONLY`, `BLOCK_CLAIMED`, `BLOCK_UNSUPPORTED`
    */
@@ -194,7 +194,8 @@ export class FileBlockDevice extends BaseBlockDevice {
 
   /**
    * Opens the file, or creates it if it is missing. An existing file keeps its size, unless it is empty: then it is
-   * filled in place, and a crash may leave it shorter. Several programs can call this at the same time; `created` tells which one made it.
+   * filled in place, and a crash may leave it shorter. Several programs can call this at the same time; `created` tells
+   * which one made it.
    * @throws as `create` and `open`; `BLOCK_CLAIMED` if another program fills it for longer than ten seconds
    */
   static async openOrCreate(path: string, options: CreateFileOptions): Promise<FileBlockDevice> {
@@ -410,8 +411,8 @@ export class FileBlockDevice extends BaseBlockDevice {
   }
 
   /**
-   * Memory for direct I/O; otherwise plain memory, unless it is large: then it has pages of its own, which go back to the system
-   * when it is no longer used, instead of fragmenting the heap.
+   * Memory for direct I/O; otherwise plain memory, unless it is large: then it has pages of its own, which go back to
+   * the system when it is no longer used, instead of fragmenting the heap.
    */
   override allocate(bytes: number): Uint8Array {
     return this.direct || bytes >= OWN_PAGES_BYTES ? allocateAligned(bytes) : super.allocate(bytes)

@@ -76,8 +76,8 @@ export interface CreateFileOptions extends FileBlockDeviceOptions, FillOptions {
    */
   readonly sparse?: boolean
   /**
-   * The permissions of the file, as of `chmod`: 0o600 to 0o666, less the umask. Default 0o600: this user alone. An existing
-   * file keeps its own.
+   * The permissions of the file, as of `chmod`: 0o600 to 0o666, less the umask. Default 0o600: this user alone. An
+   * existing file keeps its own.
    */
   readonly fileMode?: number
 }

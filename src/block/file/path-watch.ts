@@ -4,7 +4,10 @@ import { resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { BlockError } from '../../errors.ts'
 
-/** The interval of checks of an open file at its path, in milliseconds; longer for files that are only read: no data is at risk. */
+/**
+ * The interval of checks of an open file at its path, in milliseconds; longer for files that are only read: no data is
+ * at risk.
+ */
 const CHECK_MS = 1000
 const CHECK_READ_ONLY_MS = 5000
 /** Checks come up to this much earlier, to coincide: each alone would wake up the process and a thread. */
@@ -31,8 +34,9 @@ export interface WatchedFile {
 }
 
 /**
- * Detects that an open file was removed, or that its path leads to another file: no program would read further writes. It
- * checks once a second (every five seconds if it is only read), independent of requests, and does not keep the program running.
+ * Detects that an open file was removed, or that its path leads to another file: no program would read further writes.
+ * It checks once a second (every five seconds if it is only read), independent of requests, and does not keep the
+ * program running.
  *
  * Only certain findings count: the file has no name left, or another file is at the path. A path that cannot be
  * followed (a moved or unreadable folder, a mount that hangs) is no evidence.

@@ -25,8 +25,8 @@ export async function storageAt(path: string, sysfs = '/sys'): Promise<Storage> 
 }
 
 /**
- * Keys of the storage under a raw device, with the offset where it begins: the same for a loop device, a loop device on that, and their
- * file. None if unknown.
+ * Keys of the storage under a raw device, with the offset where it begins: the same for a loop device, a loop device on
+ * that, and their file. None if unknown.
  */
 export async function keysBelow(id: string, sysfs = '/sys'): Promise<readonly string[]> {
   const { key, start } = await rawStorage(id, sysfs, 0)

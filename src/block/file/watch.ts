@@ -16,7 +16,10 @@ const watches = channel('shared-block-ring:watch')
 const SHARE = 1 / 10
 /** Milliseconds of notifying that are allowed in a row after a quiet time. */
 const BURST_MS = 50
-/** The longest rest, in milliseconds: on a busy machine notifying seems to take long, and changes should not wait for that. */
+/**
+ * The longest rest, in milliseconds: on a busy machine notifying seems to take long, and changes should not wait for
+ * that.
+ */
 const MAX_REST_MS = 50
 /** After this many milliseconds of notifying, other events get their turn. */
 const SLICE_MS = 0.25
@@ -28,8 +31,9 @@ const MANY = 16
 const GATHER_MS = 10
 
 /**
- * The listeners of one system watch. It does not say where the file has changed, so each listener checks. Many are notified in slices, so
- * that other events do not wait for all of them. If changes are frequent, several share a notification.
+ * The listeners of one system watch. It does not say where the file has changed, so each listener checks. Many are
+ * notified in slices, so that other events do not wait for all of them. If changes are frequent, several share a
+ * notification.
  */
 export class Listeners {
   readonly all: Set<() => void> = new Set()
@@ -112,8 +116,8 @@ interface SharedWatch {
 }
 
 /**
- * One system watch for all listeners of one file: many rings can be parts of it, and a watch for each would take memory,
- * and time at each change.
+ * One system watch for all listeners of one file: many rings can be parts of it, and a watch for each would take
+ * memory, and time at each change.
  */
 export class FileWatches {
   readonly #path: string

@@ -19,8 +19,8 @@ export interface Native extends NativeSockets {
   /** The lock of another open of the file on a byte. */
   lockOf(fd: number, offset: bigint): 'none' | 'read' | 'write'
   /**
-   * Fills a buffer from the page cache: `waits` if not all of it is there. `unsupported` if the file system cannot determine it,
-   * as those of servers.
+   * Fills a buffer from the page cache: `waits` if not all of it is there. `unsupported` if the file system cannot
+   * determine it, as those of servers.
    */
   readCached(fd: number, buffer: Uint8Array, offset: number): 'read' | 'waits' | 'unsupported'
   /** True if the file has an access control list. */

@@ -13,8 +13,8 @@ interface Deno {
 const deno = Reflect.get(globalThis, 'Deno') as Deno | undefined
 
 /**
- * Deno's `readv` and `writev` copy through memory that begins at any address, which direct I/O refuses. Its `read` and `write`
- * transfer the caller's memory.
+ * Deno's `readv` and `writev` copy through memory that begins at any address, which direct I/O refuses. Its `read` and
+ * `write` transfer the caller's memory.
  */
 export const COPIES_VECTORS: boolean = deno !== undefined
 

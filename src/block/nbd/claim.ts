@@ -5,8 +5,8 @@ import type { NbdBlockDeviceOptions } from './options.ts'
 import type { NbdAddress } from './uri.ts'
 
 /**
- * The target of claims on this machine: the server and the export, as the URI names them. The kernel's claims do not reach other
- * machines, and do not recognise two names of one server.
+ * The target of claims on this machine: the server and the export, as the URI names them. The kernel's claims do not
+ * reach other machines, and do not recognise two names of one server.
  */
 export async function claimTarget(
   { uri, server, exportName }: NbdAddress,

@@ -14,7 +14,9 @@ export interface NbdConnectOptions {
   readonly connectTimeoutMs?: number
   /** Overrides the TLS settings of the URI. Default: those of the URI. */
   readonly tls?: NbdTlsOptions
-  /** Makes the stream to the server: for tunnels and simulators. Experimental. Default: TCP, or the URI's unix socket. */
+  /**
+   * Makes the stream to the server: for tunnels and simulators. Experimental. Default: TCP, or the URI's unix socket.
+   */
   readonly dial?: NbdDial
   /** Default: the machine's clock. */
   readonly clock?: Clock
@@ -50,8 +52,9 @@ export interface NbdBlockDeviceOptions extends NbdConnectOptions {
   /** Connections, at most 16; more than one only if the server allows it (MULTI_CONN). Default 1. */
   readonly connections?: number
   /**
-   * The guarantee of a claim. `required`, the default: a role is refused (`BLOCK_UNSUPPORTED`) if another program on this
-   * machine could take it too without noticing, because not all names of the role are visible. `best-effort`: it is taken anyway.
+   * The guarantee of a claim. `required`, the default: a role is refused (`BLOCK_UNSUPPORTED`) if another program on
+   * this machine could take it too without noticing, because not all names of the role are visible. `best-effort`: it
+   * is taken anyway.
    */
   readonly claims?: 'required' | 'best-effort'
   /** Refuse to connect while another program on this machine has connected exclusively. Default false. */

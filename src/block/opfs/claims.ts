@@ -31,8 +31,9 @@ interface Held extends ClaimOptions {
 }
 
 /**
- * Claims by Web Locks, which the browser ends with the tab or worker that holds them; requests, the names of holders and
- * notices of changes by a channel. Every script of the origin can read the file anyway, so no proof of access is needed.
+ * Claims by Web Locks, which the browser ends with the tab or worker that holds them; requests, the names of holders
+ * and notices of changes by a channel. Every script of the origin can read the file anyway, so no proof of access is
+ * needed.
  */
 export class OriginClaims {
   readonly #device: string

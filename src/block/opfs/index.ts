@@ -58,11 +58,11 @@ const SECTOR_BYTES = 512
 const FILL_BYTES = 1 << 20
 
 /**
- * A file of the origin private file system. Works in a dedicated worker of a secure context, because only there a browser reads and
- * writes such a file directly. See docs/browser.md for what `flush` promises there.
+ * A file of the origin private file system. Works in a dedicated worker of a secure context, because only there a
+ * browser reads and writes such a file directly. See docs/browser.md for what `flush` promises there.
  *
- * Several handles may be open, in tabs and workers of the origin, if the browser has the mode `readwrite-unsafe`; roles are claimed
- * by Web Locks. In others a file has one handle at a time, and opening a second one throws `BLOCK_CLAIMED`.
+ * Several handles may be open, in tabs and workers of the origin, if the browser has the mode `readwrite-unsafe`; roles
+ * are claimed by Web Locks. In others a file has one handle at a time, and opening a second one throws `BLOCK_CLAIMED`.
  *
  * @example
  * ```ts
@@ -108,8 +108,9 @@ export class OpfsBlockDevice extends BaseBlockDevice {
   /**
    * Opens an existing file, such as `orders.ring` or `outbox/orders.ring`.
    * @throws {TypeError | RangeError} an option is out of range
-   * @throws {BlockError} `BLOCK_OPEN`: there is no such file, or this is no dedicated worker, or the browser keeps no files
-   *   here (private mode in some); `BLOCK_CLAIMED`: it is open elsewhere, and this browser's handles are exclusive
+   * @throws {BlockError} `BLOCK_OPEN`: there is no such file, or this is no dedicated worker, or the browser keeps no
+   *   files here (private mode in some); `BLOCK_CLAIMED`: it is open elsewhere, and this browser's handles are
+   *   exclusive
    */
   static async open(path: string, options: OpfsBlockDeviceOptions = {}): Promise<OpfsBlockDevice> {
     checkOptions('OpfsBlockDevice.open', options, KINDS)
@@ -117,8 +118,8 @@ export class OpfsBlockDevice extends BaseBlockDevice {
   }
 
   /**
-   * Opens a file, or makes one of zeroes. A new file is written to its full size, so that later writes do not meet the quota; a file that
-   * has a size keeps it.
+   * Opens a file, or makes one of zeroes. A new file is written to its full size, so that later writes do not meet the
+   * quota; a file that has a size keeps it.
    * @throws {BlockError} as `open`; `BLOCK_IO` if there is no room for it: then the file is left empty
    */
   static async openOrCreate(path: string, options: CreateOpfsOptions): Promise<OpfsBlockDevice> {

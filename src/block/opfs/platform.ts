@@ -32,7 +32,9 @@ export interface OpfsDirectory {
 
 /** A `LockManager`, as far as it is used here. */
 export interface OpfsLocks {
-  /** Calls back with the lock, or with null if it is held; holds it until the promise settles, and resolves after that. */
+  /**
+   * Calls back with the lock, or with null if it is held; holds it until the promise settles, and resolves after that.
+   */
   request(
     name: string,
     options: { readonly ifAvailable: boolean },

@@ -12,7 +12,8 @@ import { checkOperation, OPERATION_KINDS, type OperationOptions, planOf } from '
  *
  * No other program may use either device meanwhile. First, the target's last sector briefly contains random bytes: if
  * the source reads them at the same offset, both are one storage. Other overlaps of partitions are not detected.
- * @throws {TypeError} as every operation, or both are the same device, or one storage under two names; nothing was changed
+ * @throws {TypeError} as every operation, or both are the same device, or one storage under two names; nothing was
+ *   changed
  * @throws {RangeError} the sizes differ, or an option is out of range; nothing was written
  * @throws {BlockError} `BLOCK_READ_ONLY`: nothing was written; or a code of a device
  * @throws the signal's reason

@@ -17,7 +17,10 @@ const HOLE_BYTES = 64 << 20
 
 /** Options of a copy that skips holes. */
 export interface SparseCopyOptions extends OperationOptions {
-  /** The target reads as zeroes everywhere, like a new file: its holes are left alone, whatever its capabilities. Default false. */
+  /**
+   * The target reads as zeroes everywhere, like a new file: its holes are left alone, whatever its capabilities.
+   * Default false.
+   */
   readonly targetIsZero?: boolean
 }
 

@@ -20,10 +20,11 @@ export interface DevicePartOptions {
 /**
  * A run of sectors of another device, as a device.
  *
- * - It belongs to its opener, and so does the device below: `disconnect` waits for its own requests, releases its own claims, and leaves the
- *   device below connected, for other parts.
+ * - It belongs to its opener, and so does the device below: `disconnect` waits for its own requests, releases its own
+ *   claims, and leaves the device below connected, for other parts.
  * - Its size is fixed; if the device below shrinks into it, `getInfo` returns the rest.
- * - A role is claimed on the device below under the name of `roleBelow`, so parts that begin at different sectors do not exclude each other.
+ * - A role is claimed on the device below under the name of `roleBelow`, so parts that begin at different sectors do
+ *   not exclude each other.
  */
 export abstract class DevicePart extends WrappingBlockDevice {
   readonly #sectors: number

@@ -22,10 +22,10 @@ const KINDS: OptionKinds<PartitionOptions> = { sectorStart: 'number', sectors: '
  * fixed, so `resize` is not supported; if the device below shrinks into it, `getInfo` returns the rest. Failures of
  * the device below pass unchanged, so their `details` name that device and its sectors.
  *
- * A role is claimed on the device below, as `role@start` with the place there where the partition begins, in sectors of 512 bytes: two
- * rings on one device do not exclude each other, but two claims for the same start do, however the partitions are nested, and whatever
- * sectors the device was opened with. A partition that starts at sector 0 uses the plain name, because a ring at that start is also found by
- * opening the whole device.
+ * A role is claimed on the device below, as `role@start` with the place there where the partition begins, in sectors of
+ * 512 bytes: two rings on one device do not exclude each other, but two claims for the same start do, however the
+ * partitions are nested, and whatever sectors the device was opened with. A partition that starts at sector 0 uses the
+ * plain name, because a ring at that start is also found by opening the whole device.
  *
  * @example
  * ```ts

@@ -2,8 +2,9 @@
 const ROLE_SECTOR = 512
 
 /**
- * The name, on the device below, of a role of a part of it that begins at a byte: `role@sector`, in sectors of 512 bytes. A role that
- * already names a sector, as that of a part of this part, is moved along. At the start of a device it has its plain name.
+ * The name, on the device below, of a role of a part of it that begins at a byte: `role@sector`, in sectors of 512
+ * bytes. A role that already names a sector, as that of a part of this part, is moved along. At the start of a device
+ * it has its plain name.
  */
 export function roleBelow(role: string, startBytes: number): string {
   const [name = role, sector = '0'] = role.split('@')

@@ -127,8 +127,9 @@ async function run(flags: Flags, ...given: string[]): Promise<void> {
 }
 
 /**
- * A function is compiled to fast code once it has executed about so many bytes of its own, seven times as many as by default: in a mostly idle
- * server, compiling takes more than it saves, in threads of its own a third of all processor time of the first minutes.
+ * A function is compiled to fast code once it has executed about so many bytes of its own, seven times as many as by
+ * default: in a mostly idle server, compiling takes more than it saves, in threads of its own a third of all processor
+ * time of the first minutes.
  */
 const OPTIMISE_LATE = 500_000
 
@@ -137,8 +138,9 @@ const COLLECT_MS = 30_000
 const COLLECT_BYTES = 2 << 20
 
 /**
- * The garbage of a mostly idle server is short-lived. By default the engine uses 16 MB for new objects, and leaves those that survive until
- * there are tens of megabytes, because it does not know that the program is idle. Collecting them takes about 20 ms of processor time.
+ * The garbage of a mostly idle server is short-lived. By default the engine uses 16 MB for new objects, and leaves
+ * those that survive until there are tens of megabytes, because it does not know that the program is idle. Collecting
+ * them takes about 20 ms of processor time.
  */
 function keepSmall(): Disposable {
   setFlagsFromString('--semi-space-growth-factor=1')
@@ -163,8 +165,8 @@ function heapBytes(): number {
 const PLAIN = { paint: (_: unknown, text: string): string => text }
 
 /**
- * The required token. Undefined on this machine's own addresses, unless one is given: its other users may see the state of its rings, but
- * not their items, which are only for users who may read the devices.
+ * The required token. Undefined on this machine's own addresses, unless one is given: its other users may see the state
+ * of its rings, but not their items, which are only for users who may read the devices.
  */
 async function tokenFor(
   host: string,

@@ -1,4 +1,7 @@
-/** The scripts that complete a command line: they call `sbr __complete WORDS`, and complete paths if that proposes nothing. */
+/**
+ * The scripts that complete a command line: they call `sbr __complete WORDS`, and complete paths if that proposes
+ * nothing.
+ */
 export const COMPLETION_SCRIPTS = {
   bash: `# Completion of sbr for bash. In ~/.bashrc: eval "$(sbr completion bash)"
 _sbr() {

@@ -13,8 +13,9 @@ export interface RingPath {
 }
 
 /**
- * Splits `DEVICE#NAME`. If a file of that whole name exists, it is meant; if nothing exists before the `#`, it is part of the name of a file
- * to create. `DEVICE/#NAME` names no file, unless the device is a folder. In a URI a `#` has no other use.
+ * Splits `DEVICE#NAME`. If a file of that whole name exists, it is meant; if nothing exists before the `#`, it is part
+ * of the name of a file to create. `DEVICE/#NAME` names no file, unless the device is a folder. In a URI a `#` has no
+ * other use.
  * @returns undefined if the path names a whole device
  * @throws {CommandError} there is a file of that name, and a pool before the `#`: another user may have made either
  */

@@ -20,8 +20,8 @@ const SURVEY_TIMEOUT_MS = 30_000
 const ANSWER_TIMEOUT_MS = 8000
 
 /**
- * Checks that no device is named twice. Similar names count as different ones: a user who may add a file to a folder must not keep the
- * others there from being surveyed.
+ * Checks that no device is named twice. Similar names count as different ones: a user who may add a file to a folder
+ * must not keep the others there from being surveyed.
  * @throws {CommandError} one is
  */
 export function checkDistinct(devices: readonly string[]): void {
@@ -33,8 +33,8 @@ export function checkDistinct(devices: readonly string[]): void {
 }
 
 /**
- * Surveys devices, a few at the same time: read-only, and each no longer than the flags' time for a request. One that fails does not
- * keep the others from being surveyed.
+ * Surveys devices, a few at the same time: read-only, and each no longer than the flags' time for a request. One that
+ * fails does not keep the others from being surveyed.
  * @throws {Stopped}
  */
 export function surveyAll(
@@ -47,8 +47,8 @@ export function surveyAll(
 }
 
 /**
- * Surveys the same devices at each call, all together within the limit of one. A device that does not answer is not asked again until it
- * does.
+ * Surveys the same devices at each call, all together within the limit of one. A device that does not answer is not
+ * asked again until it does.
  */
 export function surveys(
   devices: readonly string[],

@@ -125,7 +125,10 @@ async function claimFor(
   }
 }
 
-/** The holders of the roles, as far as this machine knows. A command that pushes counts also while it waits for a suspended ring. */
+/**
+ * The holders of the roles, as far as this machine knows. A command that pushes counts also while it waits for a
+ * suspended ring.
+ */
 export async function holdersOf(
   device: BlockDevice,
   key: AskOptions['key'] = keyOf(device),

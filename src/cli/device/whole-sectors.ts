@@ -5,7 +5,10 @@ import { CommandError, EXIT } from '../errors.ts'
 import type { OpenedDevice } from './device.ts'
 import { ringPathOf } from './ring-path.ts'
 
-/** True if a path that was opened as a device, or the pool of a ring that was, is a regular file, a raw block device or an NBD export. */
+/**
+ * True if a path that was opened as a device, or the pool of a ring that was, is a regular file, a raw block device or
+ * an NBD export.
+ */
 export async function kindOf(path: string): Promise<'file' | 'raw' | 'nbd'> {
   const { device = path } = (await ringPathOf(path)) ?? {}
   if (isNbdUri(device)) return 'nbd'

@@ -34,7 +34,9 @@ export interface ItemFlags extends RoleFlags {
   readonly maxItem?: number
 }
 
-/** An environment variable, for units and containers; an empty one counts as unset. The command line takes precedence. */
+/**
+ * An environment variable, for units and containers; an empty one counts as unset. The command line takes precedence.
+ */
 function fromEnvironment(name: 'SBR_DEVICE' | 'SBR_QUEUE' | 'SBR_CLIENT'): string | undefined {
   return process.env[name] || undefined
 }

@@ -118,8 +118,8 @@ function argsOf(positional: Positional | undefined): readonly Described[] {
 }
 
 /**
- * The blocks of a description. Lines belong together until an empty one, except for headings (capitals alone), items (which begin
- * with a hyphen) and examples (which are indented).
+ * The blocks of a description. Lines belong together until an empty one, except for headings (capitals alone), items
+ * (which begin with a hyphen) and examples (which are indented).
  */
 export function blocksOf(text: string): readonly Block[] {
   const blocks: Block[] = []

@@ -16,7 +16,9 @@ export class Frames implements ItemSplitter {
   readonly #maxBytes: number
   /** Length of the next item, once it is known. */
   #length: number | undefined
-  /** The bytes of the length or of the item so far: memory grows with the input, not with the length that it announces. */
+  /**
+   * The bytes of the length or of the item so far: memory grows with the input, not with the length that it announces.
+   */
   #pieces: Uint8Array[] = []
   #bytes = 0
 

@@ -24,7 +24,10 @@ export async function* standardInput(signal: AbortSignal): AsyncGenerator<Uint8A
   }
 }
 
-/** Node takes a directory and a raw device for an empty input. Read as files, a directory fails, and a raw device has its bytes. */
+/**
+ * Node takes a directory and a raw device for an empty input. Read as files, a directory fails, and a raw device has
+ * its bytes.
+ */
 function inputStream(): Readable {
   const stats = fstatSync(0)
   const taken = stats.isDirectory() || stats.isBlockDevice()

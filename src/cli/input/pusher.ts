@@ -66,7 +66,8 @@ export class Pusher implements AsyncDisposable {
 
   /**
    * Pushes items, in as few commits as possible.
-   * @param time when the items were pushed to another ring, in milliseconds since 1970, for a ring that records it. Default: now
+   * @param time when the items were pushed to another ring, in milliseconds since 1970, for a ring that records it.
+   *   Default: now
    * @throws the signal's reason, between two commits; {@link CommandError} if it is not to wait
    */
   async push(items: readonly Uint8Array[], time?: number): Promise<void> {

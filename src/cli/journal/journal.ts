@@ -53,7 +53,9 @@ async function holdsRing(device: BlockDevice, signal: AbortSignal): Promise<bool
   }
 }
 
-/** With both roles held: a process that makes the ring a moment later would replace it, and lose items pushed by then. */
+/**
+ * With both roles held: a process that makes the ring a moment later would replace it, and lose items pushed by then.
+ */
 async function makeRing(device: BlockDevice): Promise<void> {
   await using _roles = await takeRoles(device, 'sbr journal')
   await Producer.create(device)

@@ -14,8 +14,8 @@ item), "number" and "pushedAt" (format 2), "bytes" and "hex"; with --envelope al
 such, and "headers".`
 
 /**
- * How items are printed: a line each, each after its length, as bare bytes, or as an object on a line, with its position. This file is
- * the only place where the bytes of an item become output.
+ * How items are printed: a line each, each after its length, as bare bytes, or as an object on a line, with its
+ * position. This file is the only place where the bytes of an item become output.
  */
 export type ItemForm = 'lines' | 'frames' | 'raw' | 'json'
 

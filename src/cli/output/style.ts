@@ -20,7 +20,9 @@ export interface Style {
   paint(tone: Tone | undefined, text: string): string
 }
 
-/** The style for this output: for people at a terminal, unless they ask for exact values; otherwise stable, for scripts. */
+/**
+ * The style for this output: for people at a terminal, unless they ask for exact values; otherwise stable, for scripts.
+ */
 export function styleFor(
   { kind, columns }: Pick<Output, 'kind' | 'columns'>,
   exact = false,

@@ -6,8 +6,8 @@ import { NOTICE_AFTER_MS } from './person.ts'
 export type Obstacle = 'full' | 'suspended' | 'full or suspended'
 
 /**
- * Reports that a command waits, and for what: once per wait. A ring with a busy consumer is full for moments all the time, which is
- * not reported.
+ * Reports that a command waits, and for what: once per wait. A ring with a busy consumer is full for moments all the
+ * time, which is not reported.
  */
 export class WaitNotice {
   readonly #device: string

@@ -16,8 +16,8 @@ export interface DeviceSource {
   /** A read-only device of at least 64 sectors. */
   openReadOnly?(): Promise<BlockDevice>
   /**
-   * A fresh, writable device of at least 64 sectors that passes everything that it sends through the gate: tests that durable
-   * writes and flushes reach the storage, and that no forbidden request is sent. A wrapper is opened over
+   * A fresh, writable device of at least 64 sectors that passes everything that it sends through the gate: tests that
+   * durable writes and flushes reach the storage, and that no forbidden request is sent. A wrapper is opened over
    * `gatedDevice(gate)`; a back-end makes its system calls, or its server, wait for the gate.
    */
   openGated?(gate: Gate): Promise<BlockDevice>

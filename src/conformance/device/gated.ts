@@ -13,8 +13,8 @@ export interface SentRequest {
 }
 
 /**
- * Called with each request when it is sent. The storage beneath carries it out when the promise resolves, and fails if it
- * rejects.
+ * Called with each request when it is sent. The storage beneath carries it out when the promise resolves, and fails if
+ * it rejects.
  */
 export type Gate = (request: SentRequest) => Promise<void>
 
@@ -22,8 +22,8 @@ export type Gate = (request: SentRequest) => Promise<void>
 const PIECE_BYTES = 64 << 10
 
 /**
- * A device in memory behind a gate, for tests of wrappers. It behaves like a remote device: it cuts large calls into pieces that are
- * sent one after the other, and makes them durable with a flush.
+ * A device in memory behind a gate, for tests of wrappers. It behaves like a remote device: it cuts large calls into
+ * pieces that are sent one after the other, and makes them durable with a flush.
  */
 export async function gatedDevice(
   gate: Gate,

@@ -21,8 +21,8 @@ export interface InstrumentsOptions {
   /** Rings to survey at each collection, as `collect` does, by the value of their label `device`. */
   readonly rings?: Readonly<Record<string, BlockDevice>>
   /**
-   * The most handles, leases and exports of each kind with labels of their own. The others share the labels `other`: programs choose names,
-   * and each one takes memory here and in the monitoring system. Default 1,000.
+   * The most handles, leases and exports of each kind with labels of their own. The others share the labels `other`:
+   * programs choose names, and each one takes memory here and in the monitoring system. Default 1,000.
    */
   readonly maxHandles?: number
 }
@@ -41,8 +41,8 @@ const KNOWN = [
 ]
 
 /**
- * Instruments of the writers, readers, handlers, journals, leases and NBD clients of this process: they count what is published on the
- * diagnostics channels, from when they are made until they are disposed.
+ * Instruments of the writers, readers, handlers, journals, leases and NBD clients of this process: they count what is
+ * published on the diagnostics channels, from when they are made until they are disposed.
  *
  * @example
  * ```ts
@@ -93,8 +93,9 @@ export class Instruments implements Disposable {
   }
 
   /**
-   * The counts so far, and a survey of the rings, within 8 seconds. A ring that could not be inspected by then has `shared_block_ring_up` 0
-   * and hides no other; while its device does not answer, further calls report that immediately without asking it. Overlapping calls share a survey.
+   * The counts so far, and a survey of the rings, within 8 seconds. A ring that could not be inspected by then has
+   * `shared_block_ring_up` 0 and hides no other; while its device does not answer, further calls report that
+   * immediately without asking it. Overlapping calls share a survey.
    */
   collect(): Promise<readonly MetricFamily[]> {
     this.#looking ??= this.#look().finally(() => {

@@ -42,8 +42,8 @@ const SHORT: Readonly<Record<string, string>> = {
 }
 
 /**
- * Draws a device: all of it to scale, its small parts enlarged to scale with each other, and its data area. Damage is hatched
- * and marked, so that it is visible without colours; and each part has a title with its name.
+ * Draws a device: all of it to scale, its small parts enlarged to scale with each other, and its data area. Damage is
+ * hatched and marked, so that it is visible without colours; and each part has a title with its name.
  */
 export function drawMap(ring: RingSeen, options: MapOptions): Shape {
   const { width, id } = options

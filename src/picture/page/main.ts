@@ -120,7 +120,10 @@ function select(index: number | undefined): void {
   fillHistory()
 }
 
-/** Requests the history of the selected ring, once that ring is known, which it is not when the page opens at its address. */
+/**
+ * Requests the history of the selected ring, once that ring is known, which it is not when the page opens at its
+ * address.
+ */
 function fillHistory(): void {
   const ring = selected === undefined ? undefined : rings[selected]
   if (selected === undefined || ring === undefined || ring.isWhole) return

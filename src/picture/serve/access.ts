@@ -24,8 +24,8 @@ export function cookieOf(token: string): string {
 }
 
 /**
- * True if a request names this server by an address, or by a name that only this machine controls. A foreign page whose name was
- * pointed here (DNS rebinding) uses its own name.
+ * True if a request names this server by an address, or by a name that only this machine controls. A foreign page whose
+ * name was pointed here (DNS rebinding) uses its own name.
  */
 export function isKnownHost({ headers }: IncomingMessage, listening: string): boolean {
   const { host } = headers

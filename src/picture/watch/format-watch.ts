@@ -19,8 +19,8 @@ export interface FormatWatch {
    */
   look(signal: AbortSignal, scratch: Scratch): Promise<DeviceSeen>
   /**
-   * The state at the last look if the device is unchanged, as far as can be read before this returns; undefined if only `look` can
-   * find out.
+   * The state at the last look if the device is unchanged, as far as can be read before this returns; undefined if only
+   * `look` can find out.
    */
   lookNow(): DeviceSeen | undefined
 }

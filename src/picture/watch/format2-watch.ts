@@ -41,14 +41,14 @@ import type { Scratch } from './scratch.ts'
 /** The guard, the superblocks and the leases rarely change: they are checked this often. */
 const CHECK_MS = 30_000
 /**
- * After QUIET_LOOKS looks without a change, only one look in QUIET_READ_EVERY reads the end of the log too: a producer that begins
- * to push writes its slot as soon as it pauses.
+ * After QUIET_LOOKS looks without a change, only one look in QUIET_READ_EVERY reads the end of the log too: a producer
+ * that begins to push writes its slot as soon as it pauses.
  */
 const QUIET_LOOKS = 8
 const QUIET_READ_EVERY = 4
 /**
- * A batch that is half written, or not committed yet, may be completed by blocks after its first. It is read again after this time,
- * which doubles each time that the batch is unchanged.
+ * A batch that is half written, or not committed yet, may be completed by blocks after its first. It is read again
+ * after this time, which doubles each time that the batch is unchanged.
  */
 const RECHECK_MS = 250
 const MAX_RECHECK_MS = 30_000
@@ -89,8 +89,8 @@ interface Tail {
 const SEARCH_BYTES = 1 << 17
 
 /**
- * Looks at a ring of format 2 again and again. Each look reads the slots and leases in one small request, and one or two blocks
- * where the log ended at the last look. It reads more only if the log has grown.
+ * Looks at a ring of format 2 again and again. Each look reads the slots and leases in one small request, and one or
+ * two blocks where the log ended at the last look. It reads more only if the log has grown.
  */
 export class Format2Watch implements FormatWatch {
   readonly key: Uint8Array
@@ -366,7 +366,10 @@ export class Format2Watch implements FormatWatch {
     return ++this.#quiet > QUIET_LOOKS && this.#quiet % QUIET_READ_EVERY !== 0
   }
 
-  /** True if the block where the next batch would begin is unchanged since the last look, and no batch in it may have been completed. */
+  /**
+   * True if the block where the next batch would begin is unchanged since the last look, and no batch in it may have
+   * been completed.
+   */
   async #isEndAsBefore({ logPosition: { lsn } }: Tail, scratch: Scratch): Promise<boolean> {
     const end = scratch.memory(this.#device, this.#disk.layout.blockSize)
     await this.#disk.readInto(lsn, end)

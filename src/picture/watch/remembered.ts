@@ -5,8 +5,9 @@ const STEP_BYTES = 256
 const ZEROES = new Uint8Array(PIECE_BYTES)
 
 /**
- * Bytes that were read, to detect changes. Trailing zeroes of a piece take no memory: slots and leases are mostly zeroes, and a server
- * remembers those of all its rings, and compares them twice a second: in loops without closures, and without an object for each piece.
+ * Bytes that were read, to detect changes. Trailing zeroes of a piece take no memory: slots and leases are mostly
+ * zeroes, and a server remembers those of all its rings, and compares them twice a second: in loops without closures,
+ * and without an object for each piece.
  */
 export class Remembered {
   #bytes = 0
@@ -27,7 +28,10 @@ export class Remembered {
     return bytes.length === this.#bytes && this.isAt(bufferOf(bytes), 0)
   }
 
-  /** True if a buffer has the same bytes at an offset, which it has to reach beyond; false before anything was remembered. */
+  /**
+   * True if a buffer has the same bytes at an offset, which it has to reach beyond; false before anything was
+   * remembered.
+   */
   isAt(buffer: Buffer, offset: number): boolean {
     const [pieces, last] = [this.#pieces, offset + this.#bytes]
     let start = offset

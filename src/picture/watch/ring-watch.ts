@@ -9,7 +9,10 @@ import { Format1Watch } from './format1-watch.ts'
 import { Format2Watch } from './format2-watch.ts'
 import { ScratchPool } from './scratch.ts'
 
-/** A device is opened again after this, because its path may lead to another one by then; sooner if its content no longer fits. */
+/**
+ * A device is opened again after this, because its path may lead to another one by then; sooner if its content no
+ * longer fits.
+ */
 const REOPEN_MS = 600_000
 const REOPEN_DAMAGED_MS = 60_000
 /** A device that failed is tried again after this. */
@@ -36,8 +39,8 @@ interface Opened {
 }
 
 /**
- * Looks at a device repeatedly: read-only, without a role, one look at a time. Errors of the device are part of the snapshot, and not
- * thrown.
+ * Looks at a device repeatedly: read-only, without a role, one look at a time. Errors of the device are part of the
+ * snapshot, and not thrown.
  */
 export class RingWatch implements AsyncDisposable {
   readonly device: string

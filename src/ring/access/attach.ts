@@ -66,16 +66,17 @@ export const Producer: {
   /**
    * Creates a ring on a blank device. An existing ring is not changed.
    * @throws {TypeError | RangeError} an option is out of range
-   * @throws {RingError} `RING_NOT_BLANK` without `eraseOther`; `RING_IS_POOL`; `RING_DEVICE_TOO_SMALL`; `RING_PARTIAL_SECTOR` in
-   *   format 1
+   * @throws {RingError} `RING_NOT_BLANK` without `eraseOther`; `RING_IS_POOL`; `RING_DEVICE_TOO_SMALL`;
+   *   `RING_PARTIAL_SECTOR` in format 1
    */
   create(device: BlockDevice, options?: types.CreateOptions): Promise<types.Created>
   /**
    * Takes the producer's role. If the consumer requests a pause, this grants it, and there is no handle.
    * @throws {BlockError} `BLOCK_CLAIMED`, which names the holder on this machine; `BLOCK_READ_ONLY`
    * @throws {RangeError} an option is out of range, or a lease is wanted on a ring of format 1
-   * @throws {RingError} `RING_NOT_INITIALISED`, `RING_IS_POOL`, `RING_CORRUPT`, `RING_UNSTABLE`; `RING_DEVICE_TOO_SMALL`, also if the
-   *   device has shrunk; `RING_PARTIAL_SECTOR` in format 1; `RING_LEASED` if another host holds the role
+   * @throws {RingError} `RING_NOT_INITIALISED`, `RING_IS_POOL`, `RING_CORRUPT`, `RING_UNSTABLE`;
+   *   `RING_DEVICE_TOO_SMALL`, also if the device has shrunk; `RING_PARTIAL_SECTOR` in format 1; `RING_LEASED` if
+   *   another host holds the role
    */
   attach(device: BlockDevice, options?: types.AttachOptions): Promise<types.AttachProducerResult>
 } = {

@@ -22,7 +22,8 @@ const INSPECT_KINDS: OptionKinds<InspectOptions> = {
 
 /**
  * Reads a ring's state without taking a role. Changes nothing, and works while both sides run.
- * @throws {RingError} `RING_NOT_INITIALISED`, `RING_DEVICE_TOO_SMALL`, `RING_PARTIAL_SECTOR`, `RING_CORRUPT`, `RING_UNSTABLE`
+ * @throws {RingError} `RING_NOT_INITIALISED`, `RING_DEVICE_TOO_SMALL`, `RING_PARTIAL_SECTOR`, `RING_CORRUPT`,
+ *   `RING_UNSTABLE`
  */
 export async function inspectRing(
   device: BlockDevice,

@@ -74,11 +74,12 @@ export interface PushedTogether {
 }
 
 /**
- * The consumer of format 2. It reads the log through `ConsumerLog`, and keeps its cursor and its suspend request in two slots.
+ * The consumer of format 2. It reads the log through `ConsumerLog`, and keeps its cursor and its suspend request in two
+ * slots.
  *
  * - Popping changes nothing on the device. `advance` writes the cursor into the older slot: one durable write.
- * - The producer frees space up to the lower of both cursors, because the newer slot may be only in a volatile cache. So the
- *   older slot is brought up to date when the consumer is idle, or lags by much.
+ * - The producer frees space up to the lower of both cursors, because the newer slot may be only in a volatile cache.
+ *   So the older slot is brought up to date when the consumer is idle, or lags by much.
  * - The cursor never goes back on the device, except to where an epoch began that the consumer had not seen.
  * - Damage is reported once for each run of items, and counted when the cursor passes it.
  */

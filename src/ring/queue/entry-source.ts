@@ -23,7 +23,10 @@ type TakeOptions = Pick<PopManyOptions, 'maxItems' | 'maxBytes' | 'signal'> & {
   readonly views?: boolean
 }
 
-/** The entries of a call as they are published: counted while they are made, because going through all of them again takes 2 % of the time. */
+/**
+ * The entries of a call as they are published: counted while they are made, because going through all of them again
+ * takes 2 % of the time.
+ */
 class Receipt {
   readonly pushes: { count: number; readonly pushedAt: number | undefined }[] = []
   bytes = 0

@@ -2,8 +2,8 @@ import type { Clock } from '../../clock.ts'
 import type { Position } from '../../position.ts'
 
 /**
- * The internals of a `RingReader` for other parts of the package, not for callers: to `process`, groups, the worker that serves a ring, and
- * the simulator. `internalsOf` in reader.ts answers it.
+ * The internals of a `RingReader` for other parts of the package, not for callers: to `process`, groups, the worker
+ * that serves a ring, and the simulator. `internalsOf` in reader.ts answers it.
  */
 export interface ReaderInternals {
   readonly clock: Clock

@@ -34,8 +34,9 @@ export interface ReaderOptions<Out> extends ConsumerOptions, PollOptions {
    */
   readonly maxUnacked?: number
   /**
-   * Called when `maxUnacked` keeps entries back, once for each entry that is the cause: its acknowledgement is missing, perhaps forgotten.
-   * If it throws, so does the call that receives. Default: nothing is called; `shared-block-ring:held` publishes the same.
+   * Called when `maxUnacked` keeps entries back, once for each entry that is the cause: its acknowledgement is missing,
+   * perhaps forgotten. If it throws, so does the call that receives. Default: nothing is called;
+   * `shared-block-ring:held` publishes the same.
    */
   readonly onHeld?: (unacked: Unacked) => void
 }

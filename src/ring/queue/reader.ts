@@ -218,9 +218,10 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
 
   /**
    * The next item, as soon as there is one.
-   * @throws {CodecError} `CODEC_DECODE`, with the item's position, its bytes and an `ack`; the next call continues after it
-   * @throws {RingError} `RING_DAMAGED`, `RING_ITEM_TOO_LARGE`: the next call throws it again, unless `seek` or `ackThrough` goes to
-   *   `parsePosition(details.position)` first
+   * @throws {CodecError} `CODEC_DECODE`, with the item's position, its bytes and an `ack`; the next call continues
+   *   after it
+   * @throws {RingError} `RING_DAMAGED`, `RING_ITEM_TOO_LARGE`: the next call throws it again, unless `seek` or
+   *   `ackThrough` goes to `parsePosition(details.position)` first
    * @throws {RingError} as {@link Consumer} does; `RING_CLOSED` when the reader is closed meanwhile
    * @throws the signal's reason
    */

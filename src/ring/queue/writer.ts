@@ -43,9 +43,9 @@ interface Abandoned {
 }
 
 /**
- * The waiting end that pushes: an item is durable and visible when its `push` resolves. Items are committed in the order of the
- * calls, and pushes that wait at the same time share commits. While the ring is full or suspended, pushes wait, up to
- * `maxQueuedItems` and `maxQueuedBytes`; beyond, they are refused.
+ * The waiting end that pushes: an item is durable and visible when its `push` resolves. Items are committed in the
+ * order of the calls, and pushes that wait at the same time share commits. While the ring is full or suspended, pushes
+ * wait, up to `maxQueuedItems` and `maxQueuedBytes`; beyond, they are refused.
  *
  * @example
  * ```ts

@@ -17,8 +17,8 @@ import {
 import { waitingCheck } from './waiting-check.ts'
 
 /**
- * Runs after the faults: rings are shared fairly, also after a member has left and after it has joined again. Everything
- * is handled and acknowledged, and items that come after a quiet time are received.
+ * Runs after the faults: rings are shared fairly, also after a member has left and after it has joined again.
+ * Everything is handled and acknowledged, and items that come after a quiet time are received.
  */
 export async function finalCheck(run: GroupsRun): Promise<void> {
   const { plan, world, oracle, rings, members, producers } = run

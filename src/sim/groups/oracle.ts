@@ -51,8 +51,8 @@ interface ModelRing {
  *
  * - A ring has one holder at a time, and only its holder begins its items.
  * - Items of one key are begun in their order, each once all that were committed before it are finished, one at a time.
- * - A finished item is delivered again only after a failure, or if the ring moved while an earlier one was not finished. A holder releases
- *   a ring only once all items that it began are acknowledged, unless that ring failed.
+ * - A finished item is delivered again only after a failure, or if the ring moved while an earlier one was not
+ *   finished. A holder releases a ring only once all items that it began are acknowledged, unless that ring failed.
  */
 export class GroupsOracle {
   readonly rings: readonly ModelRing[]
@@ -64,7 +64,10 @@ export class GroupsOracle {
   readonly #losesAcks: boolean
   readonly #rows = new Map<string, GroupItem[]>()
 
-  /** @param losesAcks whether the last acknowledgements of a member that releases a ring may be lost, because their write may fail */
+  /**
+   * @param losesAcks whether the last acknowledgements of a member that releases a ring may be lost, because their
+   * write may fail
+   */
   constructor(rings: number, losesAcks: boolean) {
     this.#losesAcks = losesAcks
     this.rings = Array.from({ length: rings }, (_, number) => {
@@ -118,7 +121,8 @@ export class GroupsOracle {
       )
     }
     own.holder = undefined
-    // A ring advances only without a gap: items finished after one that failed, or that waited for its key, are delivered again.
+    // A ring advances only without a gap: items finished after one that failed, or that waited for its key, are
+    // delivered again.
     let gap = this.#losesAcks
     for (const item of own.items) {
       gap ||= !item.hasLeft && !(item.finished && item.finishedAt === own.disturbances)
@@ -181,7 +185,10 @@ export class GroupsOracle {
     item.finishedAt = this.#ring(item.ring).disturbances
   }
 
-  /** An item is no longer being handled: its handler failed and is called again, or it is acknowledged, by the member or by `process`. */
+  /**
+   * An item is no longer being handled: its handler failed and is called again, or it is acknowledged, by the member or
+   * by `process`.
+   */
   letGo(handling: Handling): void {
     handling.running = false
     if (handling.item.handling === handling) this.#drop(handling)

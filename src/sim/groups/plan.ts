@@ -15,8 +15,9 @@ export interface MemberTraits {
 }
 
 /**
- * Something that happens at a time, or in the middle of the first request that its victim makes from then on. `killAll` ends all members
- * within a second. In a `hang` the process runs nothing for a while, as when it is stopped or swapped out.
+ * Something that happens at a time, or in the middle of the first request that its victim makes from then on. `killAll`
+ * ends all members within a second. In a `hang` the process runs nothing for a while, as when it is stopped or swapped
+ * out.
  */
 export interface GroupEvent {
   readonly id: number

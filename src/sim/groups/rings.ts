@@ -50,7 +50,9 @@ export class GroupRings {
     this.#world.healed = false
   }
 
-  /** A process that belongs to neither members nor producers, on a machine of its own unless there is another for it. */
+  /**
+   * A process that belongs to neither members nor producers, on a machine of its own unless there is another for it.
+   */
   outside(name: string, host: SimHost = new SimHost(name)): SimProcess {
     return new SimProcess(this.#world, host, new RequestNames(name))
   }

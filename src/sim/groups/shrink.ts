@@ -6,7 +6,8 @@ import { type GroupsOutcome, simulateGroups } from './simulation.ts'
 const MAX_RUNS = 150
 
 /**
- * Makes a failing plan smaller, as long as it violates a guarantee of the same kind: leaves out moments, request faults and members.
+ * Makes a failing plan smaller, as long as it violates a guarantee of the same kind: leaves out moments, request faults
+ * and members.
  * @returns the outcome of the smallest plan found, with its trace
  */
 export async function shrinkGroups(failing: GroupsOutcome): Promise<GroupsOutcome> {

@@ -22,5 +22,8 @@ export const STEADY_MS = 1200
 export const DONE_MS = 15_000
 /** How soon all members are back. */
 export const BACK_MS = 20_000
-/** How soon a member that waits receives an item: in its longest pause without reports of changes, and in the time that requests take. */
+/**
+ * How soon a member that waits receives an item: in its longest pause without reports of changes, and in the time that
+ * requests take.
+ */
 export const RECEIVED_MS: number = LONGEST_POLL_MS + REQUESTS_MS

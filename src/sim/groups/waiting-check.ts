@@ -11,7 +11,10 @@ const QUIET_MS = 2000
 /** Pauses between two items, at most. */
 const PAUSE_MS = 300
 
-/** Pushes an item into each ring, one after the other, when all have been quiet: the member that has the ring receives it. */
+/**
+ * Pushes an item into each ring, one after the other, when all have been quiet: the member that has the ring receives
+ * it.
+ */
 export async function waitingCheck(run: GroupsRun): Promise<void> {
   const { plan, oracle, rings, producers } = run
   const random = Random.of(plan.seed, nameOf('waiting'))

@@ -83,7 +83,8 @@ export class Fate {
     else if (what === 'cut') host.cutOff(ms)
     else if (what === 'forward') host.setWallClock(ms)
     else if (what === 'back') host.setWallClock(-ms)
-    // A host whose clocks stop while it takes a free role cannot be excluded: no record names it for a fence. So this does not happen.
+    // A host whose clocks stop while it takes a free role cannot be excluded: no record names it for a fence. So this
+    // does not happen.
     else if (what !== 'late' && (what !== 'freeze' || atWork)) host.pause(what, ms)
   }
 }

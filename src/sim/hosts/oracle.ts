@@ -12,7 +12,10 @@ export interface Handle {
 
 /** Knows which host may acknowledge, and what was acknowledged. */
 export class HostsOracle {
-  /** True if a host that took the role too late has overwritten the record of a holder: from then on no record says whom to fence. */
+  /**
+   * True if a host that took the role too late has overwritten the record of a holder: from then on no record says whom
+   * to fence.
+   */
   overwritten = false
   readonly #trace: Trace
   #broken: Broken | undefined
@@ -55,8 +58,8 @@ export class HostsOracle {
   }
 
   /**
-   * Only the host that took the role last may acknowledge. A host whose clocks stood still may do so late, but only what was written
-   * before it was fenced: `compare` shows that.
+   * Only the host that took the role last may acknowledge. A host whose clocks stood still may do so late, but only
+   * what was written before it was fenced: `compare` shows that.
    */
   acknowledged({ host, owner, number }: Handle, item: string): void {
     this.#trace(() => `${owner} acknowledges an item`)
@@ -68,8 +71,8 @@ export class HostsOracle {
   }
 
   /**
-   * A host that sends a request still believes in its role, though the ring may refuse its writes. A host whose clocks stood
-   * still may: it cannot know.
+   * A host that sends a request still believes in its role, though the ring may refuse its writes. A host whose clocks
+   * stood still may: it cannot know.
    */
   requested({ host, owner, number }: Handle): void {
     if (number !== this.#handles && !host.frozen) {

@@ -31,7 +31,8 @@ export interface Mishap {
   /** How long it lasts, or how far the clock is set, in milliseconds. */
   readonly ms: number
   /**
-   * In the middle of which of the host's next requests it happens: any, one that writes its lease, or one that reads it for a renewal.
+   * In the middle of which of the host's next requests it happens: any, one that writes its lease, or one that reads it
+   * for a renewal.
    */
   readonly amid?: 'request' | 'lease' | 'renewal'
   /** How much later that request arrives than it would, in milliseconds. */
@@ -125,8 +126,8 @@ export function hostsPlanOf(seed: number, mix: string): HostsPlan {
 }
 
 /**
- * Without fences, no host has a pause that stops both its clocks, nor one that stops one clock while the other is set back:
- * leases do not tolerate that.
+ * Without fences, no host has a pause that stops both its clocks, nor one that stops one clock while the other is set
+ * back: leases do not tolerate that.
  */
 function anyPlan(seed: number, random: Random): HostsPlan {
   const fenced = random.chance(0.5)
@@ -164,9 +165,9 @@ function anyPlan(seed: number, random: Random): HostsPlan {
 }
 
 /**
- * A holder with slow clocks, whose second renewal is late although everything else arrives, or the read for it; and others with
- * fast clocks that begin to watch its record just after the first: a host that takes over too early meets a running holder. One of
- * these may have its wall clock set forward meanwhile.
+ * A holder with slow clocks, whose second renewal is late although everything else arrives, or the read for it; and
+ * others with fast clocks that begin to watch its record just after the first: a host that takes over too early meets a
+ * running holder. One of these may have its wall clock set forward meanwhile.
  */
 function driftPlan(seed: number, random: Random): HostsPlan {
   const timeoutMs = 30_000

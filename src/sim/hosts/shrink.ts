@@ -6,8 +6,8 @@ import { type HostsOutcome, simulateHosts } from './simulation.ts'
 const MAX_RUNS = 200
 
 /**
- * Makes a failing plan smaller, as long as it violates a guarantee of the same kind: leaves out mishaps, and makes those that
- * stay simpler.
+ * Makes a failing plan smaller, as long as it violates a guarantee of the same kind: leaves out mishaps, and makes
+ * those that stay simpler.
  * @returns the outcome of the smallest plan found, with its trace
  */
 export async function shrinkHosts(failing: HostsOutcome): Promise<HostsOutcome> {

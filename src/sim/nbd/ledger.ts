@@ -14,8 +14,8 @@ interface Call {
 }
 
 /**
- * Tracks the calls of one device that have not settled, and sees the requests that are sent for it: each has to belong to one of the
- * calls, and none may be sent once the device is closed.
+ * Tracks the calls of one device that have not settled, and sees the requests that are sent for it: each has to belong
+ * to one of the calls, and none may be sent once the device is closed.
  */
 export class CallLedger {
   readonly #violate: (error: unknown) => void

@@ -16,8 +16,8 @@ export interface NbdTraits {
 }
 
 /**
- * Draws the traits of a seed. A slow link moves a few bytes per millisecond, and less in its window than would make it silent for
- * as long as a request may wait while nothing moves; a call takes longer than that.
+ * Draws the traits of a seed. A slow link moves a few bytes per millisecond, and less in its window than would make it
+ * silent for as long as a request may wait while nothing moves; a call takes longer than that.
  */
 export function nbdTraitsOf(seed: number, slow: boolean): NbdTraits {
   const random = Random.of(seed, nameOf('nbd'))

@@ -46,8 +46,8 @@ export interface SessionWatch {
 const META_CONTEXT = 7
 
 /**
- * A server's end of a connection: the protocol, byte for byte. It answers requests in any order, reads in chunks if the client agreed to
- * that, and covers with a flush only what it answered before the flush came.
+ * A server's end of a connection: the protocol, byte for byte. It answers requests in any order, reads in chunks if the
+ * client agreed to that, and covers with a flush only what it answered before the flush came.
  */
 export class NbdSession {
   readonly #socket: Socket

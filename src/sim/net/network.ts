@@ -66,7 +66,8 @@ export interface NetworkOptions {
 }
 
 /**
- * Machines at addresses, and the connections between them. Bytes arrive in order, late, and cut anywhere; connections stall, are reset,
+ * Machines at addresses, and the connections between them. Bytes arrive in order, late, and cut anywhere; connections
+ * stall, are reset,
  * * or fall silent. A process that is gone sends nothing new, but bytes that its system has accepted may still arrive.
  */
 export class Network<C extends Caller> {

@@ -27,8 +27,8 @@ export interface PipeEnd {
 const CUT = 0.2
 
 /**
- * * One direction of a connection: bytes arrive in order, late, and cut anywhere. It distinguishes bytes that the sender's system has
- * accepted from those that it has not, because only the former arrive once the sender is gone.
+ * * One direction of a connection: bytes arrive in order, late, and cut anywhere. It distinguishes bytes that the
+ * sender's system has accepted from those that it has not, because only the former arrive once the sender is gone.
  */
 export class Pipe {
   readonly #scheduler: Scheduler

@@ -75,8 +75,9 @@ export const REFUSALS = [
 ] as const
 
 /**
- * Tracks the states that a pool may be in. A change happens at some moment before its call resolves, or not at all; one that failed or
- * whose program died may have happened, until a program sees which. A state that was seen stays, power cuts included.
+ * Tracks the states that a pool may be in. A change happens at some moment before its call resolves, or not at all; one
+ * that failed or whose program died may have happened, until a program sees which. A state that was seen stays, power
+ * cuts included.
  */
 export class PoolOracle {
   /** True if the pool has certainly been created. */

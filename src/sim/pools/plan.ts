@@ -18,8 +18,8 @@ export type PoolStep =
   | { readonly id: number; readonly kind: 'wait'; readonly ms: number }
 
 /**
- * A fault that happens this long after a program made this request of this step, or the first one after it that writes a copy of the
- * directory. A change takes effect with its first copy.
+ * A fault that happens this long after a program made this request of this step, or the first one after it that writes
+ * a copy of the directory. A change takes effect with its first copy.
  */
 export interface PoolEvent {
   readonly id: number
@@ -34,7 +34,10 @@ export interface PoolEvent {
   readonly part: number
 }
 
-/** A run of programs that change a pool and use its rings: together with the seed of the streams, it determines everything. */
+/**
+ * A run of programs that change a pool and use its rings: together with the seed of the streams, it determines
+ * everything.
+ */
 export interface PoolsPlan {
   readonly seed: number
   readonly sectorSize: number

@@ -6,7 +6,8 @@ import { type PoolsOutcome, simulatePools } from './simulation.ts'
 const MAX_RUNS = 300
 
 /**
- * Makes a failing plan smaller, as long as it violates a guarantee of the same kind: leaves out moments, programs, steps and request faults.
+ * Makes a failing plan smaller, as long as it violates a guarantee of the same kind: leaves out moments, programs,
+ * steps and request faults.
  * @returns the outcome of the smallest plan found, with its trace
  */
 export async function shrinkPools(failing: PoolsOutcome): Promise<PoolsOutcome> {

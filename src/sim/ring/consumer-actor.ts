@@ -28,8 +28,9 @@ const damages = globalThis.process
 const PAUSE_MS = 3
 
 /**
- * Performs the consumer's steps: attaches, pops, advances, suspends, resumes; and tells the oracle what was delivered, what was reported as
- * damaged or overwritten, and what is acknowledged. A pause that the ring granted is checked against what the producer does.
+ * Performs the consumer's steps: attaches, pops, advances, suspends, resumes; and tells the oracle what was delivered,
+ * what was reported as damaged or overwritten, and what is acknowledged. A pause that the ring granted is checked
+ * against what the producer does.
  */
 export class ConsumerActor extends HandleActor<ConsumerStep, ConsumerHandle> {
   #pauses = 0
@@ -98,7 +99,10 @@ export class ConsumerActor extends HandleActor<ConsumerStep, ConsumerHandle> {
     return popped.length
   }
 
-  /** Handles a pop that returned nothing but reported damage. If the damage was acknowledged, the consumer's cursor has moved. */
+  /**
+   * Handles a pop that returned nothing but reported damage. If the damage was acknowledged, the consumer's cursor has
+   * moved.
+   */
   #reported({ consumer, reportedSince }: ConsumerHandle, before: Position, damaged: number): void {
     const { oracle } = this.context
     if (!oracle.hasMoved(before, consumer.position)) return

@@ -132,11 +132,12 @@ interface Case {
 
 /**
  * Runs each script once for every event at which the cache can be lost and every subset of unflushed sectors (in every
- * version) that can survive, and checks all guarantees. With `twice`, also for every event before that at which a role can be
- * killed.
+ * version) that can survive, and checks all guarantees. With `twice`, also for every event before that at which a role
+ * can be killed.
  *
- * A crash point is the number of an event, and an outcome is a number whose digits are the choices of the disk; nothing is random, so
- * a run is replayed by its script and these numbers. Outcomes beyond `maxOutcomes` are not tried, and counted in `cutShort`.
+ * A crash point is the number of an event, and an outcome is a number whose digits are the choices of the disk; nothing
+ * is random, so a run is replayed by its script and these numbers. Outcomes beyond `maxOutcomes` are not tried, and
+ * counted in `cutShort`.
  * @throws {RangeError} a script has a letter that is not one of {@link LETTERS}, or the loss is unknown
  */
 export async function exhaust(ring: RingUnderTest, options: ExhaustOptions): Promise<Exhausted> {

@@ -15,8 +15,8 @@ interface Handles {
 }
 
 /**
- * Runs after the faults: both roles start again, and the ring is resumed, drained and used. Its depth has to be right, the largest item
- * has to go through it, and nothing may be left.
+ * Runs after the faults: both roles start again, and the ring is resumed, drained and used. Its depth has to be right,
+ * the largest item has to go through it, and nothing may be left.
  */
 export async function finalCheck(simulation: ObservedSimulation): Promise<void> {
   const { producer, consumer, guarantees } = simulation

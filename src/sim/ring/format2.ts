@@ -29,8 +29,9 @@ const SECTOR_BYTES = 512
 
 /**
  * Format 2, and what it guarantees: lossless under everything that an honest device does, power cuts that tear
- * blocks and silent loss of the cache included. After one flipped bit, it reports what is lost, except for the last commit. Under
- * all other faults, what it delivers was pushed, byte for byte, what is missing in between is reported, and errors are typed.
+ * blocks and silent loss of the cache included. After one flipped bit, it reports what is lost, except for the last
+ * commit. Under all other faults, what it delivers was pushed, byte for byte, what is missing in between is reported,
+ * and errors are typed.
  */
 export const format2: RingUnderTest = ring('2', {})
 
@@ -115,8 +116,8 @@ function errors(faults: ReadonlySet<FaultKind>, masked: boolean): ReadonlySet<st
   if (failing.some((kind) => faults.has(kind))) codes.add('BLOCK_IO')
   const taken: readonly FaultKind[] = ['secondHandle', 'lateWrite', 'silentReset', 'reset']
   if (taken.some((kind) => faults.has(kind))) codes.add('RING_ROLE_CONFLICT')
-  // A consumer's slot that was read from a cache is lost with it, and so is the room that it freed: the advance is refused, and
-  // can be repeated.
+  // A consumer's slot that was read from a cache is lost with it, and so is the room that it freed: the advance is
+  // refused, and can be repeated.
   const forgetting: readonly FaultKind[] = ['silentReset', 'reset']
   if (forgetting.some((kind) => faults.has(kind))) codes.add('RING_NO_ROOM')
   if (faults.has('rot') || !masked) codes.add('RING_DAMAGED')

@@ -21,8 +21,9 @@ export interface Guarantees {
    */
   readonly lossless: boolean
   /**
-   * Items may be missing that were overwritten or damaged, although it is lossless: exactly as many as the ring reports, and
-   * after damage those of the last commit without a report. After damage, acknowledged items may come again.
+   * Items may be missing that were overwritten or damaged, although it is lossless: exactly as many as the ring
+   * reports, and after damage those of the last commit without a report. After damage, acknowledged items may come
+   * again.
    */
   readonly losses: { readonly overwritten: boolean; readonly damaged: boolean }
   /** The most items reported as damaged at once. */

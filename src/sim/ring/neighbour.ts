@@ -35,8 +35,8 @@ export interface Neighbourhood {
 }
 
 /**
- * A program that uses another part of a ring's device, in the same process, so that the ring's requests share every queue on
- * their way. It makes every kind of call, several at a time, and knows what its sectors contain.
+ * A program that uses another part of a ring's device, in the same process, so that the ring's requests share every
+ * queue on their way. It makes every kind of call, several at a time, and knows what its sectors contain.
  */
 export class Neighbour {
   readonly #context: NeighbourContext

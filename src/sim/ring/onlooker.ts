@@ -4,7 +4,10 @@ import type { PoppedItem } from '../../ring/types.ts'
 import { RequestNames, SimHost, SimProcess } from '../world/process.ts'
 import type { ObservedSimulation } from './observed-simulation.ts'
 
-/** Reads the items on a device without a role, from a machine of its own, and has the oracle check that they were pushed. */
+/**
+ * Reads the items on a device without a role, from a machine of its own, and has the oracle check that they were
+ * pushed.
+ */
 export class Onlooker {
   readonly #simulation: ObservedSimulation
   readonly #process: SimProcess

@@ -69,14 +69,16 @@ export class ConsumerSession {
 }
 
 /**
- * Knows what was pushed, committed, delivered and acknowledged, and throws a `Violation` when a guarantee is violated. It sees only what
- * callers of the ring see, and never the disk.
+ * Knows what was pushed, committed, delivered and acknowledged, and throws a `Violation` when a guarantee is violated.
+ * It sees only what callers of the ring see, and never the disk.
  *
- * - Each item has a number in its bytes, and its content follows from that: any bytes that were not pushed are recognised.
- * - Each item has a fate, from `uncommitted` (pushed) over `begun` (its `advance` was called) to `committed` (its `advance` resolved). If the
- *   handle dies in between, the fate is open (`maybe`) until a later item shows it, and final from then on.
- * - Delivery is in the order of the numbers. A gap must be reported by the ring as damaged or overwritten, item by item, or consist of
- *   items that never counted.
+ * - Each item has a number in its bytes, and its content follows from that: any bytes that were not pushed are
+ *   recognised.
+ * - Each item has a fate, from `uncommitted` (pushed) over `begun` (its `advance` was called) to `committed` (its
+ *   `advance` resolved). If the handle dies in between, the fate is open (`maybe`) until a later item shows it, and
+ *   final from then on.
+ * - Delivery is in the order of the numbers. A gap must be reported by the ring as damaged or overwritten, item by
+ *   item, or consist of items that never counted.
  * - After a loss of the cache the oracle relaxes only what the guarantees under these faults allow.
  */
 export class Oracle {
@@ -281,8 +283,8 @@ export class Oracle {
   }
 
   /**
-   * The disk lost its cache. For items that are not acknowledged, the overwriting may have been only there: they come after all,
-   * or are reported again.
+   * The disk lost its cache. For items that are not acknowledged, the overwriting may have been only there: they come
+   * after all, or are reported again.
    */
   cacheLost(): void {
     for (const { id, fate } of this.#overwritten) (this.#log[id] as Entry).fate = fate
@@ -366,8 +368,8 @@ export class Oracle {
   }
 
   /**
-   * A position as the producer returned it: where epochs were merged, the consumer shows the first of them. The item that ends there is
-   * not always the one right before the next to be delivered: that may have been overwritten.
+   * A position as the producer returned it: where epochs were merged, the consumer shows the first of them. The item
+   * that ends there is not always the one right before the next to be delivered: that may have been overwritten.
    */
   #unmerged(from: Position, next: number, items: (position: Position) => number): Position {
     const ends = ({ position }: Entry): boolean =>
@@ -402,8 +404,8 @@ export class Oracle {
   }
 
   /**
-   * Items were skipped: neither they nor those that depended on them are ever delivered. The exception: a damaged slot makes the
-   * ring use the older one, which may not record yet that they were given up.
+   * Items were skipped: neither they nor those that depended on them are ever delivered. The exception: a damaged slot
+   * makes the ring use the older one, which may not record yet that they were given up.
    */
   #skip(from: number, delivered: number, reported: number): void {
     const skipped = this.#log.slice(from, Math.max(from, delivered))

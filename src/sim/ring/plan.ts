@@ -62,7 +62,10 @@ export interface WorkStep {
   readonly order: number
 }
 
-/** A step of a reader. `through` acknowledges up to an entry, `rewind` goes back, with `all` also to what is acknowledged. */
+/**
+ * A step of a reader. `through` acknowledges up to an entry, `rewind` goes back, with `all` also to what is
+ * acknowledged.
+ */
 export type ReaderStep =
   | WorkStep
   | { readonly id: number; readonly kind: 'receive'; readonly max: number }

@@ -35,9 +35,10 @@ interface ReaderHandle {
  * A consumer that acknowledges in any order, through a `RingReader`. A
  * {@link ReaderModel} says what the reader has to do.
  *
- * - Acknowledgements run concurrently, as handlers do; each is checked when it resolves, rejects, or the reader is closed.
- * - After `rewind` and `seek`, all unacknowledged items are delivered again, in order, and no others; an item that is not was lost
- *   with a cache, so it was never committed.
+ * - Acknowledgements run concurrently, as handlers do; each is checked when it resolves, rejects, or the reader is
+ *   closed.
+ * - After `rewind` and `seek`, all unacknowledged items are delivered again, in order, and no others; an item that is
+ *   not was lost with a cache, so it was never committed.
  * - `unacked` must name the oldest unacknowledged entry, and never more entries than `maxUnacked`.
  */
 export class ReaderActor extends RoleActor<ReaderStep> {
@@ -140,7 +141,10 @@ export class ReaderActor extends RoleActor<ReaderStep> {
     }
   }
 
-  /** One of this many items does not decode. Items missed before such an item, in a ring that overwrites, are reported with the next one. */
+  /**
+   * One of this many items does not decode. Items missed before such an item, in a ring that overwrites, are reported
+   * with the next one.
+   */
   get #undecodable(): number {
     return this.context.guarantees.losses.overwritten ? 0 : this.#plan.undecodable
   }
@@ -172,7 +176,9 @@ export class ReaderActor extends RoleActor<ReaderStep> {
     return entries
   }
 
-  /** Receives, skipping damage. Also returns how many items were reported as damaged and skipped by the consumer itself. */
+  /**
+   * Receives, skipping damage. Also returns how many items were reported as damaged and skipped by the consumer itself.
+   */
   async #skipDamage(
     handle: ReaderHandle,
     receive: () => Promise<readonly RingEntry[]>,

@@ -21,8 +21,8 @@ export interface Delivered {
 }
 
 /**
- * The expected behaviour of a reader, item by item: everything delivered, and what of it is acknowledged. It determines how far the ring
- * may advance, and which items the reader must not deliver again.
+ * The expected behaviour of a reader, item by item: everything delivered, and what of it is acknowledged. It determines
+ * how far the ring may advance, and which items the reader must not deliver again.
  */
 export class ReaderModel {
   readonly reader: RingReader
@@ -124,7 +124,10 @@ export class ReaderModel {
     this.delivered = this.delivered.filter((one) => items(one.position) < number)
   }
 
-  /** True if it is known of each delivered item whether it is in the ring. If not, losses may be reported again after a rewind. */
+  /**
+   * True if it is known of each delivered item whether it is in the ring. If not, losses may be reported again after a
+   * rewind.
+   */
   get countsItems(): boolean {
     const { lossless, losses } = this.#context.guarantees
     return lossless && !losses.overwritten && !losses.damaged
@@ -198,7 +201,10 @@ export class ReaderModel {
     for (const { entry } of unfinished) entry?.item.fill(0xee)
   }
 
-  /** Checks that the reader has no more entries than the model, and that the one it names as holding the others is among them. */
+  /**
+   * Checks that the reader has no more entries than the model, and that the one it names as holding the others is among
+   * them.
+   */
   checkUnacked(maxUnacked: number): void {
     const { delivered, reader } = this
     const { entries, oldest } = reader.unacked

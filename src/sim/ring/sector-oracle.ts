@@ -39,8 +39,8 @@ export interface Flushing {
 }
 
 /**
- * Tracks writes to sectors that only one program writes to, and so what they may contain: if the device lost its cache, the stable
- * version or any later one; else the last acknowledged one or a later one.
+ * Tracks writes to sectors that only one program writes to, and so what they may contain: if the device lost its cache,
+ * the stable version or any later one; else the last acknowledged one or a later one.
  */
 export class SectorOracle {
   readonly #sectorSize: number
@@ -120,7 +120,8 @@ export class SectorOracle {
   }
 
   /**
-   * It was acknowledged. Writes through another handle may have been lost on the way: a flush covers only those of its own handle.
+   * It was acknowledged. Writes through another handle may have been lost on the way: a flush covers only those of its
+   * own handle.
    */
   flushed({ handle, numbers, losses }: Flushing): void {
     numbers.forEach((number, sector) => {

@@ -47,14 +47,15 @@ export interface Outcome {
 }
 
 /**
- * One run of a plan: two roles go through their steps over one simulated disk, while events of the plan kill processes, cut the power
- * and damage the medium. At the end the faults stop, and the final check drains the ring.
+ * One run of a plan: two roles go through their steps over one simulated disk, while events of the plan kill processes,
+ * cut the power and damage the medium. At the end the faults stop, and the final check drains the ring.
  *
- * - Time, order and faults come from the plan and from random streams that are named by seed, role, step and request: the same plan
- *   always runs the same way, and leaving out one step changes nothing in the streams of the others.
- * - Code under test runs only between events, until nothing can continue without I/O or time; then the next event happens.
- * - Every guarantee is checked as it can be violated: by the oracle at each delivery, by `judge` for each error, by bounds on events,
- *   requests and allocations. The first violation ends the run.
+ * - Time, order and faults come from the plan and from random streams that are named by seed, role, step and request:
+ *   the same plan always runs the same way, and leaving out one step changes nothing in the streams of the others.
+ * - Code under test runs only between events, until nothing can continue without I/O or time; then the next event
+ *   happens.
+ * - Every guarantee is checked as it can be violated: by the oracle at each delivery, by `judge` for each error, by
+ *   bounds on events, requests and allocations. The first violation ends the run.
  */
 export class Simulation implements ObservedSimulation {
   readonly plan: Plan

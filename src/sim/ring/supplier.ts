@@ -18,10 +18,10 @@ import type { Random } from '../world/random.ts'
 import type { Shape, Sight } from './guarantees.ts'
 import { ITEM_MIN_BYTES } from './oracle.ts'
 
-// A supplier of items that sees all of the device, knows every rule, and chooses every byte of an item except the three by which the
-// oracle knows it. It plants structures of a ring at each 512th byte of the batch that its items will be in: with the LSN, the epoch and
-// the chain that belong there, on this lap or on the next; also one bit off, so that a flipped bit makes them valid; and words that
-// rule out the masks that a naive choice would try first.
+// A supplier of items that sees all of the device, knows every rule, and chooses every byte of an item except the three
+// by which the oracle knows it. It plants structures of a ring at each 512th byte of the batch that its items will be
+// in: with the LSN, the epoch and the chain that belong there, on this lap or on the next; also one bit off, so that a
+// flipped bit makes them valid; and words that rule out the masks that a naive choice would try first.
 
 const BOUNDARY_BYTES = 512
 /** The time in planted structures, by which they are recognised. */
@@ -188,8 +188,8 @@ function* headersIn(
 }
 
 /**
- * Checks that no planted structure is where one can begin: at no 512th byte of the device, whatever was torn. Nor may one be
- * there that is one bit off, unless a bit was flipped since.
+ * Checks that no planted structure is where one can begin: at no 512th byte of the device, whatever was torn. Nor may
+ * one be there that is one bit off, unless a bit was flipped since.
  * @throws {Violation}
  */
 export function checkUnplanted(image: Uint8Array, mayHaveFlipped: boolean): void {

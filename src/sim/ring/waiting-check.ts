@@ -17,8 +17,9 @@ export const LONGEST_POLL_MS = 250
 export const REQUESTS_MS = 250
 
 /**
- * Runs last, on the empty ring: a reader that waits has each item within its longest pause, whatever it has seen of the ring while there was
- * nothing. Both roles have a process of their own on one machine, so there are hints in the runs that have any.
+ * Runs last, on the empty ring: a reader that waits has each item within its longest pause, whatever it has seen of the
+ * ring while there was nothing. Both roles have a process of their own on one machine, so there are hints in the runs
+ * that have any.
  */
 export async function waitingCheck(simulation: ObservedSimulation): Promise<void> {
   const { ring, world } = simulation

@@ -51,12 +51,14 @@ export interface WorkSetting {
 }
 
 /**
- * One call of `process`: supplies the handler, the dead letters, `requeueTo` and the attempt store, each of which takes time and fails
- * now and then; and checks for each item:
+ * One call of `process`: supplies the handler, the dead letters, `requeueTo` and the attempt store, each of which takes
+ * time and fails now and then; and checks for each item:
  *
- * - It is acknowledged only after its handler succeeded, or after it is durable elsewhere; and not once the call has ended.
+ * - It is acknowledged only after its handler succeeded, or after it is durable elsewhere; and not once the call has
+ *   ended.
  * - No handler begins after the call was stopped, or after an acknowledgement failed.
- * - Handlers of one key do not run at the same time, and in the order of the ring; and no more at once than `concurrency`.
+ * - Handlers of one key do not run at the same time, and in the order of the ring; and no more at once than
+ *   `concurrency`.
  * - An attempt without `mayHaveRun` is the first one ever.
  */
 export class Work {

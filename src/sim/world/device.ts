@@ -105,7 +105,10 @@ export class SimDevice extends BaseBlockDevice {
     return holder && { holder: holder.names.role }
   }
 
-  /** True if the holder of a role does not answer when asked for its name: callers wait for it as long as they do for files. */
+  /**
+   * True if the holder of a role does not answer when asked for its name: callers wait for it as long as they do for
+   * files.
+   */
   #isHeldBySilent(role: string): boolean {
     return (this.#process.host.claims.get(role)?.pausedMs ?? 0) > 0
   }

@@ -25,8 +25,8 @@ export interface DiskCopy {
 }
 
 /**
- * A medium behind a volatile cache. Every reader sees the cache; a power cut keeps what is stable, and of the rest any subset of
- * the physical sectors, each in any of the versions that it had since it was last stable.
+ * A medium behind a volatile cache. Every reader sees the cache; a power cut keeps what is stable, and of the rest any
+ * subset of the physical sectors, each in any of the versions that it had since it was last stable.
  */
 export class SimDisk {
   readonly sectorSize: number
@@ -130,7 +130,8 @@ export class SimDisk {
   }
 
   /**
-   * Makes part of a write in flight visible. `seen` is called once they have been read, so that no two reads see the same torn state.
+   * Makes part of a write in flight visible. `seen` is called once they have been read, so that no two reads see the
+   * same torn state.
    */
   show(offset: number, bytes: Uint8Array, seen?: () => void): void {
     this.#cache.set(bytes, offset)
@@ -149,7 +150,9 @@ export class SimDisk {
     seen?.()
   }
 
-  /** Makes a durable write stable whose parts had these numbers. Parts that the cache lost meanwhile are written again. */
+  /**
+   * Makes a durable write stable whose parts had these numbers. Parts that the cache lost meanwhile are written again.
+   */
   makeDurable(offset: number, data: Uint8Array, firstWrite: number, lastWrite: number): void {
     const [first, last] = this.span(offset, data.length)
     for (let at = first; at <= last; at++) {

@@ -58,8 +58,8 @@ export type Setting = (typeof SETTINGS)[number]
  * - `lostWrite`: acknowledged, never happened. `misdirectedWrite`: happened elsewhere, is acknowledged.
  * - `misdirectedRead`: returns other sectors. `staleRead`: returns what a sector held before its last write.
  * - `stalePage`: this host's page cache returns what the host saw when it last read or wrote the sector.
- * - `tornRead`: a write is seen half done within a sector, by one read. (That multi-sector reads and writes are seen half
- *   done, and in any order, is no fault: it always happens.)
+ * - `tornRead`: a write is seen half done within a sector, by one read. (That multi-sector reads and writes are seen
+ *   half done, and in any order, is no fault: it always happens.)
  *
  * Moments:
  * - `killProducer`, `killConsumer`: the process ends; what it had in flight happens, happens in part or does not,
@@ -74,8 +74,8 @@ export type Setting = (typeof SETTINGS)[number]
  * Moments between the hosts and the disk:
  * - `refuse`: for a while the device refuses writes.
  * - `disconnect`: a connection to a server is reset. `stall`: nothing passes over it for a while, one way or both.
- * - `serverKill`: a server's process ends, and another one begins; the disk keeps its cache. `serverCut`: its machine is
- *   without power for a while, without notice to the clients, and the disk loses its cache.
+ * - `serverKill`: a server's process ends, and another one begins; the disk keeps its cache. `serverCut`: its machine
+ *   is without power for a while, without notice to the clients, and the disk loses its cache.
  *
  * Settings:
  * - `tornSector`: the physical sector is smaller than the logical one.

@@ -8,8 +8,8 @@ const LATE_MS = 5
 const ONE_OF = 8
 
 /**
- * The hints of a role that is claimed in a process: in a quarter of all runs, because in the others who waits has to poll. They are what
- * they may be: lost, late, twice, for nothing.
+ * The hints of a role that is claimed in a process: in a quarter of all runs, because in the others who waits has to
+ * poll. They are what they may be: lost, late, twice, for nothing.
  */
 export function hintsIn(
   process: SimProcess,

@@ -11,7 +11,10 @@ const TEARS = [1, 2, 9, 64, 128, 256]
 /** How much later a dead process's write may land, in milliseconds. */
 const LATE_MS = 100
 
-/** The part of requests that take long. It is larger for those that wait for the medium, so that other processes see data that may be lost. */
+/**
+ * The part of requests that take long. It is larger for those that wait for the medium, so that other processes see
+ * data that may be lost.
+ */
 const LONG = 0.05
 const LONG_DURABLE = 0.3
 
@@ -19,12 +22,12 @@ const LONG_DURABLE = 0.3
 const SEEN_EARLY = 0.1
 
 /**
- * A request in flight: a name, a duration, and an end. Its name (role, step, request) selects its random stream, so a run that leaves
- * another request out draws the same for this one.
+ * A request in flight: a name, a duration, and an end. Its name (role, step, request) selects its random stream, so a
+ * run that leaves another request out draws the same for this one.
  *
- * A write passes three points in time: it becomes visible (in the cache), in one go or in halves; stable, if it is durable; and it is
- * acknowledged. Kills and power cuts come between any of them, and a process that is gone hears of nothing. A read sees each half
- * of its sectors at a moment of its own.
+ * A write passes three points in time: it becomes visible (in the cache), in one go or in halves; stable, if it is
+ * durable; and it is acknowledged. Kills and power cuts come between any of them, and a process that is gone hears of
+ * nothing. A read sees each half of its sectors at a moment of its own.
  */
 abstract class Request implements InFlight {
   readonly name: string

@@ -1,5 +1,6 @@
-// A process that takes and releases a role when it is told to: `runtime-child.mjs ROOT RING NAME`. ROOT has the built package in
-// `dist`, and `koffi` in `node_modules` or not. Each line of standard input is a command, each line of standard output its answer.
+// A process that takes and releases a role when it is told to: `runtime-child.mjs ROOT RING NAME`. ROOT has the built
+// package in `dist`, and `koffi` in `node_modules` or not. Each line of standard input is a command, each line of
+// standard output its answer.
 import { subscribe } from 'node:diagnostics_channel'
 import process from 'node:process'
 import { createInterface } from 'node:readline'

@@ -1,5 +1,5 @@
-// What another user of the machine may try: `stranger.mjs ROOT RING NAME`, as `runtime-child.mjs`. It knows the code inside the package,
-// so it runs the modules before they are bundled.
+// What another user of the machine may try: `stranger.mjs ROOT RING NAME`, as `runtime-child.mjs`. It knows the code
+// inside the package, so it runs the modules before they are bundled.
 import { openSync, statSync } from 'node:fs'
 import * as net from 'node:net'
 import process from 'node:process'

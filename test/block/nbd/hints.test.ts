@@ -1,5 +1,5 @@
-// Discarding, writing zeroes and asking for holes only save work. What a server answers to them is no reason to fail where plain
-// reads and writes do; that a connection is lost, or the storage shut us out, is.
+// Discarding, writing zeroes and asking for holes only save work. What a server answers to them is no reason to fail
+// where plain reads and writes do; that a connection is lost, or the storage shut us out, is.
 import { describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../src/block/memory.ts'
 import { NbdBlockDevice } from '../../../src/block/nbd/index.ts'
@@ -96,7 +96,8 @@ test('storage that has shut this client out is no hint that failed', async () =>
   await expect(device.writeZeroes(0, 8)).rejects.toMatchObject({ code: 'BLOCK_FENCED' })
   const source = new MemoryBlockDevice({ sizeSectors: MIB / 512 })
   await expect(sparseCopy(source, device)).rejects.toMatchObject({ code: 'BLOCK_FENCED' })
-  // Before the hint, a copy looks whether both are one storage: it writes into the last sector, and puts back what was there.
+  // Before the hint, a copy looks whether both are one storage: it writes into the last sector, and puts back what was
+  // there.
   const { write, trim } = TYPE
   expect(log.filter((type) => type === write || type === trim)).toEqual([write, write, trim])
 })

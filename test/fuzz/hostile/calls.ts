@@ -222,7 +222,10 @@ function offsetIn(random: Random, deviceBytes: number): number {
   return Math.min(deviceBytes - 1, Math.max(0, random.pick(places)))
 }
 
-/** Everything that is exported and takes a device as a ring. What the names before a comma are is compared with the exports. */
+/**
+ * Everything that is exported and takes a device as a ring. What the names before a comma are is compared with the
+ * exports.
+ */
 export const CALLS: readonly Call[] = [
   { name: 'inspectRing', share: 1, run: (calling) => inspect(calling, false) },
   { name: 'inspectRing, salvage', share: 0.3, run: (calling) => inspect(calling, true) },

@@ -23,7 +23,10 @@ export class SparseImage {
     return this.#extents
   }
 
-  /** Bytes of the image to be read and changed; they lie within the device, on whole sectors, and in no part of an extent that is there. */
+  /**
+   * Bytes of the image to be read and changed; they lie within the device, on whole sectors, and in no part of an
+   * extent that is there.
+   */
   at(offset: number, length: number): Uint8Array {
     const held = this.#extents.find(
       (each) => each.offset <= offset && offset + length <= each.offset + each.bytes.length,

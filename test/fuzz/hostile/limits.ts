@@ -5,8 +5,8 @@ import { MeteredDevice } from '../meter.ts'
 /** What a call may ask of a device before its signal ends it: several times what an image without holes can need. */
 const ENOUGH = { requests: 400, moved: 16 << 20 } as const
 /**
- * What it may ask for once it is told to stop, or all in all where it takes no signal: the item of 16 MiB that is being read, and two
- * windows of 4 MiB after it.
+ * What it may ask for once it is told to stop, or all in all where it takes no signal: the item of 16 MiB that is being
+ * read, and two windows of 4 MiB after it.
  */
 const SLACK = { requests: 64, moved: 24 << 20 } as const
 /** All that it may allocate at once: an item of 16 MiB, and what is around it. */

@@ -44,8 +44,8 @@ export interface Pointer {
 }
 
 /**
- * A data sector: two slots. An item takes one or two; the first holds its number, the second the number's negative. What
- * was there before everything is 0.
+ * A data sector: two slots. An item takes one or two; the first holds its number, the second the number's negative.
+ * What was there before everything is 0.
  */
 export type Sector = readonly [number, number]
 

@@ -42,7 +42,9 @@ export class Log {
     return DATA + (lsn % this.blocks)
   }
 
-  /** The batch at a log position, if it continues the chain there and is of the right epoch; and whether it is complete. */
+  /**
+   * The batch at a log position, if it continues the chain there and is of the right epoch; and whether it is complete.
+   */
   batchAt(
     view: View<Unit>,
     logPosition: LogPosition,

@@ -4,7 +4,8 @@ import { FakeClock } from '../../helpers/fake-clock.ts'
 import { attachProducer } from '../../helpers/ring.ts'
 import { GatedDevice, ReplayDisk } from '../disk.ts'
 
-// Found by the explorer: the older slot keeps space from being used, and the drained ring refused a large item from then on.
+// Found by the explorer: the older slot keeps space from being used, and the drained ring refused a large item from
+// then on.
 test('after a consumer that died before it was idle, its successor frees the space', async () => {
   const disk = new ReplayDisk(4096, 28)
   await Producer.create(new GatedDevice(disk, true), { format: 2, blockSize: 4096 })

@@ -1,6 +1,6 @@
 /**
- * Reads the items that wait in an image of format 2. Written from FORMAT.md alone: it shares no code with the package, so
- * that both cannot be wrong in the same way.
+ * Reads the items that wait in an image of format 2. Written from FORMAT.md alone: it shares no code with the package,
+ * so that both cannot be wrong in the same way.
  */
 export function decode(image: Uint8Array): Uint8Array[] {
   const disk = new Reader(image)

@@ -18,8 +18,9 @@ async function ring(sectorSize: number): Promise<MemoryBlockDevice> {
 }
 
 /**
- * The original looks for its magic at byte 0, and then for a bool, 1 or 2, at byte 8 of sectors 1 and 2 (FORMAT.md). Its
- * `create` does nothing where it finds the magic, and so does its journal where `attach` fails but the magic is there.
+ * The original looks for its magic at byte 0, and then for a bool, 1 or 2, at byte 8 of sectors 1 and 2 (FORMAT.md).
+ * Its `create` does nothing where it finds the magic, and so does its journal where `attach` fails but the magic is
+ * there.
  */
 describe.each([512, 1024, 2048, 4096])('older code, at sector size %i', (sectorSize) => {
   test('finds its magic, and no bool where it expects one', async () => {

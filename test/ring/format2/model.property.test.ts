@@ -55,8 +55,8 @@ class Rig {
     if (this.look()) return expect(result).toEqual({ status: 'suspended' })
     if (result.status === 'retry') {
       this.reached.full++
-      // When the consumer has looked, as one that waits does, and been idle, both of its slots tell what is free: then what
-      // fits has room. Until it has heard of an epoch, blocks of items that were dropped there count as used.
+      // When the consumer has looked, as one that waits does, and been idle, both of its slots tell what is free: then
+      // what fits has room. Until it has heard of an epoch, blocks of items that were dropped there count as used.
       await this.consumer?.state()
       await this.clock.advance(200)
       const { freeBytes } = await inspectRing(this.device)

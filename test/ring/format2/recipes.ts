@@ -25,7 +25,10 @@ export function bytesOf(length: number, seed: number): Uint8Array {
   return Uint8Array.from({ length }, (_, at) => (seed + at * 7) & 255)
 }
 
-/** An item that begins with a magic at each 512th byte of its batch, if so many bytes come before it; and is one bit off it at some. */
+/**
+ * An item that begins with a magic at each 512th byte of its batch, if so many bytes come before it; and is one bit off
+ * it at some.
+ */
 function plantedItem(length: number, before: number, magic: string): Uint8Array {
   const item = bytesOf(length, 1)
   for (let at = 512 - before; at + magic.length <= length; at += 512) {

@@ -326,7 +326,8 @@ describe('both slots of a role', () => {
           if (role === 'producer' && onFull === 'wait') {
             expect([seed, popped]).toEqual([seed, waiting])
           } else {
-            // The newest of all that were ever committed, at least those that wait: also what was given up, if it is there.
+            // The newest of all that were ever committed, at least those that wait: also what was given up, if it is
+            // there.
             const from = all.length - popped.length
             expect([seed, popped]).toEqual([seed, all.slice(from)])
             expect(popped.length).toBeGreaterThanOrEqual(waiting.length)

@@ -28,8 +28,8 @@ const numbers = (popped: readonly { readonly item: Uint8Array }[]): readonly num
 const WAITING = [24, 25, 26, 27, 28, 29]
 
 /**
- * 24 items of a block each were acknowledged. From block 24 on: a batch of three items in one block, one of a single item in two,
- * and one of two items in seven, which goes around the end of the data area to block 1.
+ * 24 items of a block each were acknowledged. From block 24 on: a batch of three items in one block, one of a single
+ * item in two, and one of two items in seven, which goes around the end of the data area to block 1.
  */
 async function makeRing(): Promise<MemoryBlockDevice> {
   const device = await smallRing(BLOCKS)
@@ -314,7 +314,10 @@ describe('a sector of the log', () => {
   })
 })
 
-/** The ring works again: all but these items come out, and one that stops at damage is told of each item that is missing. */
+/**
+ * The ring works again: all but these items come out, and one that stops at damage is told of each item that is
+ * missing.
+ */
 async function expectGap(
   device: UnreadableBlockDevice,
   first: number,

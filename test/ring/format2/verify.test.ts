@@ -20,8 +20,8 @@ const BLOCKS = 32
 const item = (length: number, byte = 7): Uint8Array => new Uint8Array(length).fill(byte)
 
 /**
- * 32 blocks of data. 24 items of a block each were acknowledged. Then, from block 24 on: a batch of three items, one of a
- * single item of two blocks, and one of two items, of which the first goes around the end of the data area.
+ * 32 blocks of data. 24 items of a block each were acknowledged. Then, from block 24 on: a batch of three items, one of
+ * a single item of two blocks, and one of two items, of which the first goes around the end of the data area.
  */
 async function makeRing(): Promise<MemoryBlockDevice> {
   const device = await smallRing(BLOCKS)

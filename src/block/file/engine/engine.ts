@@ -1,6 +1,9 @@
 import type { Permit } from '../../permit.ts'
 
-/** One positioned call, if its permit still holds when it starts. Resolves with the bytes transferred, 0 at the end of the file. */
+/**
+ * One positioned call, if its permit still holds when it starts. Resolves with the bytes transferred, 0 at the end of
+ * the file.
+ */
 export type VectoredCall = (
   fd: number,
   buffers: readonly Uint8Array[],

@@ -10,8 +10,8 @@ const BOUNCE_BUFFERS = 4
 
 /**
  * Moves whole sectors between memory and a file. With direct I/O, unaligned memory is copied through aligned buffers:
- * all buffers of a request if any of them is unaligned, because one call costs less than several; and if the runtime copies
- * vectored calls.
+ * all buffers of a request if any of them is unaligned, because one call costs less than several; and if the runtime
+ * copies vectored calls.
  */
 export class Channel {
   readonly #engine: Engine

@@ -9,8 +9,9 @@ const IN_MEMORY: readonly number[] = [0x01021994, 0x858458f6]
 export type ReadNow = (buffer: Uint8Array, position: number) => boolean
 
 /**
- * Reads from the page cache, on the event loop's thread: for a small piece that takes a tenth of the time of a read in another
- * thread. They never wait for a disk or a server, which would block the program: the system reports that instead.
+ * Reads from the page cache, on the event loop's thread: for a small piece that takes a tenth of the time of a read in
+ * another thread. They never wait for a disk or a server, which would block the program: the system reports that
+ * instead.
  * @param path of the open file
  * @returns undefined if the system cannot do that here
  */

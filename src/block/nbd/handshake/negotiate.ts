@@ -19,7 +19,9 @@ export interface Export {
   readonly minimum: number
   /** Bytes in a request at most; 32 MiB where the server allows more. */
   readonly maximum: number
-  /** Bytes in a block status request, which carries no data: the largest number possible if the server states no limit. */
+  /**
+   * Bytes in a block status request, which carries no data: the largest number possible if the server states no limit.
+   */
   readonly maxStatus: number
   /** True if replies come in chunks. */
   readonly structured: boolean

@@ -55,7 +55,10 @@ export class ConnectionPool implements Flushable {
     return status
   }
 
-  /** The number of times that a connection was re-established. Data read before may have been lost with a server's cache. */
+  /**
+   * The number of times that a connection was re-established. Data read before may have been lost with a server's
+   * cache.
+   */
   get renewals(): number {
     return this.#open.reduce((sum, connection) => sum + connection.renewals, 0)
   }

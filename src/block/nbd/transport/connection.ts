@@ -73,7 +73,10 @@ export class Connection implements Receiver, Requests {
     return this.#fault === undefined && !this.#farewell
   }
 
-  /** True if a change succeeded that no later flush over this connection covers; still valid after the connection is lost. */
+  /**
+   * True if a change succeeded that no later flush over this connection covers; still valid after the connection is
+   * lost.
+   */
   get unflushed(): boolean {
     return this.#changes > this.#flushed
   }

@@ -13,8 +13,8 @@ import type { NbdDial, NbdDialOptions, NbdStream, NbdStreamReceiver } from './st
 const JOIN_BYTES = 8 << 10
 
 /**
- * Bytes that the system is given at a time. It reports only when it has taken all of them, so the chunks are small on a slow
- * link: at 1 KiB a second it reports every 16 seconds.
+ * Bytes that the system is given at a time. It reports only when it has taken all of them, so the chunks are small on a
+ * slow link: at 1 KiB a second it reports every 16 seconds.
  */
 const CHUNK_BYTES = { least: 16 << 10, most: 256 << 10 } as const
 
@@ -22,8 +22,8 @@ const CHUNK_BYTES = { least: 16 << 10, most: 256 << 10 } as const
 const CHUNK_MS = { quick: 100, slow: 1000 } as const
 
 /**
- * Connects over TCP, or to a unix socket. What goes in comes out of the kernel's buffers only, so `taken` may be ahead of
- * the server by as much as they hold.
+ * Connects over TCP, or to a unix socket. What goes in comes out of the kernel's buffers only, so `taken` may be ahead
+ * of the server by as much as they hold.
  */
 export const dialSocket: NbdDial = async (address, receiver, options) => {
   const { signal } = options

@@ -22,7 +22,10 @@ export class FreeSpace {
   /** The lower of the consumer's two cursors, because the newer one may be only in a volatile cache. */
   #consumedTo: LogPosition
   #truncatedTo: LogPosition
-  /** Where the ring can be truncated without a search: log positions of this handle's batches, spaced by a part of the ring; everything before each is committed. */
+  /**
+   * Where the ring can be truncated without a search: log positions of this handle's batches, spaced by a part of the
+   * ring; everything before each is committed.
+   */
   #truncationPoints: LogPosition[] = []
 
   /**

@@ -34,8 +34,8 @@ export interface Suspect {
  *                                                   |-- window --|- coming -|
  *
  * Blocks left of the cursor can be reused. The segments (`BatchIndex`) are what was read: batches, and gaps where one
- * is missing. Right of the frontier, `ReadAhead` has a window and prefetches. The tail, the end of the committed log, is
- * known only once reading gets there: the tail is ahead of a slot's `committed`, which is a checkpoint.
+ * is missing. Right of the frontier, `ReadAhead` has a window and prefetches. The tail, the end of the committed log,
+ * is known only once reading gets there: the tail is ahead of a slot's `committed`, which is a checkpoint.
  *
  * Invariants:
  * - The frontier is where the next batch begins, and the segments reach up to it without a hole.
@@ -194,7 +194,8 @@ export class LogFront {
     if (batch?.whole !== true) {
       const landmark = nextLandmark(this.#landmarks, this.#frontier)
       if (landmark === undefined) return { status: 'nothing' }
-      // The producer completed every batch before a landmark before it wrote the slot: what was prefetched may be older.
+      // The producer completed every batch before a landmark before it wrote the slot: what was prefetched may be
+      // older.
       this.reader.forget()
       batch = await this.#batchAt(this.#frontier)
       if (batch?.whole !== true && recheckedAt !== this.#frontier.lsn)
@@ -220,7 +221,10 @@ export class LogFront {
     return isHere || landmark.seq <= this.#frontier.seq ? landmark : undefined
   }
 
-  /** The batch at the frontier, which moves first where the log continues elsewhere: at a landmark, or where an epoch began. */
+  /**
+   * The batch at the frontier, which moves first where the log continues elsewhere: at a landmark, or where an epoch
+   * began.
+   */
   async #nextBatch(): Promise<ReadBatch | undefined> {
     const batch = await this.#batchAt(this.#frontier)
     if (batch !== undefined) return batch

@@ -126,8 +126,8 @@ export interface ProcessOptions<Out> {
   /** The number of items handled at the same time. Default 1. */
   readonly concurrency?: number
   /**
-   * Attempts at an item before it is given up. Default: 10 with a `deadLetter`, otherwise no limit. Without a `deadLetter`,
-   * giving up an item ends `process`, and the item stays in the ring.
+   * Attempts at an item before it is given up. Default: 10 with a `deadLetter`, otherwise no limit. Without a
+   * `deadLetter`, giving up an item ends `process`, and the item stays in the ring.
    */
   readonly attempts?: number
   /** The pauses between attempts; half of each is random. Other items continue meanwhile. */
@@ -159,8 +159,9 @@ export interface ProcessOptions<Out> {
     readonly producer: RingRole
   }
   /**
-   * Called for each attempt that fails, with what it threw or the reason that it gave; what comes next is decided as always. If it throws,
-   * `process` ends with that. Default: nothing is called, and an item that keeps failing shows only in `shared-block-ring:work`.
+   * Called for each attempt that fails, with what it threw or the reason that it gave; what comes next is decided as
+   * always. If it throws, `process` ends with that. Default: nothing is called, and an item that keeps failing shows
+   * only in `shared-block-ring:work`.
    */
   readonly onFailed?: (error: unknown, failed: FailedAttempt) => void
   /** Counts attempts across crashes. Default: they are counted in memory. */

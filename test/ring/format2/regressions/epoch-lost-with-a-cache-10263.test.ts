@@ -8,7 +8,8 @@ import { attachProducer } from '../../../helpers/ring.ts'
 
 const item = new Uint8Array(9)
 
-// Seed 10263 of format 2: a consumer saw an epoch in a cache, wrote that down durably, and the power took the epoch with it.
+// Seed 10263 of format 2: a consumer saw an epoch in a cache, wrote that down durably, and the power took the epoch
+// with it.
 test('a consumer that saw an epoch which is gone writes slots that agree', async () => {
   const device = await smallRing(16)
   await pushBatches(device, [[item], [item]])

@@ -1,4 +1,5 @@
-// A ring whose consumer stopped within a batch, whose other items were uncommitted and dropped, cannot be a journal any more.
+// A ring whose consumer stopped within a batch, whose other items were uncommitted and dropped, cannot be a journal any
+// more.
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../../src/block/memory.ts'
 import { Journal } from '../../../../src/journal/index.ts'

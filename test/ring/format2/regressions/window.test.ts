@@ -1,5 +1,5 @@
-// A consumer's read-ahead window survives epochs that are merged later: uncommitted items that were dropped are delivered, and
-// what was acknowledged in its place is lost.
+// A consumer's read-ahead window survives epochs that are merged later: uncommitted items that were dropped are
+// delivered, and what was acknowledged in its place is lost.
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../../src/block/memory.ts'
 import { Consumer, Producer } from '../../../../src/ring/access/attach.ts'
