@@ -74,6 +74,8 @@ function ringAdvice(error: AnyRingError): string {
         ? `${message}. In format 1 later items cannot be found, so it cannot be skipped: keep a copy of ` +
             `the device, and make a new ring: sbr create ${device} --format 1 --erase --force`
         : message.replace('see verifyRing', `see sbr verify ${device}`)
+    case 'RING_NOT_EMPTY':
+      return message.replace('use discardItems: true, or: ', 'use ')
     case 'RING_ITEM_TOO_LARGE':
       return details.offset === undefined
         ? message

@@ -34,7 +34,7 @@ export async function runCommandLine(given: readonly string[]): Promise<number> 
   if (host.exitCode === ExitCode.InvalidArgument || host.exitCode === ExitCode.UnknownCommand) {
     const command = await commandOf(inputs)
     const help = command === undefined ? 'sbr --help' : `sbr help ${command}`
-    const complaint = complaints.join('').trim()
+    const complaint = complaints.join('').trim().replaceAll('\n', '; ')
     const advice = complaint.startsWith(UNKNOWN_FLAG) ? dashesAdvice(command, inputs) : undefined
     const message = advice === undefined ? complaint : `${complaint}; ${advice}`
     return report(usageError(`${message} (see ${help})`), inputs)

@@ -8,9 +8,13 @@ import { shellWord } from '../util/shell-word.ts'
 /** Each error of a pool, with what to do about it. */
 
 export function noPool(device: string, found: string): RingError {
+  // Whoever names a ring in it means a pool; creating one over a single ring would destroy that.
+  const advice = found.startsWith('a ring')
+    ? 'it is one ring, not a pool: open it without the name of a ring'
+    : `if it is the right device, create the pool first: sbr pool create ${shellWord(device)}`
   return new RingError(
     'RING_NOT_INITIALISED',
-    `Expected a pool of rings on ${device}, found ${found}; if it is the right device, create the pool first: sbr pool create ${shellWord(device)}`,
+    `Expected a pool of rings on ${device}, found ${found}; ${advice}`,
     { device, field: 'pool', expected: 'a pool of rings', found },
   )
 }
@@ -112,7 +116,7 @@ export function ringRemoved(device: string): RingError {
 export function notEmpty(device: string, ring: string, reason: string): RingError {
   return new RingError(
     'RING_NOT_EMPTY',
-    `${device}#${ring} ${reason}; it was not removed. To remove it anyway: sbr pool remove ${shellWord(device)} ${shellWord(ring)} --force`,
+    `${device}#${ring} ${reason}; it was not removed. To remove it anyway, use discardItems: true, or: sbr pool remove ${shellWord(device)} ${shellWord(ring)} --force`,
     { device },
   )
 }

@@ -117,7 +117,7 @@ test('run tells of failures safely', async () => {
   const { code, stderr } = await sbr(['journal', 'run', path, ...flags, '--', command])
   expect(code).toBe(0)
   expect(stderr).toBe(
-    `sbr: the item that ends at position ${position} failed (attempt 1), next attempt in 0.0 s: ` +
+    `sbr: the item that ends at position ${position} failed (attempt 1), next attempt in 1 ms: ` +
       `${folder.path}/bad\\x1b[31mname ended with exit code 1\n`,
   )
 })

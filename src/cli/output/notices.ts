@@ -40,7 +40,8 @@ function noticeText(event: Failure, position: string): string {
   if (event.event === 'retried') {
     const { what, attempt, error, delayMs } = event
     const failed = what === 'handler' ? 'failed' : 'could not be put into the dead letter ring'
-    const next = `next attempt in ${(delayMs / 1000).toFixed(1)} s`
+    const pause = delayMs < 1000 ? `${Math.round(delayMs)} ms` : `${(delayMs / 1000).toFixed(1)} s`
+    const next = `next attempt in ${pause}`
     return notice(position, `${failed} (attempt ${attempt}), ${next}: ${reasonOf(error)}`)
   }
   const { attempts, error } = event
