@@ -98,8 +98,7 @@ function parseAddress(text: string): Address {
 async function run(flags: Flags, ...given: string[]): Promise<void> {
   const paths = devicesOf(given)
   checkDistinct(paths)
-  setFlagsFromString(`--interrupt-budget=${OPTIMISE_LATE}`)
-  using _collecting = keepSmall()
+  using _saving = saveResources()
   using stop = stopSignals()
   const { signal } = stop
   const { host, port } = flags.listen ?? DEFAULT
@@ -142,9 +141,15 @@ const COLLECT_BYTES = 2 << 20
  * those that survive until there are tens of megabytes, because it does not know that the program is idle. Collecting
  * them takes about 20 ms of processor time.
  */
-function keepSmall(): Disposable {
-  setFlagsFromString('--semi-space-growth-factor=1')
-  setFlagsFromString('--expose-gc')
+function saveResources(): Disposable {
+  try {
+    setFlagsFromString(`--interrupt-budget=${OPTIMISE_LATE}`)
+    setFlagsFromString('--semi-space-growth-factor=1')
+    setFlagsFromString('--expose-gc')
+  } catch {
+    // A runtime without V8, such as Bun, has no such flags.
+    return { [Symbol.dispose]: () => undefined }
+  }
   const collect: unknown = runInNewContext('globalThis.gc')
   if (typeof collect !== 'function') return { [Symbol.dispose]: () => undefined }
   let kept = 0
