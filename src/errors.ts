@@ -1,7 +1,7 @@
 /**
- * Faults are thrown as {@link BlockError}, {@link RingError} or {@link CodecError}, and as the `WorkError` of handlers
- * or the `JournalError` of a journal; expected outcomes (full, empty, suspended) are values; misuse is a `TypeError` or
- * `RangeError` before any I/O.
+ * Faults are thrown as {@link BlockError}, {@link RingError} or {@link CodecError}, and as the `WorkError` of handlers,
+ * the `JournalError` of a journal or the `PartialPushError` of pushes into several rings; expected outcomes (full,
+ * empty, suspended) are values; misuse is a `TypeError` or `RangeError` before any I/O.
  *
  * Codes are promises (they change only with the major version); the wording of messages is not.
  */

@@ -162,8 +162,8 @@ export abstract class BaseBlockDevice implements BlockDevice {
   }
 
   /**
-   * Makes a role exclusive until the process ends (capability `claim`); throws `claimedError` if it is held. See
-   * `LocalClaims`.
+   * Makes a role exclusive until it is released or the process ends (capability `claim`); throws `claimedError` if it
+   * is held. See `LocalClaims`.
    */
   protected async doClaim(_role: string, _options: ClaimOptions): Promise<BlockClaim> {
     throw unsupportedError(this.name, 'claim')

@@ -125,8 +125,8 @@ export interface BlockWatch {
  * - A submitted request cannot be cancelled and has no timeout.
  * - Data is not copied: the caller must not touch a buffer from the call until its promise settles.
  * - Concurrent requests may run in any order.
- * - After `disconnect` was called, everything except it and `close` throws `BLOCK_DISCONNECTED`. Once it has resolved,
- *   nothing more is sent to the storage.
+ * - After `disconnect` was called, every call with I/O throws `BLOCK_DISCONNECTED`; `readNow` returns false, and
+ *   `allocate` still works. Once it has resolved, nothing more is sent to the storage.
  */
 export interface BlockDevice extends AsyncDisposable {
   /** Names the device in messages: a path, a URI. */

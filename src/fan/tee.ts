@@ -69,7 +69,7 @@ const BRANCH_KINDS: OptionKinds<Branch<never>> = {
 }
 
 /** A branch, and its progress. */
-interface Way<In> {
+interface BranchState<In> {
   readonly writer: RingWriter<In>
   readonly mayDrop: boolean
   /** Of a branch that may be dropped. */
@@ -100,7 +100,7 @@ export function tee<In>(
  * the item: push it again, and these have it twice. The writers belong to the caller: `close` leaves them open.
  */
 export class Tee<In> implements AsyncDisposable {
-  readonly #ways = new Map<RingWriter<In>, Way<In>>()
+  readonly #branches = new Map<RingWriter<In>, BranchState<In>>()
   readonly #dropAfterMs: number
   readonly #onDropped: TeeOptions<In>['onDropped']
   readonly #clock: Clock
@@ -116,12 +116,12 @@ export class Tee<In> implements AsyncDisposable {
     this.#clock = clock
     checkList('tee', 'RingWriters', branches)
     for (const branch of branches) this.add(branch)
-    if (this.#ways.size === 0) throw new TypeError('tee takes at least one RingWriter')
+    if (this.#branches.size === 0) throw new TypeError('tee takes at least one RingWriter')
   }
 
   /** The writers that items go to. */
   get writers(): readonly RingWriter<In>[] {
-    return [...this.#ways.keys()]
+    return [...this.#branches.keys()]
   }
 
   /**
@@ -134,7 +134,7 @@ export class Tee<In> implements AsyncDisposable {
     if (isBranch(branch)) checkOptions('tee, branch', branch, BRANCH_KINDS)
     checkWriter('tee', writer)
     const { device, onFull } = writer.producer
-    if (this.#ways.has(writer)) throw new TypeError(`${device.name} is a branch already`)
+    if (this.#branches.has(writer)) throw new TypeError(`${device.name} is a branch already`)
     if (onSlow === 'drop' && this.#onDropped === undefined) {
       throw new TypeError("tee: a branch with onSlow: 'drop' needs onDropped, which is told of it")
     }
@@ -145,12 +145,12 @@ export class Tee<In> implements AsyncDisposable {
     }
     const mayDrop = onSlow === 'drop'
     const dropped = new AbortController()
-    this.#ways.set(writer, { writer, mayDrop, durableTo: undefined, dropped })
+    this.#branches.set(writer, { writer, mayDrop, durableTo: undefined, dropped })
   }
 
   /** Stops pushing into a branch; removing one that is not there is no error. Pushes under way are not withdrawn. */
   remove(writer: RingWriter<In>): void {
-    this.#ways.delete(writer)
+    this.#branches.delete(writer)
   }
 
   /**
@@ -198,7 +198,7 @@ export class Tee<In> implements AsyncDisposable {
     options: WaitingOptions,
   ): Promise<ReadonlyMap<RingWriter<In>, Position>> {
     const signal = signalOf(call, options)
-    const ways = [...this.#ways.values()]
+    const ways = [...this.#branches.values()]
     const parts = ways.map((way) => ({
       writer: way.writer,
       push: (waiting: WaitingOptions) =>
@@ -210,14 +210,14 @@ export class Tee<In> implements AsyncDisposable {
     return positions
   }
 
-  async #into(way: Way<In>, push: Push<In>, options: WaitingOptions): Promise<Position> {
+  async #into(way: BranchState<In>, push: Push<In>, options: WaitingOptions): Promise<Position> {
     const position = await push(way.writer, options)
     if (way.durableTo === undefined || position > way.durableTo) way.durableTo = position
     return position
   }
 
   async #orDrop(
-    way: Way<In>,
+    way: BranchState<In>,
     push: Push<In>,
     { signal }: WaitingOptions,
   ): Promise<Position | undefined> {
@@ -251,10 +251,10 @@ export class Tee<In> implements AsyncDisposable {
     }
   }
 
-  #drop(way: Way<In>, error: unknown): void {
+  #drop(way: BranchState<In>, error: unknown): void {
     const { writer, durableTo, dropped } = way
     if (dropped.signal.aborted) return
-    if (this.#ways.get(writer) === way) this.#ways.delete(writer)
+    if (this.#branches.get(writer) === way) this.#branches.delete(writer)
     dropped.abort()
     this.#onDropped?.({ writer, durableTo, error })
   }

@@ -40,13 +40,13 @@ export type Perform<Op> = (
 // biome-ignore lint/suspicious/noConfusingVoidType: `async` functions that return nothing answer void.
 export type PerformAnswer = PerformFailure | undefined | void
 
-/** Options of starting a journal. `Out` is performed, `In` is pushed; see {@link Codec}. */
+/** Options of `Journal.open`. `Out` is performed, `In` is pushed; see {@link Codec}. */
 export interface JournalOptions<Out, In = Out>
   extends Pick<
     WriterOptions<In>,
     'refreshIntervalMs' | 'maxPollMs' | 'maxQueuedItems' | 'maxQueuedBytes' | 'maxItemBytes'
   > {
-  /** The queue's name, written as text into the pointer sectors. Default `unknown journal`. */
+  /** The queue's name, a label in the slots or pointer sectors of the roles. Default `unknown journal`. */
   readonly queue?: string
   /** The program's name, written likewise. Default `unknown`. */
   readonly client?: string
@@ -79,7 +79,7 @@ export interface JournalOptions<Out, In = Out>
   readonly maxPerformBytes?: number
   /** Time that `close` waits for a running `perform` after aborting its signal, in milliseconds. Default 1,000. */
   readonly graceMs?: number
-  /** Closes the journal when it is aborted; before it has started, `start` rejects with its reason. */
+  /** Closes the journal when it is aborted; until `Journal.open` has resolved, that rejects with its reason. */
   readonly signal?: AbortSignal
   /** Default: the machine's clock. */
   readonly clock?: Clock
@@ -87,7 +87,7 @@ export interface JournalOptions<Out, In = Out>
   readonly random?: () => number
 }
 
-/** An operation that is durable: it will be performed at least once, by this journal or a later start. */
+/** An operation that is durable: it will be performed at least once, by this journal or a later one. */
 export interface Receipt {
   /** Position after the operation. */
   readonly position: Position

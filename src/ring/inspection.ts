@@ -80,7 +80,7 @@ export interface RingInspection {
     readonly position: Position
     /** True if it has granted the suspend request. */
     readonly suspendAck: boolean
-    /** The label in the producer's sector; empty before its first write. */
+    /** The label in the producer's slot or pointer sector; empty before its first write. */
     readonly text: string
   }
   /** The consumer's last write. */
@@ -89,7 +89,7 @@ export interface RingInspection {
     readonly position: Position
     /** True if it requests a pause. */
     readonly suspend: boolean
-    /** The label in its sector; empty before its first write. */
+    /** The label in its slot or pointer sector; empty before its first write. */
     readonly text: string
   }
   /** Bytes of the data area. */

@@ -119,7 +119,7 @@ export type PushResult =
   /** The consumer has requested a pause, which this grants. */
   | { readonly status: 'suspended' }
 
-/** Items that are on stable storage, not visible yet. */
+/** Items on stable storage: visible after `append`; after `pushMany`, once `advance` resolves. */
 export interface Pushed {
   readonly status: 'ok'
   /** The number of items, from the front. */
@@ -130,7 +130,7 @@ export interface Pushed {
   readonly positions: readonly Position[]
 }
 
-/** The result of `pushMany`. */
+/** The result of `pushMany` and `append`. */
 export type PushManyResult =
   | Pushed
   | { readonly status: 'retry' }
@@ -210,8 +210,8 @@ export interface RingRole extends AsyncDisposable {
   /** The producer's behaviour when there is no room; see {@link NewRingOptions}. */
   readonly onFull: 'wait' | 'overwrite'
   /**
-   * Bytes of the ring's log before this role's cursor, since its creation. The bytes between the producer's and the
-   * consumer's cursor are in use.
+   * Bytes of the ring's log before the producer's tail, or the consumer's cursor, since its creation. The bytes between
+   * the two are in use.
    */
   readonly logOffset: bigint
 
@@ -295,8 +295,8 @@ export interface Consumer extends RingRole {
   /**
    * Reads the item at `from` (default: the consumer's own position). Changes nothing: repeated calls return the same
    * item until `advance`.
-   * @throws {RangeError} `from` lies before the consumer's position or beyond the producer's, or no record can begin
-   *   there
+   * @throws {RangeError} `from` lies before the consumer's position, or no pop of this handle has read up to it (in
+   *   format 1: it lies beyond the producer's position, or no record can begin there)
    */
   pop(from?: Position): Promise<PopResult>
 
@@ -320,7 +320,7 @@ export interface Consumer extends RingRole {
 
   /**
    * Acknowledges everything before `position`, durably. Does nothing if it is acknowledged already.
-   * @throws {RangeError} `position` lies beyond the producer's
+   * @throws {RangeError} no pop of this handle returned `position` (in format 1: it lies beyond the producer's)
    */
   advance(position: Position): Promise<void>
 }

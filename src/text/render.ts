@@ -1,4 +1,4 @@
-/** Makes text from a device, an input or an error safe for a terminal. No other module does. */
+/** Formats text from devices, inputs and errors safely for a terminal; `util/safe-text.ts` has the escapes. */
 import type { RingErrorDetailsOf } from '../errors.ts'
 import { escaped, safeText } from '../util/safe-text.ts'
 import { replaceUnsafe, replaceUnsafeInItem } from '../util/unsafe-text.ts'

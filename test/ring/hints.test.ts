@@ -34,7 +34,7 @@ async function handles(): Promise<readonly [BlockDevice, BlockDevice]> {
   return both
 }
 
-// The time of who waits stands still: a pause ends with a hint, or never.
+// The waiting side's clock stands still: a pause ends with a hint, or never.
 test('a reader is told of a push by the writer itself, whichever came first', async () => {
   const [pushing, popping] = await handles()
   for (const first of ['reader', 'writer']) {

@@ -93,11 +93,7 @@ const FORMAT2 = [
     ],
   ]),
   format2('the higher consumer slot frees space', 'storm', 1500, [
-    [
-      FREE_SPACE,
-      '(cursor.lsn < lower.lsn ? cursor : lower)',
-      '(cursor.lsn > lower.lsn ? cursor : lower)',
-    ],
+    [FREE_SPACE, '(end.lsn < lower.lsn ? end : lower)', '(end.lsn > lower.lsn ? end : lower)'],
   ]),
   format2('a cursor that did not see an epoch frees space behind its start', 'storm', 3000, [
     [FREE_SPACE, 'unseen !== undefined && unseen.start.lsn < logPosition.lsn', 'false'],
@@ -248,7 +244,7 @@ const FORMAT2 = [
   ]),
   format2('items that were dropped are delivered', 'storm', 1500, [
     [BATCH_INDEX, 'limit: Math.min(segment.limit, start.seq)', 'limit: segment.limit'],
-    [LOG_FRONT, 'this.index.truncate(start)\n    this.#committedTo = start.seq', ''],
+    [LOG_FRONT, 'this.index.dropFrom(start)\n    this.#committedTo = start.seq', ''],
   ]),
   format2('the place is not published before space is used again', 'storm', 1500, [
     [

@@ -29,7 +29,8 @@ export interface Conversation {
 }
 
 /**
- * Talks to the process that listens at a path. Takes a second at most, unless this process is stopped, and never fails.
+ * Talks to the process that listens at a path. Takes a second at most, unless this process is stopped or reading the
+ * key takes longer, and fails only as `readKey` does.
  */
 export async function converse(path: string, conversation: Conversation): Promise<Occupant> {
   const { native } = conversation

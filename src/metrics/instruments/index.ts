@@ -98,7 +98,7 @@ export class Instruments implements Disposable {
    * immediately without asking it. Overlapping calls share a survey.
    */
   collect(): Promise<readonly MetricFamily[]> {
-    this.#looking ??= this.#look().finally(() => {
+    this.#looking ??= this.#collect().finally(() => {
       this.#looking = undefined
     })
     return this.#looking
@@ -109,7 +109,7 @@ export class Instruments implements Disposable {
     this.#listening[Symbol.dispose]()
   }
 
-  async #look(): Promise<readonly MetricFamily[]> {
+  async #collect(): Promise<readonly MetricFamily[]> {
     const surveys = await this.#surveyor.surveyAll(this.#rings, SURVEY_LIMIT)
     return merged([surveys.length > 0 ? ringFamilies(surveys) : [], this.families()])
   }

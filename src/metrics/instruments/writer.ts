@@ -89,7 +89,7 @@ export const writerInstrument: MakeInstrument = instrumentOf<WriterEvent, Writer
     one(
       'gauge',
       'writer_blocked',
-      'Whether the last look found no room, or a suspended ring.',
+      'Whether the last refresh found no room, or a suspended ring.',
       (record) => Number(record.isBlocked),
     ),
     each(

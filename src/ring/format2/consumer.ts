@@ -67,7 +67,7 @@ type Saved = Pick<ConsumerSlot, 'cursor' | 'seen' | 'suspend' | 'damagedItems' |
 const MAX_PINNED_BYTES = 64 << 20
 
 /** Items that were pushed at the same time. */
-export interface PushedTogether {
+export interface PushedItems {
   readonly items: readonly PoppedItem[]
   /** Push time, in milliseconds since 1970, by the producer's clock. */
   readonly time: number
@@ -183,7 +183,7 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
   }
 
   /** As `popMany`, with push times. */
-  async popByTime(options: PopManyOptions): Promise<readonly PushedTogether[]> {
+  async popByTime(options: PopManyOptions): Promise<readonly PushedItems[]> {
     const times: { readonly start: number; readonly time: number }[] = []
     const popped = await this.#popMany(options, (start, time) => times.push({ start, time }), false)
     return times.map(({ start, time }, index) => ({
@@ -383,11 +383,11 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
         return undefined
       }
       if (step.status === 'item') {
-        const { position: after, time } = step
+        const { position: after, pushedAt } = step
         const item = asViews ? step.item : new Uint8Array(step.item)
         const pin = asViews ? step.pin() : undefined
-        const popped = { item, position: after, pushedAt: time, ...(pin !== undefined && { pin }) }
-        return { popped: missed > 0 ? { ...popped, missed } : popped, time }
+        const popped = { item, position: after, pushedAt, ...(pin !== undefined && { pin }) }
+        return { popped: missed > 0 ? { ...popped, missed } : popped, time: pushedAt }
       }
       if ((step.status === 'damage' || step.status === 'too-large') && some) return undefined
       at = step.position

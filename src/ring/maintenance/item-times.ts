@@ -1,9 +1,9 @@
-import { Format2Consumer, type PushedTogether } from '../format2/consumer.ts'
+import { Format2Consumer, type PushedItems } from '../format2/consumer.ts'
 import { Format2Producer } from '../format2/producer.ts'
 import type { Consumer, PopManyOptions, Producer } from '../types.ts'
 
 /** Items that were pushed at the same time; `time` is undefined in format 1, which does not record it. */
-export type TimedItems = Omit<PushedTogether, 'time'> & { readonly time: number | undefined }
+export type TimedItems = Omit<PushedItems, 'time'> & { readonly time: number | undefined }
 
 /** As `popMany`, with push times. */
 export async function popTimed(

@@ -7,8 +7,7 @@ const MAX_OFFSET_DIGITS = 19
 
 /**
  * The text of a position in errors, commands and their JSON: in format 2 `epoch:item`, such as `1:42` after the 42nd
- * item; in
- * format 1 the offset in bytes. Roles, and the result of `inspectRing`, have the `format`.
+ * item; in format 1 the offset in bytes. Roles, and the result of `inspectRing`, have the `format`.
  */
 export function formatPosition(position: bigint, format: 1 | 2): string {
   return format === 2 ? toText(position) : String(position)

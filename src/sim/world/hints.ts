@@ -4,12 +4,12 @@ import { nameOf, Random } from './random.ts'
 
 /** How late a hint may be, in milliseconds. */
 const LATE_MS = 5
-/** One of so many hints is lost, one comes twice, and one expectation is met without a change. */
+/** One hint in `ONE_OF` is lost, one is sent twice, and one expected hint comes without a change. */
 const ONE_OF = 8
 
 /**
- * The hints of a role that is claimed in a process: in a quarter of all runs, because in the others who waits has to
- * poll. They are what they may be: lost, late, twice, for nothing.
+ * The hints of a role that is claimed in a process, in a quarter of all runs: in the others the waiting side polls.
+ * Hints may be lost, late, sent twice, or sent for nothing.
  */
 export function hintsIn(
   process: SimProcess,

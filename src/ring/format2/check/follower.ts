@@ -60,8 +60,8 @@ export class Follower implements RingFollower {
       const next = await log.next(position)
       if (next.status === 'nothing') break
       if (next.status === 'item') {
-        const { item, time } = next
-        items.push({ item: item.slice(), position: next.position, pushedAt: time })
+        const { item, pushedAt } = next
+        items.push({ item: item.slice(), position: next.position, pushedAt })
         bytes += item.length
         this.#move({ position: next.position })
         continue

@@ -104,7 +104,7 @@ async function readOldest(
   const log = new ConsumerLog(disk, first, roles.producer, async () => {})
   log.begin(signal)
   const next = await log.next(log.positionOf(first))
-  return 'time' in next ? next.time : undefined
+  return 'pushedAt' in next ? next.pushedAt : undefined
 }
 
 /** True if blocks may have been reused while they were read, judged by the slots afterwards. */
@@ -155,7 +155,7 @@ async function* items(
       missed += next.items
       continue
     }
-    const popped = { item: next.item.slice(), position, pushedAt: next.time }
+    const popped = { item: next.item.slice(), position, pushedAt: next.pushedAt }
     yield missed > 0 ? { ...popped, missed } : popped
     missed = 0
   }

@@ -61,7 +61,7 @@ export function firstUnseen(epochs: Epochs, seen: number): Epoch | undefined {
 
 /**
  * Adds an epoch.
- * @param keepFrom batches from this log position on may still be read
+ * @param keepFrom batches from this LSN on may still be read
  * @param seen the newest epoch that each consumer slot has seen
  * @param limit entries that fit into a slot: at least two more than there are consumer slots
  */

@@ -72,7 +72,7 @@ export class BatchIndex {
   }
 
   /** Drops everything from an epoch's beginning on, and the uncommitted items before it. */
-  truncate(start: LogPosition): void {
+  dropFrom(start: LogPosition): void {
     release(this.#segments.filter((segment) => segment.start.lsn >= start.lsn))
     this.#segments = this.#segments
       .filter((segment) => segment.start.lsn < start.lsn)

@@ -4,8 +4,8 @@ import type { LogPosition } from '../disk/log-position.ts'
 import { LogReader } from './log-reader.ts'
 
 /**
- * The first log position from `wanted` on at which a batch begins and everything before it is committed; `committed` if
- * there is none.
+ * The first log position from the LSN `wanted` on at which a batch begins and everything before it is committed;
+ * `committed` if there is none.
  * @param from start of the search, at a batch
  * @param signal ends it between two reads, with its reason
  */

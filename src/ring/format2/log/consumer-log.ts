@@ -108,7 +108,7 @@ export class ConsumerLog {
   async next(position: Position): Promise<Found> {
     this.#forgetViewed(position)
     return await this.#at<FoundItem | TooLarge>(position, ({ batch, start: logPosition }, seq) => {
-      const { epoch, time } = batch.header
+      const { epoch, time: pushedAt } = batch.header
       const index = seq - logPosition.seq
       const item = batch.items.at(index)
       if (item === undefined) {
@@ -116,7 +116,7 @@ export class ConsumerLog {
         return this.#tooLarge(batch, after)
       }
       const pin = (): PooledBuffer | undefined => batch.items.pin(index, index + 1)
-      return { status: 'item', item, position: toPosition(epoch, seq + 1), time, pin }
+      return { status: 'item', item, position: toPosition(epoch, seq + 1), pushedAt, pin }
     })
   }
 

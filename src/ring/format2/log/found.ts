@@ -15,7 +15,7 @@ export interface FoundItem {
   /** The position after it. */
   readonly position: Position
   /** Push time, in milliseconds since 1970, by the producer's clock. */
-  readonly time: number
+  readonly pushedAt: number
   /** Keeps the view valid until the returned buffer is unpinned. Without a buffer, the view remains valid. */
   readonly pin: () => PooledBuffer | undefined
 }
@@ -35,7 +35,7 @@ export interface Sound {
 
 /** An item that follows another one, as a copy or a view. */
 export interface Rest extends Pick<FoundItem, 'item' | 'position'> {
-  /** As `FoundItem.time`. */
+  /** As `FoundItem.pushedAt`. */
   readonly pushedAt: number
   /** The buffer pinned for the view. */
   readonly pin?: PooledBuffer | undefined
@@ -65,7 +65,7 @@ export interface Loss {
    * Push time of the first of them, in milliseconds since 1970, by the producer's clock; undefined if it is unreadable
    * too.
    */
-  readonly time: number | undefined
+  readonly pushedAt: number | undefined
   /** The problem, and the segment that has it. */
   readonly problem: BatchProblem
   readonly start: LogPosition
@@ -80,6 +80,6 @@ export interface TooLarge {
   /** The position after it. */
   readonly position: Position
   readonly error: RingError
-  /** As `FoundItem.time`. */
-  readonly time: number
+  /** As `FoundItem.pushedAt`. */
+  readonly pushedAt: number
 }

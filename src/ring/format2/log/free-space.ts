@@ -95,7 +95,7 @@ export class FreeSpace {
     return overwritten <= this.#consumedTo.lsn || overwritten <= slot.truncatedTo.lsn
   }
 
-  /** Records that the log has grown to a position before which everything is committed. */
+  /** Records that the log has grown to a log position before which everything is committed. */
   grewTo(logPosition: LogPosition): void {
     const last = this.#truncationPoints.at(-1)
     if (!this.#disk.ring.overwrites || logPosition.lsn - (last?.lsn ?? 0) < this.#part) return
@@ -112,10 +112,10 @@ export class FreeSpace {
   async giveUp(needed: number, committed: LogPosition, signal?: AbortSignal): Promise<boolean> {
     if (!this.#disk.ring.overwrites || needed > committed.lsn) return false
     const wanted = Math.min(needed + this.#part, committed.lsn)
-    const cursor = this.#truncationPoints.find(
+    const point = this.#truncationPoints.find(
       ({ lsn }) => lsn >= wanted && lsn < wanted + this.#part,
     )
-    if (cursor === undefined) {
+    if (point === undefined) {
       const { commitBoundaryFrom } = search.value ?? (await search.load())
       const from = this.#free
       this.#truncatedTo = await commitBoundaryFrom(
@@ -126,7 +126,7 @@ export class FreeSpace {
         committed,
         signal,
       )
-    } else this.#truncatedTo = cursor
+    } else this.#truncatedTo = point
     return true
   }
 
@@ -141,13 +141,13 @@ export class FreeSpace {
 }
 
 /**
- * The LSN up to which a consumer has acknowledged for good. A cursor that has not seen an epoch goes back to its
- * beginning.
+ * The log position up to which a consumer has acknowledged for good. A cursor that has not seen an epoch goes back to
+ * its beginning.
  */
 function consumedTo(consumer: readonly ConsumerSlot[], epochs: Epochs): LogPosition {
   const ends = consumer.map(({ cursor: { logPosition }, seen }) => {
     const unseen = firstUnseen(epochs, seen)
     return unseen !== undefined && unseen.start.lsn < logPosition.lsn ? unseen.start : logPosition
   })
-  return ends.reduce((lower, cursor) => (cursor.lsn < lower.lsn ? cursor : lower))
+  return ends.reduce((lower, end) => (end.lsn < lower.lsn ? end : lower))
 }

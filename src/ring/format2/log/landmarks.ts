@@ -19,7 +19,7 @@ export function landmarkAt(landmarks: Landmarks, { lsn }: LogPosition): LogPosit
   return landmarks.findLast((logPosition) => logPosition.lsn === lsn)
 }
 
-/** The next landmark after an LSN; undefined if there is none, so that it is unknown if more is committed. */
+/** The next landmark after an LSN; undefined after the last one: whether more is committed is then unknown. */
 export function nextLandmark(landmarks: Landmarks, { lsn }: LogPosition): LogPosition | undefined {
   const next = landmarks.find((logPosition) => logPosition.lsn > lsn)
   return next && landmarks.findLast((logPosition) => logPosition.lsn === next.lsn)

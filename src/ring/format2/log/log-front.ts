@@ -160,7 +160,7 @@ export class LogFront {
   #goBack(producer: ProducerSlot, seen: number, before: Cursor): Cursor {
     const start = firstUnseen(producer.epochs, seen)?.start
     if (start !== undefined && this.#frontier.lsn >= start.lsn) {
-      this.index.truncate(start)
+      this.index.dropFrom(start)
       this.#startAt(start)
     }
     const cursor = cursorAfter(before, seen, producer.epochs)
@@ -287,7 +287,7 @@ export class LogFront {
     if (this.#committedTo < logPosition.seq && this.#mayHideRestart(logPosition, found)) {
       // Uncommitted items before it may have been dropped, so it may not be sound.
       logPosition = { ...logPosition, seq: this.#committedTo }
-      this.index.truncate(logPosition)
+      this.index.dropFrom(logPosition)
     }
     this.#addSegment({ kind: 'gap', start: logPosition, end, limit: Infinity, problem })
     const committedTo = found === undefined ? end.seq : Math.min(end.seq, found.committedTo)
@@ -312,7 +312,7 @@ export class LogFront {
   /** Begins an epoch at the frontier, which drops the uncommitted items before it. */
   #restart(start: LogPosition): void {
     this.#frontier = start
-    this.index.truncate(start)
+    this.index.dropFrom(start)
     this.#committedTo = start.seq
   }
 

@@ -52,9 +52,9 @@ export function lossAt(
       position: toText(position),
     },
   )
-  const time = isGap ? undefined : segment.batch.header.time
+  const pushedAt = isGap ? undefined : segment.batch.header.time
   const where = { start: segment.start, end: segment.end, seq }
-  return { status: 'damage', items, position, error, time, problem, ...where }
+  return { status: 'damage', items, position, error, pushedAt, problem, ...where }
 }
 
 /** Reports missing items: the slots count more items before a log position than the batches contain. */
@@ -102,7 +102,7 @@ export function tooLargeAt(
   position: Position,
   maxItemBytes: number,
 ): TooLarge {
-  const { start, bodyBytes: length, time } = header
+  const { start, bodyBytes: length, time: pushedAt } = header
   const error = itemTooLarge({
     device: disk.device.name,
     offset: disk.offsetOf(start.lsn),
@@ -110,7 +110,7 @@ export function tooLargeAt(
     position: toText(position),
     maxItemBytes,
   })
-  return { status: 'too-large', position, error, time }
+  return { status: 'too-large', position, error, pushedAt }
 }
 
 /** Damage right after overwritten items, with no item in between that could report those. */
