@@ -221,9 +221,9 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
     const { clock } = this.#settings
     return {
       state: this.#error === undefined ? 'running' : 'ended',
-      pendingItems: position < this.#foundUpTo ? undefined : this.#receipts.size,
+      pendingOperations: position < this.#foundUpTo ? undefined : this.#receipts.size,
       pendingBytes: Number(this.#writer.producer.logOffset - logOffset),
-      waitingPushes: this.#pushes.size,
+      queuedPushes: this.#pushes.size,
       attempt,
       lastError,
       nextRetryInMs: nextRetryAt === undefined ? undefined : Math.max(0, nextRetryAt - clock.now()),

@@ -114,11 +114,11 @@ export interface JournalStatus {
   /** True if it still takes operations. */
   readonly state: 'running' | 'ended'
   /** Operations that are durable and not performed; undefined while those found at start are performed. */
-  readonly pendingItems: number | undefined
+  readonly pendingOperations: number | undefined
   /** Their size in the ring in bytes, including those being pushed. */
   readonly pendingBytes: number
   /** Pushes that are not durable yet, usually because there is no room. */
-  readonly waitingPushes: number
+  readonly queuedPushes: number
   /** The attempt in progress, or the last one that failed; 0 if there is none. */
   readonly attempt: number
   /** The error of the last attempt; undefined after a success, and before the first attempt. */

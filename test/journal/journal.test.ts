@@ -93,7 +93,7 @@ describe('push and perform', () => {
     const rig = await startRig(options, before.device, before.clock, async () => {
       if (rig.calls.length === 1) await rig.journal.push('new')
     })
-    expect(rig.journal.status().pendingItems).toBeUndefined()
+    expect(rig.journal.status().pendingOperations).toBeUndefined()
     await rig.clock.settle()
     await rig.journal.sync()
     expect(rig.calls).toMatchObject([
@@ -170,7 +170,7 @@ describe('when to perform', () => {
     expect(calls).toHaveLength(0)
     const { position } = await journal.push(large('d', 3))
     expect(calls.map(({ operations }) => names(operations))).toEqual([['a', 'b', 'c']])
-    expect(journal.status()).toMatchObject({ pendingItems: 1, waitingPushes: 0 })
+    expect(journal.status()).toMatchObject({ pendingOperations: 1, queuedPushes: 0 })
     expect(position).toBeGreaterThan(0n)
     await journal.close()
   })
@@ -223,9 +223,9 @@ describe('retries', () => {
     expect(calls.map(({ at }) => at / 1000)).toEqual([0, 5, 15, 35, 55, 75, 95])
     expect(journal.status()).toEqual({
       state: 'running',
-      pendingItems: 1,
+      pendingOperations: 1,
       pendingBytes: FORMAT === 1 ? 8 : 512,
-      waitingPushes: 0,
+      queuedPushes: 0,
       attempt: 7,
       lastError: down,
       nextRetryInMs: 15_000,
@@ -233,7 +233,11 @@ describe('retries', () => {
     behave(async () => ({ error: null }))
     await clock.advance(15_000)
     await done
-    expect(journal.status()).toMatchObject({ pendingItems: 0, attempt: 0, lastError: undefined })
+    expect(journal.status()).toMatchObject({
+      pendingOperations: 0,
+      attempt: 0,
+      lastError: undefined,
+    })
     await journal.close()
   })
 })

@@ -132,7 +132,10 @@ describe('dead letter', () => {
     behave(poisoned)
     await journal.push('poison')
     await clock.settle()
-    expect(journal.status()).toMatchObject({ lastError: { message: 'no room' }, pendingItems: 1 })
+    expect(journal.status()).toMatchObject({
+      lastError: { message: 'no room' },
+      pendingOperations: 1,
+    })
     expect((await inspectRing(device)).usedBytes).toBeGreaterThan(0)
     await clock.advance(15_000)
     expect(letters).toEqual(['poison'])

@@ -49,7 +49,7 @@ describe('journals of the original', () => {
     const device = await goldenDevice(image)
     const journal = await Journal.open(device, () => Promise.reject(new Error('nothing to do')))
     await journal.sync()
-    expect(journal.status()).toMatchObject({ pendingItems: 0, pendingBytes: 0, attempt: 0 })
+    expect(journal.status()).toMatchObject({ pendingOperations: 0, pendingBytes: 0, attempt: 0 })
     await journal.close()
     expect(hex(await deviceBytes(device))).toBe(hex(goldenBytes(image)))
   })

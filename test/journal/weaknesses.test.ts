@@ -93,7 +93,7 @@ describe('weakness 8: the original forgets failures, starves, deadlocks and hang
     const pushes = ['a', 'b', 'c', 'd', 'e'].map((name) => journal.push(large(name, 3)))
     await clock.settle()
     expect(calls.map(({ operations }) => names(operations))).toEqual([['a', 'b', 'c']])
-    expect(journal.status()).toMatchObject({ waitingPushes: 2, attempt: 1, nextRetryInMs: 5000 })
+    expect(journal.status()).toMatchObject({ queuedPushes: 2, attempt: 1, nextRetryInMs: 5000 })
     behave(succeed)
     await clock.advance(5000)
     await Promise.all(pushes)

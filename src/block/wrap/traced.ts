@@ -14,7 +14,7 @@ import { ForwardingBlockDevice } from './forward.ts'
 /** The diagnostics channel on which {@link TracedBlockDevice} publishes. */
 export const BLOCK_CHANNEL = 'shared-block-ring:block'
 
-/** A settled request, as published on {@link BLOCK_CHANNEL}. */
+/** A settled request, as published on `shared-block-ring:block`. */
 export interface BlockEvent {
   /** The device's name. */
   readonly device: string
@@ -37,15 +37,15 @@ export interface BlockEvent {
 type What = Omit<BlockEvent, 'device' | 'durationMs' | 'error'>
 
 /**
- * Publishes every request on the diagnostics channel {@link BLOCK_CHANNEL} when it settles, as a {@link BlockEvent}.
+ * Publishes every request on the diagnostics channel `shared-block-ring:block` when it settles, as a {@link BlockEvent}.
  * Without subscribers, requests are forwarded unchanged.
  *
  * @example
  * ```ts
  * import { subscribe } from 'node:diagnostics_channel'
- * import { BLOCK_CHANNEL, type BlockEvent, MemoryBlockDevice, TracedBlockDevice } from 'shared-block-ring/block'
+ * import { type BlockEvent, MemoryBlockDevice, TracedBlockDevice } from 'shared-block-ring/block'
  *
- * subscribe(BLOCK_CHANNEL, (message) => {
+ * subscribe('shared-block-ring:block', (message) => {
  *   const { operation, sectors } = message as BlockEvent
  *   if (operation === 'write') console.log(operation, sectors) // write 2
  * })
