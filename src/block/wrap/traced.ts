@@ -37,8 +37,8 @@ export interface BlockEvent {
 type What = Omit<BlockEvent, 'device' | 'durationMs' | 'error'>
 
 /**
- * Publishes every request on the diagnostics channel `shared-block-ring:block` when it settles, as a {@link BlockEvent}.
- * Without subscribers, requests are forwarded unchanged.
+ * Publishes every request on the diagnostics channel `shared-block-ring:block` when it settles, as a {@link
+ * BlockEvent}. Without subscribers, requests are forwarded unchanged.
  *
  * @example
  * ```ts
