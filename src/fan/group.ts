@@ -79,6 +79,22 @@ export function shareOf(rings: number, { members, rank }: Seating): number {
  * - A member has a ring if it holds the consumer's role, so no two members ever have the same one.
  * - At each check it counts the taken seats, which gives its share of the rings; then it releases or takes rings.
  * - It releases a ring only once all delivered items are acknowledged, or acknowledging has failed for good.
+ *
+ * @example
+ * ```ts
+ * import { RingWriter } from 'shared-block-ring'
+ * import { MemoryBlockDevice } from 'shared-block-ring/block'
+ * import { text } from 'shared-block-ring/codec'
+ * import { Group } from 'shared-block-ring/fan'
+ *
+ * await using device = new MemoryBlockDevice({ sizeSectors: 1024 })
+ * await using writer = await RingWriter.open(device, { createIfMissing: true, codec: text })
+ * await writer.push('order 7')
+ * await using group = await Group.open([device], { reader: { codec: text } })
+ * const { entry } = await group.receive()
+ * console.log(entry.item) // order 7
+ * await entry.ack()
+ * ```
  */
 export class Group<Out> implements AsyncDisposable {
   readonly #devices: readonly BlockDevice[]

@@ -18,6 +18,25 @@ export interface PartialPushErrorDetails {
 /**
  * A push of a `Tee` or a `PartitionedWriter` succeeded in some rings and failed in others; its `cause` is what failed
  * first. If it failed in all of them, that is thrown itself.
+ *
+ * @example
+ * ```ts
+ * import { RingWriter } from 'shared-block-ring'
+ * import { MemoryBlockDevice } from 'shared-block-ring/block'
+ * import { isPartialPushError, tee } from 'shared-block-ring/fan'
+ *
+ * const open = () => RingWriter.open(new MemoryBlockDevice({ sizeSectors: 1024 }), { createIfMissing: true })
+ * const [sound, broken] = [await open(), await open()]
+ * const both = tee([sound, broken])
+ * await broken.close()
+ * try {
+ *   await both.push(new Uint8Array(8))
+ * } catch (error) {
+ *   if (!isPartialPushError(error)) throw error
+ *   console.log(error.durable.size, error.failed.size) // 1 1
+ * }
+ * await sound.close()
+ * ```
  */
 export class PartialPushError extends CodedError<PartialPushErrorCode, PartialPushErrorDetails> {
   override readonly name = 'PartialPushError'

@@ -65,6 +65,22 @@ const REMOVE_KINDS: OptionKinds<RemoveRingOptions> = { discardItems: 'boolean' }
  * Every method throws {@link RingError} `RING_CORRUPT`, `RING_UNSUPPORTED`, `RING_UNSTABLE` and `RING_DEVICE_TOO_SMALL`
  * like `open`; `RING_POISONED` after a failed write of the directory; `RING_CLOSED` after `close`; and `BlockError` as
  * the device throws it. The device belongs to the caller: `close` leaves it open, and closing it ends the pool.
+ *
+ * @example
+ * ```ts
+ * import { RingWriter } from 'shared-block-ring'
+ * import { MemoryBlockDevice } from 'shared-block-ring/block'
+ * import { Pool } from 'shared-block-ring/pool'
+ *
+ * await using device = new MemoryBlockDevice({ sizeSectors: 16384 })
+ * await Pool.create(device)
+ * await using pool = await Pool.open(device)
+ * await pool.add('orders', { sizeBytes: 1 << 20 })
+ * await using orders = await pool.open('orders')
+ * await using writer = await RingWriter.open(orders)
+ * await writer.push(new Uint8Array(8))
+ * console.log((await pool.status()).rings.map(({ name }) => name)) // [ 'orders' ]
+ * ```
  */
 export class Pool implements AsyncDisposable {
   /** The device that holds the pool. */

@@ -109,7 +109,7 @@ test.concurrent('what keeps a role from being taken over is told, and a fence th
   const unfenced = await sbr(next)
   expect(unfenced.code).toBe(1)
   expect(unfenced.stderr).toContain(
-    `only with a fence, or if it is gone for good, after sbr lease break ${path} --role consumer`,
+    `only to a fence or, if it is gone for good, after sbr lease break ${path} --role consumer`,
   )
   for (const command of [folder.file('none'), folder.path, 'sbr-no-such-command']) {
     const absent = await sbr([...next, '--fence', `${command} off`, '--json'])

@@ -59,7 +59,7 @@ test('a disk with unreadable sectors: found, told, mended, and what is left come
   expect(verified.code).toBe(1)
   expect(verified.stdout.toString()).toContain('1 item cannot be read')
   expect(verified.stdout.toString()).toContain('damage: superblock 2: cannot be read')
-  expect(verified.stdout.toString()).toContain('sbr repair --zero-unreadable')
+  expect(verified.stdout.toString()).toContain(' --zero-unreadable --write gives it up')
 
   const planned = await sbr(['repair', uri, '--zero-unreadable'])
   expect([planned.code, planned.stdout.toString()]).toEqual([
