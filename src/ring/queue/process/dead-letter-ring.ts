@@ -2,6 +2,7 @@ import type { BlockDevice } from '../../../block/device.ts'
 import type { Clock } from '../../../clock.ts'
 import { deadLetters } from '../../../codec/dead-letter.ts'
 import { isRingError } from '../../../errors.ts'
+import { untilAborted } from '../../../util/abort.ts'
 import { deferred } from '../../../util/deferred.ts'
 import { errorText } from '../../../util/error-text.ts'
 import { inspectRing } from '../../access/inspect.ts'
@@ -88,7 +89,8 @@ class DeadLetterRing {
     const { promise: released, resolve: release } = deferred<void>()
     this.#released = released
     const open = async (): Promise<RingWriter> => {
-      await before
+      // It may never end, if the device hangs.
+      await untilAborted(before, signal)
       return await RingWriter.open(this.#device, { ...this.#names, signal, onBlocked })
     }
     return { writer: open(), release, stores: 0 }
