@@ -2,8 +2,9 @@ import { RingError } from '../errors.ts'
 import type { Position } from '../position.ts'
 import type { RingWriter } from '../ring/queue/writer.ts'
 import type { Closed } from '../ring/types.ts'
-import { CallSignal, onAbort } from '../util/abort.ts'
+import { onAbort } from '../util/abort.ts'
 import type { WaitingOptions } from '../util/waiting.ts'
+import { CallSignal } from './call-signal.ts'
 import { PartialPushError } from './partial-push-error.ts'
 
 /** One ring's part of a push. */

@@ -198,11 +198,10 @@ export class Tee<In> implements AsyncDisposable {
     options: WaitingOptions,
   ): Promise<ReadonlyMap<RingWriter<In>, Position>> {
     const signal = signalOf(call, options)
-    const ways = [...this.#branches.values()]
-    const parts = ways.map((way) => ({
-      writer: way.writer,
+    const parts = [...this.#branches.values()].map((branch) => ({
+      writer: branch.writer,
       push: (waiting: WaitingOptions) =>
-        way.mayDrop ? this.#orDrop(way, push, waiting) : push(way.writer, waiting),
+        branch.mayDrop ? this.#orDrop(branch, push, waiting) : push(branch.writer, waiting),
     }))
     const positions = await this.#pushes.push(parts, signal)
     // Without this, an item that every branch was dropped for would count as durable.
@@ -210,18 +209,18 @@ export class Tee<In> implements AsyncDisposable {
     return positions
   }
 
-  async #into(way: BranchState<In>, push: Push<In>, options: WaitingOptions): Promise<Position> {
-    const position = await push(way.writer, options)
-    if (way.durableTo === undefined || position > way.durableTo) way.durableTo = position
+  async #into(branch: BranchState<In>, push: Push<In>, options: WaitingOptions): Promise<Position> {
+    const position = await push(branch.writer, options)
+    if (branch.durableTo === undefined || position > branch.durableTo) branch.durableTo = position
     return position
   }
 
   async #orDrop(
-    way: BranchState<In>,
+    branch: BranchState<In>,
     push: Push<In>,
     { signal }: WaitingOptions,
   ): Promise<Position | undefined> {
-    const { signal: dropped } = way.dropped
+    const { signal: dropped } = branch.dropped
     const over = new AbortController()
     const endings = [
       onAbort(signal, () => over.abort(signal?.reason)),
@@ -237,13 +236,13 @@ export class Tee<In> implements AsyncDisposable {
     )
     try {
       // A commit in progress cannot be withdrawn, and its device may never answer.
-      return await untilAborted(this.#into(way, push, { signal: over.signal }), over.signal)
+      return await untilAborted(this.#into(branch, push, { signal: over.signal }), over.signal)
     } catch (error) {
       if (dropped.aborted) return undefined
       // Not by the timer, so that the push throws what `onDropped` throws.
-      if (isSlow) this.#drop(way, undefined)
+      if (isSlow) this.#drop(branch, undefined)
       else if (signal?.aborted === true || isCallersFault(error)) throw error
-      else this.#drop(way, error)
+      else this.#drop(branch, error)
       return undefined
     } finally {
       for (const end of endings) end()
@@ -251,10 +250,10 @@ export class Tee<In> implements AsyncDisposable {
     }
   }
 
-  #drop(way: BranchState<In>, error: unknown): void {
-    const { writer, durableTo, dropped } = way
+  #drop(branch: BranchState<In>, error: unknown): void {
+    const { writer, durableTo, dropped } = branch
     if (dropped.signal.aborted) return
-    if (this.#branches.get(writer) === way) this.#branches.delete(writer)
+    if (this.#branches.get(writer) === branch) this.#branches.delete(writer)
     dropped.abort()
     this.#onDropped?.({ writer, durableTo, error })
   }

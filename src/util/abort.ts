@@ -41,40 +41,10 @@ class Callbacks {
   }
 }
 
-/**
- * The signal of one call within the package. It costs a fraction of an `AbortController`, and serves functions that
- * listen with `onAbort`.
- */
-export class CallSignal {
-  readonly #callbacks: (() => void)[] = []
-  aborted = false
-  reason: unknown
-
-  /** Aborts it, once. */
-  abort(reason: unknown): void {
-    if (this.aborted) return
-    this.aborted = true
-    this.reason = reason
-    for (const callback of this.#callbacks.splice(0)) callback()
-  }
-
-  throwIfAborted(): void {
-    if (this.aborted) throw this.reason
-  }
-
-  /** As `onAbort`. */
-  listen(callback: () => void): () => void {
-    this.#callbacks.push(callback)
-    return () => {
-      const at = this.#callbacks.indexOf(callback)
-      if (at >= 0) this.#callbacks.splice(at, 1)
-    }
-  }
-
-  /** The same, typed for the package's own functions. */
-  get asSignal(): AbortSignal {
-    return this as unknown as AbortSignal
-  }
+/** A signal of the package's own, which is listened to at less cost; see `CallSignal`. */
+export abstract class OwnSignal {
+  /** As `onAbort`, before it is aborted. */
+  abstract listen(callback: () => void): () => void
 }
 
 /**
@@ -87,8 +57,7 @@ export function onAbort(signal: AbortSignal | undefined, callback: () => void): 
     callback()
     return () => undefined
   }
-  const own: object = signal
-  if (own instanceof CallSignal) return own.listen(callback)
+  if (signal instanceof OwnSignal) return signal.listen(callback)
   const callbacks = Callbacks.of(signal)
   callbacks.add(callback)
   return () => callbacks.delete(callback)
