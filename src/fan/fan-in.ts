@@ -1,11 +1,13 @@
 import { RingError } from '../errors.ts'
 import type { RingEntry } from '../ring/queue/entry.ts'
 import type { Handler, ProcessOptions, ProcessSummary } from '../ring/queue/process/types.ts'
-import { internalsOf, type Reserved, type RingReader, reserve } from '../ring/queue/reader.ts'
+import { internalsOf, type RingReader, reserve } from '../ring/queue/reader.ts'
 import type { ReceiveOptions } from '../ring/queue/reader-options.ts'
+import type { Reserved } from '../ring/queue/reservation.ts'
 import { BOUND_KINDS, popBounds } from '../ring/shared/single-item.ts'
 import { Fifo } from '../tasks/fifo.ts'
 import { onAbort, untilAborted } from '../util/abort.ts'
+import { eachUntil } from '../util/each-until.ts'
 import { checkOptions, type OptionKinds } from '../util/options.ts'
 import { signalOf, type WaitingOptions } from '../util/waiting.ts'
 import { checkList, checkReader } from './arguments.ts'
@@ -68,7 +70,7 @@ export class FanIn<Out> implements AsyncDisposable {
   /** Removed readers, still being released. */
   readonly #leaving = new Map<RingReader<Out>, Promise<void>>()
   /** The entries that each ring has read ahead, from the first `receive` on. */
-  readonly #supplies = new Map<RingReader<Out>, ReadyEntries<Out>>()
+  readonly #readyOf = new Map<RingReader<Out>, ReadyEntries<Out>>()
   /** Rings with something to take, in the order of their turns. */
   readonly #ready = new Fifo<ReadyEntries<Out>>()
   readonly #waiting = new Set<() => void>()
@@ -125,7 +127,7 @@ export class FanIn<Out> implements AsyncDisposable {
     const reserved = reserve(reader, 'a FanIn')
     this.#members.set(reader, reserved)
     if (this.#processor !== undefined) this.#processor.add(reader, reserved, this.#members.size)
-    else if (this.#receives) this.#supply(reader, reserved)
+    else if (this.#receives) this.#readAhead(reader, reserved)
   }
 
   /**
@@ -205,10 +207,7 @@ export class FanIn<Out> implements AsyncDisposable {
     const received = this.#takeMany(bounds)
     if (received.length > 0) return received
     // A ring with something ends it: the others may be slow.
-    await this.#arrival(
-      signal,
-      Promise.all([...this.#supplies.values()].map((each) => each.look())),
-    )
+    await this.#arrival(signal, Promise.all([...this.#readyOf.values()].map((each) => each.look())))
     this.#checkOpen()
     this.#startReceiving()
     return this.#takeMany(bounds)
@@ -224,18 +223,11 @@ export class FanIn<Out> implements AsyncDisposable {
    * signal is aborted or this is closed.
    * @throws as `receive`
    */
-  async *entries(options: WaitingOptions = {}): AsyncGenerator<Received<Out>, void, undefined> {
-    const stopped = (): boolean => options.signal?.aborted === true || this.#closing.signal.aborted
-    while (!stopped()) {
-      let received: Received<Out>
-      try {
-        received = await this.receive(options)
-      } catch (error) {
-        if (stopped()) return
-        throw error
-      }
-      yield received
-    }
+  entries(options: WaitingOptions = {}): AsyncGenerator<Received<Out>, void, undefined> {
+    return eachUntil(
+      () => options.signal?.aborted === true || this.#closing.signal.aborted,
+      () => this.receive(options),
+    )
   }
 
   /**
@@ -304,12 +296,12 @@ export class FanIn<Out> implements AsyncDisposable {
     if (this.#processor !== undefined) throw new TypeError('this fan-in is processing')
     if (this.#receives) return
     this.#receives = true
-    for (const [reader, reserved] of this.#members) this.#supply(reader, reserved)
+    for (const [reader, reserved] of this.#members) this.#readAhead(reader, reserved)
   }
 
-  #supply(reader: RingReader<Out>, reserved: Reserved<Out>): void {
-    const supply = new ReadyEntries(reader, reserved, () => this.#arrived(supply))
-    this.#supplies.set(reader, supply)
+  #readAhead(reader: RingReader<Out>, reserved: Reserved<Out>): void {
+    const ready = new ReadyEntries(reader, reserved, () => this.#arrived(ready))
+    this.#readyOf.set(reader, ready)
   }
 
   async #leave(reader: RingReader<Out>): Promise<void> {
@@ -318,8 +310,8 @@ export class FanIn<Out> implements AsyncDisposable {
   }
 
   async #giveBack(reader: RingReader<Out>): Promise<void> {
-    await this.#supplies.get(reader)?.end()
-    this.#supplies.delete(reader)
+    await this.#readyOf.get(reader)?.end()
+    this.#readyOf.delete(reader)
   }
 
   #processorFailed(error: unknown, reader: RingReader<Out>): void {
@@ -336,8 +328,8 @@ export class FanIn<Out> implements AsyncDisposable {
     this.#members.delete(reader)
   }
 
-  #arrived(supply: ReadyEntries<Out>): void {
-    this.#ready.push(supply)
+  #arrived(ready: ReadyEntries<Out>): void {
+    this.#ready.push(ready)
     this.#wakeAll()
   }
 
@@ -362,8 +354,8 @@ export class FanIn<Out> implements AsyncDisposable {
 
   /** The next entry of the ring whose turn it is. */
   #take(): Received<Out> | undefined {
-    for (let supply = this.#nextReady(); supply !== undefined; supply = this.#nextReady()) {
-      const received = this.#takeFrom(supply)
+    for (let ready = this.#nextReady(); ready !== undefined; ready = this.#nextReady()) {
+      const received = this.#takeFrom(ready)
       if (received !== undefined) return received
     }
     return undefined
@@ -374,14 +366,14 @@ export class FanIn<Out> implements AsyncDisposable {
     const taken: Received<Out>[] = []
     let bytes = 0
     while (taken.length < maxItems && bytes < maxBytes) {
-      const supply = this.#nextReady()
-      if (supply === undefined) break
-      if (taken.length > 0 && supply.failsNext) {
+      const ready = this.#nextReady()
+      if (ready === undefined) break
+      if (taken.length > 0 && ready.failsNext) {
         // The next call has the error.
-        this.#ready.unshift([supply])
+        this.#ready.unshift([ready])
         break
       }
-      const received = this.#takeFrom(supply)
+      const received = this.#takeFrom(ready)
       if (received === undefined) continue
       taken.push(received)
       bytes += received.entry.storedBytes
@@ -391,26 +383,26 @@ export class FanIn<Out> implements AsyncDisposable {
 
   /** The ring whose turn it is. */
   #nextReady(): ReadyEntries<Out> | undefined {
-    let supply = this.#ready.shift()
-    while (supply !== undefined && !supply.isReady) supply = this.#ready.shift()
-    return supply
+    let ready = this.#ready.shift()
+    while (ready !== undefined && !ready.isReady) ready = this.#ready.shift()
+    return ready
   }
 
   /** The next entry of a ring; undefined if it failed, and that was reported. */
-  #takeFrom(supply: ReadyEntries<Out>): Received<Out> | undefined {
-    const { reader } = supply
+  #takeFrom(ready: ReadyEntries<Out>): Received<Out> | undefined {
+    const { reader } = ready
     try {
-      return { entry: supply.take(), reader }
+      return { entry: ready.take(), reader }
     } catch (error) {
-      if (supply.hasEnded) {
-        this.#supplies.delete(reader)
+      if (ready.hasEnded) {
+        this.#readyOf.delete(reader)
         this.#drop(reader)
       }
       if (this.#options.onFailed === undefined) throw error
       this.#options.onFailed(error, reader)
       return undefined
     } finally {
-      if (supply.isReady) this.#ready.push(supply)
+      if (ready.isReady) this.#ready.push(ready)
     }
   }
 }

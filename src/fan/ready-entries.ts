@@ -1,7 +1,8 @@
 import { isCodecError } from '../errors.ts'
 import type { Position } from '../position.ts'
 import type { RingEntry } from '../ring/queue/entry.ts'
-import type { Reserved, RingReader } from '../ring/queue/reader.ts'
+import type { RingReader } from '../ring/queue/reader.ts'
+import type { Reserved } from '../ring/queue/reservation.ts'
 
 /**
  * The amount of a ring that is read before its turn: enough that a turn rarely waits, and little with hundreds of

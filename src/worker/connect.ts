@@ -10,6 +10,7 @@ import type { OwnItems } from '../ring/shared/own-items.ts'
 import { itemNumber } from '../ring/shared/position-text.ts'
 import { BOUND_KINDS, popBounds } from '../ring/shared/single-item.ts'
 import { onAbort, untilAborted } from '../util/abort.ts'
+import { eachUntil } from '../util/each-until.ts'
 import { checkOptions, type OptionKinds, shown } from '../util/options.ts'
 import { Serial } from '../util/serial.ts'
 import { signalOf, type WaitingOptions } from '../util/waiting.ts'
@@ -265,18 +266,11 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
    * is aborted or the connection is closed. After any other error, another loop continues where this one ended.
    * @throws as `receive`
    */
-  async *entries(options: WaitingOptions = {}): AsyncGenerator<RingEntry<Out>, void, undefined> {
-    const stopped = (): boolean => options.signal?.aborted === true || this.#closing !== undefined
-    while (!stopped()) {
-      let entry: RingEntry<Out>
-      try {
-        entry = await this.receive(options)
-      } catch (error) {
-        if (stopped()) return
-        throw error
-      }
-      yield entry
-    }
+  entries(options: WaitingOptions = {}): AsyncGenerator<RingEntry<Out>, void, undefined> {
+    return eachUntil(
+      () => options.signal?.aborted === true || this.#closing !== undefined,
+      () => this.receive(options),
+    )
   }
 
   /**

@@ -271,6 +271,16 @@ test('without waiting: a ring whose device hangs holds up only an answer that no
   expect((await next)?.entry.item).toBe('a0')
 })
 
+test('a reader that is still moving is refused, so that nothing is passed over', async () => {
+  const { reader } = await ring(named('a', 3))
+  for (let taken = 0; taken < 3; taken++) await reader.receive()
+  const rewinding = reader.rewind()
+  expect(() => receiveFrom([reader])).toThrow('or moves its reader, is under way')
+  await rewinding
+  await using fan = receiveFrom([reader])
+  expect((await fan.receive()).entry.item).toBe('a0')
+})
+
 test('while a fan-in has a reader, nothing else receives from it', async () => {
   const one = await ring(named('a', 3))
   const waits = await ring()

@@ -5,6 +5,7 @@ import { bytes } from '../../codec/bytes.ts'
 import type { Codec } from '../../codec/codec.ts'
 import { RingError } from '../../errors.ts'
 import type { Position } from '../../position.ts'
+import { eachUntil } from '../../util/each-until.ts'
 import { Lazy } from '../../util/lazy.ts'
 import { checkOptions } from '../../util/options.ts'
 import { Serial } from '../../util/serial.ts'
@@ -21,7 +22,6 @@ import { EntrySource } from './entry-source.ts'
 import { publishReaderEvent } from './events.ts'
 import type { LazyAckOptions } from './lazy-ack-options.ts'
 import { type PollOptions, Waiter, type WakeCause } from './poll.ts'
-import type { ProcessSource } from './process/processor.ts'
 import type { Handler, ProcessOptions, ProcessSummary } from './process/types.ts'
 import type { ReaderInternals } from './reader-internals.ts'
 import {
@@ -34,6 +34,7 @@ import {
   SEEK_KINDS,
   type SeekOptions,
 } from './reader-options.ts'
+import { Reservation, type Reserved, type Reserver } from './reservation.ts'
 import { type Unacked, UnackedLimit } from './unacked-limit.ts'
 
 const lazily = new Lazy(() => import('./lazy-acknowledgements.ts'))
@@ -62,25 +63,11 @@ let readerOn: <Out>(consumer: QueueConsumer, options: ReaderOptions<Out>) => Rin
 /** The internals of a reader, for other parts of the package. */
 let internalsOf: <Out>(reader: RingReader<Out>) => ReaderInternals
 
-/** A reader for the code that reserved it. */
-export interface Reserved<Out> extends ProcessSource<Out> {
-  /** As the reader's, and so are the methods. */
-  readonly position: Position
-  receiveMany(options: ReceiveManyOptions): Promise<readonly RingEntry<Out>[]>
-  tryReceiveMany(options: ReceiveManyOptions): Promise<readonly RingEntry<Out>[]>
-  seek(position: Position): Promise<void>
-  /** Lets the program receive again. */
-  release(): void
-}
-
 /**
  * Reserves a reader: until it is released, its own calls that receive or change its position are refused.
  * @throws {TypeError} it is reserved already, or a call of the program is receiving
  */
 let reserve: <Out>(reader: RingReader<Out>, by: Reserver) => Reserved<Out>
-
-/** The receiver in place of the program. */
-type Reserver = 'process' | 'a FanIn'
 
 export { internalsOf, readerOn, reserve }
 
@@ -130,13 +117,10 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   readonly #limit: UnackedLimit
   readonly #acknowledger: Acknowledger
   readonly #source: EntrySource<Out>
+  readonly #reservation: Reservation
   /** The interval at which the slots are polled, in milliseconds. */
   readonly #slotsMs: number
   #closed: RingError | undefined
-  /** The only part that receives, if it is not the program. */
-  #reservedBy: Reserver | undefined
-  /** Calls of the program that receive. */
-  #receivers = 0
 
   static {
     readerOn = (consumer, options) => new RingReader(consumer, options)
@@ -159,6 +143,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     this.consumer = consumer
     this.#consumer = consumer
     this.#clock = clock
+    this.#reservation = new Reservation(consumer.device.name)
     this.#waitOptions = options
     this.#slotsMs = Math.min(SLOTS_MS, options.maxPollMs ?? SLOTS_MS)
     this.#deliveries = deliveries
@@ -247,13 +232,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
    */
   async receiveMany(options: ReceiveManyOptions = {}): Promise<readonly RingEntry<Out>[]> {
     popBounds(options, 'RingReader.receiveMany', RECEIVE_KINDS)
-    this.#checkUnreserved()
-    this.#receivers++
-    try {
-      return await this.#receiveMany(options)
-    } finally {
-      this.#receivers--
-    }
+    return this.#reservation.run(() => this.#receiveMany(options))
   }
 
   #receiveMany(options: ReceiveManyOptions): Promise<readonly RingEntry<Out>[]> {
@@ -287,13 +266,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
    */
   async tryReceiveMany(options: ReceiveManyOptions = {}): Promise<readonly RingEntry<Out>[]> {
     popBounds(options, 'RingReader.tryReceiveMany', RECEIVE_KINDS)
-    this.#checkUnreserved()
-    this.#receivers++
-    try {
-      return await this.#tryReceiveMany(options)
-    } finally {
-      this.#receivers--
-    }
+    return this.#reservation.run(() => this.#tryReceiveMany(options))
   }
 
   async #tryReceiveMany(options: ReceiveManyOptions): Promise<readonly RingEntry<Out>[]> {
@@ -312,19 +285,11 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
    * is aborted or the reader is closed. After any other error, another loop continues where this one ended.
    * @throws as `receive`
    */
-  async *entries(options: WaitingOptions = {}): AsyncGenerator<RingEntry<Out>, void, undefined> {
-    const stopped = (): boolean => options.signal?.aborted === true || this.#closed !== undefined
-    for (;;) {
-      if (stopped()) return
-      let entry: RingEntry<Out>
-      try {
-        entry = await this.receive(options)
-      } catch (error) {
-        if (stopped()) return
-        throw error
-      }
-      yield entry
-    }
+  entries(options: WaitingOptions = {}): AsyncGenerator<RingEntry<Out>, void, undefined> {
+    return eachUntil(
+      () => options.signal?.aborted === true || this.#closed !== undefined,
+      () => this.receive(options),
+    )
   }
 
   /**
@@ -411,13 +376,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   }
 
   #reserve(by: Reserver): Reserved<Out> {
-    this.#checkUnreserved(by)
-    if (this.#receivers > 0) {
-      throw new TypeError(
-        `a call that receives from ${this.consumer.device.name} is under way: end it first, because ${by} receives alone`,
-      )
-    }
-    this.#reservedBy = by
+    this.#reservation.take(by)
     const position = (): Position => this.position
     return {
       consumer: this.consumer,
@@ -434,23 +393,8 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
         this.#source.checkDelivered(to)
         await this.#seek(to, {})
       },
-      release: () => {
-        this.#reservedBy = undefined
-      },
+      release: () => this.#reservation.release(),
     }
-  }
-
-  /** @throws {TypeError} something else alone receives */
-  #checkUnreserved(by?: Reserver): void {
-    const reserver = this.#reservedBy
-    if (reserver === undefined) return
-    if (reserver === 'process' && by === 'process') {
-      throw new TypeError('this reader is processing already')
-    }
-    const end = reserver === 'process' ? 'stop it' : 'remove the reader from it'
-    throw new TypeError(
-      `${reserver} receives alone from ${this.consumer.device.name}: ${end} first, or leave it to it`,
-    )
   }
 
   #deliveryOf(entry: RingEntry<Out>): Delivery {
@@ -484,8 +428,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     checkOptions('RingReader.seek', options, SEEK_KINDS)
     this.#closing.signal.throwIfAborted()
     this.#source.checkDelivered(position)
-    this.#checkUnreserved()
-    await this.#seek(position, options)
+    await this.#reservation.run(() => this.#seek(position, options))
   }
 
   /** Everything before it is acknowledged. */
@@ -525,9 +468,8 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
 
   /** Releases the role; pending calls reject with `RING_CLOSED`. Never fails; can be called again. */
   async close(): Promise<void> {
-    const { device } = this.consumer
+    const { name } = this.consumer.device
     const isFirst = this.#closed === undefined
-    const { name } = device
     const message = `The reader of ${name} was closed`
     this.#closed ??= new RingError('RING_CLOSED', message, { device: name })
     this.#closing.abort(this.#closed)
