@@ -212,7 +212,7 @@ const FORMAT2 = [
   format2('an idle consumer leaves its other slot as it is', 'none', 1500, [
     [
       CONSUMER2,
-      'for (let writes = 0; writes < 2 && !this.#isCheckpointed; writes++) {',
+      'for (let writes = 0; writes < 2 && !this.#slots.have(this.#saved); writes++) {',
       'for (let writes = 0; writes < 0; ) {',
     ],
   ]),

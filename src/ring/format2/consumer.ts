@@ -17,7 +17,7 @@ import type {
   SuspendResult,
 } from '../types.ts'
 import { checkpointedSlots } from './checkpointed-slots.ts'
-import { isBad } from './disk/block.ts'
+import { ConsumerSlots, type ConsumerState } from './consumer-slots.ts'
 import { type Cursor, itemsBefore } from './disk/cursor.ts'
 import type { Disk } from './disk/disk.ts'
 import type { LogPosition } from './disk/log-position.ts'
@@ -29,14 +29,7 @@ import { lossErrors } from './log/log-front.ts'
 import { LossCounter } from './log/loss-counter.ts'
 import { fromPosition, startOf, toText } from './position.ts'
 import { Format2Role, newestConsumer, newestProducer } from './role.ts'
-import { SlotPair } from './slot-pair.ts'
 import { takeRole } from './take-role.ts'
-
-/**
- * If the older slot lags by more than this part of the ring, it is written at once instead of when the consumer is
- * idle.
- */
-const SLOT_LAG_PART = 1 / 4
 
 /**
  * Attaches the consumer.
@@ -60,9 +53,6 @@ export async function attachConsumer(
   }
 }
 
-/** The part of a consumer slot that this handle decides; time and text are added as it is written. */
-type Saved = Pick<ConsumerSlot, 'cursor' | 'seen' | 'suspend' | 'damagedItems' | 'missedItems'>
-
 /** The most memory that views may pin. Beyond it, items are copied. */
 const MAX_PINNED_BYTES = 64 << 20
 
@@ -85,7 +75,7 @@ export interface PushedItems {
  */
 export class Format2Consumer extends Format2Role implements QueueConsumer {
   /** The contents of our slots. */
-  readonly #slots: SlotPair<ConsumerSlot>
+  readonly #slots: ConsumerSlots
   readonly #skip: boolean
   #producer: ProducerSlot
   #log: ConsumerLog
@@ -93,7 +83,7 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
    * The state on the device. A caller's request (to advance, to suspend) changes it only once a slot has it: the device
    * may refuse the write, and then the handle continues from here.
    */
-  #saved: Saved
+  #saved: ConsumerState
   /** The position of the last `advance`, if there was one. */
   #advancedTo: Position | undefined
   readonly #lossCounter = new LossCounter()
@@ -108,10 +98,7 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
   constructor(claimed: Claimed, disk: Disk, slots: Slots, options: ConsumerOptions) {
     super(claimed, disk)
     const own = newestConsumer(slots.consumer, this.device.name).slot
-    const [first, second] = slots.consumer
-    // A damaged slot counts as the older one, and as lagging: it is written first, at the latest when idle.
-    const lost = { ...own, generation: own.generation - 1, seen: -1 }
-    this.#slots = new SlotPair(isBad(first) ? lost : first, isBad(second) ? lost : second)
+    this.#slots = ConsumerSlots.of(slots.consumer, own)
     this.#producer = newestProducer(slots.producer, this.device.name).slot
     this.#skip = options.onDamage === 'skip'
     this.#saved = own
@@ -124,7 +111,7 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
     )
     this.#apply(this.#producer)
     // A consumer that was killed leaves a lagging older slot.
-    if (!this.#isCheckpointed) this.checkpointWhenIdle()
+    if (!this.#slots.have(this.#saved)) this.checkpointWhenIdle()
   }
 
   get position(): Position {
@@ -287,7 +274,8 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
       }
       await this.#checkpoint(this.#savedAt(cursor))
       this.#cursorMoved(position)
-      if (this.#slotLagsFar) await this.#checkpointAgain()
+      const { dataBlocks } = this.disk.layout
+      if (this.#slots.lagFarBehind(this.#cursor, dataBlocks)) await this.#checkpointAgain()
       this.#log.forgetBefore(cursor.logPosition)
       this.checkpointWhenIdle()
     })
@@ -307,7 +295,7 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
   }
 
   /** The state with the cursor moved. */
-  #savedAt(cursor: Cursor): Saved {
+  #savedAt(cursor: Cursor): ConsumerState {
     const { damaged, missed } = this.#lossCounter.before(itemsBefore(cursor))
     const saved = this.#saved
     return {
@@ -429,16 +417,9 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
     })
   }
 
-  /** True if the older slot keeps a lot of acknowledged space from the producer. */
-  get #slotLagsFar(): boolean {
-    const blocks = this.disk.layout.dataBlocks * SLOT_LAG_PART
-    const { lsn } = this.#cursor.logPosition
-    return !this.#slots.every(({ cursor }) => lsn - cursor.logPosition.lsn <= blocks)
-  }
-
   /** Writes a state into the older slot, and makes it the current one. */
   async #checkpoint(
-    saved: Saved = this.#saved,
+    saved: ConsumerState = this.#saved,
     which: SlotIndex = this.#slots.older,
   ): Promise<void> {
     const slot: ConsumerSlot = {
@@ -463,20 +444,9 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
     }
   }
 
-  /** True if both slots have the cursor and the suspend request. */
-  get #isCheckpointed(): boolean {
-    const { cursor, seen, suspend } = this.#saved
-    return this.#slots.every(
-      (slot) =>
-        slot.cursor.logPosition.lsn === cursor.logPosition.lsn &&
-        slot.seen === seen &&
-        slot.suspend === suspend,
-    )
-  }
-
   /** Brings both slots up to date: the producer frees space by the lower cursor. */
   protected override async checkpointIfBehind(): Promise<void> {
-    for (let writes = 0; writes < 2 && !this.#isCheckpointed; writes++) {
+    for (let writes = 0; writes < 2 && !this.#slots.have(this.#saved); writes++) {
       await this.#checkWritable()
       await this.refreshBeforeWrite()
       await this.#checkpoint()
