@@ -1,7 +1,7 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import { drawing } from '../../picture/map/drawing.ts'
 import { isSeen, type RingSeen } from '../../picture/snapshot.ts'
-import { damageOf } from '../../picture/watch/format2-watch.ts'
+import { damageOf } from '../../picture/watch/ring-damage.ts'
 import { RingWatch } from '../../picture/watch/ring-watch.ts'
 import { verifyRing } from '../../ring/maintenance/verify.ts'
 import { safeJson } from '../../text/render.ts'

@@ -2,7 +2,7 @@ import { verifyRing } from '../../ring/maintenance/verify.ts'
 import type { Finding } from '../../ring/report/finding.ts'
 import type { Damage } from '../snapshot.ts'
 import type { DeviceAccess } from '../watch/access.ts'
-import { damageOf } from '../watch/format2-watch.ts'
+import { damageOf } from '../watch/ring-damage.ts'
 
 /** Findings that are drawn and listed. */
 const MOST_FINDINGS = 200

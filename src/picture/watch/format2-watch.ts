@@ -1,8 +1,6 @@
 import type { SalvageBlockDevice } from '../../block/wrap/salvage.ts'
-import { crc32c } from '../../checksum/crc32c.ts'
 import { systemClock } from '../../clock.ts'
-import { unreadableBytes } from '../../ring/access/readable-part.ts'
-import { checkFixed, checkSlots } from '../../ring/format2/check/check-blocks.ts'
+import { checkSlots } from '../../ring/format2/check/check-blocks.ts'
 import {
   firstCursor,
   isLogKnown,
@@ -30,16 +28,14 @@ import { toPosition, toText } from '../../ring/format2/position.ts'
 import { newestConsumer, newestProducer } from '../../ring/format2/role.ts'
 import type { LeaseState } from '../../ring/lease-types.ts'
 import { type Finding, Findings } from '../../ring/report/finding.ts'
-import { cannotRead } from '../../ring/report/unreadable.ts'
 import { ROLES, type Role } from '../../ring/roles.ts'
 import { describeLease } from '../../text/lease.ts'
 import type { Damage, EpochMark, Part } from '../snapshot.ts'
 import type { DeviceSeen, FormatWatch } from './format-watch.ts'
 import { bufferOf, Remembered } from './remembered.ts'
+import { RingDamage } from './ring-damage.ts'
 import type { Scratch } from './scratch.ts'
 
-/** The guard, the superblocks and the leases rarely change: they are checked this often. */
-const CHECK_MS = 30_000
 /**
  * After QUIET_LOOKS looks without a change, only one look in QUIET_READ_EVERY reads the end of the log too: a producer
  * that begins to push writes its slot as soon as it pauses.
@@ -108,17 +104,13 @@ export class Format2Watch implements FormatWatch {
   readonly #slotBytes: number
   readonly #controlBytes: number
   readonly #fixedParts: readonly Part[]
+  readonly #damage: RingDamage
   #endLsn = -1
   /** The batch that begins in that block is read again at this time. Undefined if no batch begins there. */
   #incomplete: { readonly pauseMs: number; readonly at: number } | undefined
   #control: Control | undefined
   #tail: Tail | undefined
   #oldest: { readonly lsn: number; readonly time: number | undefined } | undefined
-  #fixed: readonly Finding[] = []
-  /** The checksum of all that `checkFixed` checked last; undefined if the device could not be read synchronously. */
-  #fixedSum: number | undefined
-  #checkedAt = Number.NEGATIVE_INFINITY
-  #damaged: { readonly from: readonly unknown[]; readonly damage: readonly Damage[] } | undefined
   /** The number of looks since the last change. */
   #quiet = 0
   #seen:
@@ -135,6 +127,7 @@ export class Format2Watch implements FormatWatch {
     this.#slotBytes = producerSlots[1] - producerSlots[0]
     this.#controlBytes = leases.consumer + this.#slotBytes - slots.offset
     this.#fixedParts = fixedParts(disk)
+    this.#damage = new RingDamage(device, disk)
     this.key = disk.ring.uuid
     this.#device = device
     this.#disk = disk
@@ -151,7 +144,7 @@ export class Format2Watch implements FormatWatch {
   async look(signal: AbortSignal, scratch: Scratch): Promise<DeviceSeen> {
     const control = await this.#readControl(scratch)
     const tail = control.roles && (await this.#follow(control, control.roles, { signal, scratch }))
-    const damage = await this.#damage(control)
+    const damage = await this.#damage.in(control.findings)
     const known = this.#seen
     if (known?.control === control && known.tail === tail && known.damage === damage)
       return known.view
@@ -162,8 +155,9 @@ export class Format2Watch implements FormatWatch {
 
   lookNow(): DeviceSeen | undefined {
     const seen = this.#seen
-    if (seen === undefined || seen.control !== this.#control || this.#isCheckDue) return undefined
-    if (this.#isAgainDue) return undefined
+    if (seen === undefined || seen.control !== this.#control || this.#damage.isCheckDue)
+      return undefined
+    if (this.#isRecheckDue) return undefined
     const { slots } = this.#disk.layout
     const control = this.#disk.readNow(slots.offset, this.#controlBytes)
     if (control === undefined || !this.#isControlAsBefore(control)) return undefined
@@ -341,7 +335,7 @@ export class Format2Watch implements FormatWatch {
     const { generation, committed, reach, epochs } = producer
     const isQuiet = control === this.#seen?.control
     const known = this.#tail?.generation === generation ? this.#tail : undefined
-    if (known !== undefined && isQuiet && !this.#isAgainDue && this.#skipsEnd()) return known
+    if (known !== undefined && isQuiet && !this.#isRecheckDue && this.#skipsEnd()) return known
     if (known !== undefined && (await this.#isEndAsBefore(known, scratch))) return known
     const from = known ?? { generation, logPosition: committed, commits: 0, time: 0 }
     const checkpoint = { committed: from.logPosition, reach, epochs }
@@ -374,7 +368,7 @@ export class Format2Watch implements FormatWatch {
     const end = scratch.memory(this.#device, this.#disk.layout.blockSize)
     await this.#disk.readInto(lsn, end)
     const isSame = this.#endLsn === lsn && this.#known.end.equals(end)
-    if (isSame && !this.#isAgainDue) return true
+    if (isSame && !this.#isRecheckDue) return true
     const { uuid, layout } = this.#disk
     const waited = isSame ? this.#incomplete?.pauseMs : undefined
     const pauseMs = waited === undefined ? RECHECK_MS : Math.min(2 * waited, MAX_RECHECK_MS)
@@ -385,7 +379,7 @@ export class Format2Watch implements FormatWatch {
     return false
   }
 
-  get #isAgainDue(): boolean {
+  get #isRecheckDue(): boolean {
     return this.#incomplete !== undefined && systemClock.now() >= this.#incomplete.at
   }
 
@@ -403,58 +397,6 @@ export class Format2Watch implements FormatWatch {
       .filter(({ start }) => start.lsn >= first.logPosition.lsn && start.lsn <= end.lsn)
       .slice(-MOST_EPOCHS)
       .map(({ epoch, start }) => ({ epoch, offset: this.#disk.offsetOf(start.lsn) }))
-  }
-
-  async #damage({ findings }: Control): Promise<readonly Damage[]> {
-    if (this.#isCheckDue) {
-      const now = systemClock.now()
-      const sum = this.#sumOfFixed()
-      if (sum === undefined || sum !== this.#fixedSum) await this.#checkFixed()
-      this.#fixedSum = sum
-      this.#checkedAt = now
-    }
-    const from = [findings, this.#fixed, this.#device.unreadable]
-    if (this.#damaged?.from.every((one, index) => one === from[index]) !== true)
-      this.#damaged = { from, damage: await this.#allDamage(findings) }
-    return this.#damaged.damage
-  }
-
-  async #checkFixed(): Promise<void> {
-    const fixed = new Findings()
-    await checkFixed(this.#disk, fixed, systemClock)
-    if (JSON.stringify(fixed.list) !== JSON.stringify(this.#fixed)) this.#fixed = fixed.list
-  }
-
-  /** The checksum of all that `checkFixed` checks; undefined if it cannot be read before this returns. */
-  #sumOfFixed(): number | undefined {
-    const { slots, leases, superblocks, blockSize } = this.#disk.layout
-    const behindSlots = slots.offset + slots.bytes
-    let sum = 0
-    for (const [offset, bytes] of [
-      [0, slots.offset],
-      [behindSlots, leases.consumer + blockSize - behindSlots],
-      [superblocks[2], blockSize],
-    ] as const) {
-      const found = this.#disk.readNow(offset, bytes)
-      if (found === undefined) return undefined
-      sum = crc32c(found, sum)
-    }
-    return sum
-  }
-
-  get #isCheckDue(): boolean {
-    return systemClock.now() - this.#checkedAt >= CHECK_MS
-  }
-
-  async #allDamage(findings: readonly Finding[]): Promise<readonly Damage[]> {
-    const unreadable = await unreadableBytes(this.#device)
-    const { blockSize } = this.#disk.layout
-    return [
-      ...[...this.#fixed, ...findings].map((finding) => damageOf(finding, blockSize)),
-      ...unreadable.map((range): Damage => {
-        return { ...range, severity: 'damage', structure: 'sectors', problem: cannotRead(range) }
-      }),
-    ]
   }
 }
 
@@ -494,11 +436,4 @@ function rolesIn({ producer, consumer }: Slots, { device }: Disk): Control['role
     consumer: newest.consumer.slot,
     which: { producer: newest.producer.which, consumer: newest.consumer.which },
   }
-}
-
-/** A finding as damage on the map: at least a block. */
-export function damageOf(finding: Finding, blockSize: number): Damage {
-  const { severity, offset, structure, problem, items } = finding
-  const damage = { severity, offset, bytes: blockSize, structure, problem }
-  return items === undefined ? damage : { ...damage, items }
 }
