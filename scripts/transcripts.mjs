@@ -137,7 +137,7 @@ function page(scenes) {
   )
   return `# At a terminal
 
-What people see, written by \`npm run transcripts\`: in colours, as the light or dark setting of whoever looks at it wants them,
+What people see, written by \`npm run transcripts\`: in colours, as the reader's light or dark setting wants them,
 [at 80 columns](transcripts-80.svg) and [at 120](transcripts-120.svg), and here as text.
 
 ${parts.join('\n')}`
